@@ -1,0 +1,16 @@
+"""Evaluate a run: `python eval.py --help`."""
+
+import hydra
+from omegaconf import DictConfig
+
+from semtalk.run import command, evaluate
+
+
+@hydra.main(version_base="1.3", config_path="configs", config_name="eval")
+def main(config: DictConfig) -> None:
+    """Run the command."""
+    command(evaluate, config)
+
+
+if __name__ == "__main__":
+    main()

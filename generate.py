@@ -1,0 +1,16 @@
+"""Turn a voice recording into motion: `python generate.py --help`."""
+
+import hydra
+from omegaconf import DictConfig
+
+from semtalk.run import command, generate
+
+
+@hydra.main(version_base="1.3", config_path="configs", config_name="generate")
+def main(config: DictConfig) -> None:
+    """Run the command."""
+    command(generate, config)
+
+
+if __name__ == "__main__":
+    main()

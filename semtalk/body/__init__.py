@@ -1,0 +1,5 @@
+"""Body models: SMPL-X when the user has it, a licence-free stand-in otherwise."""
+
+from semtalk.body.base import BodyModel, forward_kinematics, load_body
+
+__all__ = ["BodyModel", "forward_kinematics", "load_body"]

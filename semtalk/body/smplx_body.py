@@ -1,0 +1,63 @@
+"""SMPL-X through the ``smplx`` package, from the user's own licensed file."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from semtalk.body.base import BodyModel
+from semtalk.errors import SemTalkError
+from semtalk.motion.skeleton import NUM_BETAS, NUM_EXPRESSIONS, NUM_JOINTS
+
+MODEL_FILE = Path("smplx") / "SMPLX_NEUTRAL_2020.npz"
+
+
+class SMPLXBody(BodyModel):
+    """The neutral 2020 SMPL-X body with 300 betas and 100 expressions, as BEAT2's evaluators use it.
+
+    The mean hand pose is added (``use_pca=False`` with smplx's default ``flat_hand_mean=False``).
+    """
+
+    name = "SMPL-X neutral 2020"
+    stand_in = False
+
+    def __init__(self, path: str | Path):
+        """Load the model.
+
+        Args:
+            path: The folder that holds ``smplx/SMPLX_NEUTRAL_2020.npz``.
+
+        Raises:
+            SemTalkError: The file is not there.
+        """
+        super().__init__()
+        if not (Path(path) / MODEL_FILE).is_file():
+            raise SemTalkError(
+                f"body.path={path}: there is no {MODEL_FILE} in this folder. Get SMPL-X from its licensor and unpack it "
+                "there, or set body.path=null to use the stand-in body."
+            )
+        import smplx
+
+        self.model = smplx.create(
+            str(path), model_type="smplx", gender="NEUTRAL_2020", num_betas=NUM_BETAS,
+            num_expression_coeffs=NUM_EXPRESSIONS, use_pca=False, flat_hand_mean=False, use_face_contour=False,
+            ext="npz",
+        ).requires_grad_(False).eval()  # fmt: skip
+        mean = self.model.pose_mean.view(NUM_JOINTS, 3)[-30:]
+        self.register_buffer("hand_mean", mean.clone(), persistent=False)
+
+    def rest_joints(self, betas: Tensor) -> Tensor:
+        """See :class:`BodyModel`."""
+        directions = torch.einsum("jv,vcs->jcs", self.model.J_regressor, self.model.shapedirs[..., :NUM_BETAS])
+        neutral = self.model.J_regressor @ self.model.v_template
+        return neutral + torch.einsum("...s,jcs->...jc", betas.to(neutral.dtype), directions)
+
+    def face_vertices(self, jaw: Tensor, expressions: Tensor, betas: Tensor) -> Tensor:
+        """See :class:`BodyModel`: all 10,475 vertices, everything but jaw and expressions at zero."""
+        count = len(jaw)
+        zeros = jaw.new_zeros(count, 3)
+        return self.model(
+            betas=betas.expand(count, -1), expression=expressions, jaw_pose=jaw, global_orient=zeros, transl=zeros,
+            body_pose=jaw.new_zeros(count, 63), left_hand_pose=jaw.new_zeros(count, 45),
+            right_hand_pose=jaw.new_zeros(count, 45), leye_pose=zeros, reye_pose=zeros,
+        ).vertices  # fmt: skip

@@ -1,0 +1,1 @@
+"""Corpora, the prepared store, windows and batches."""

@@ -1,0 +1,120 @@
+"""What a corpus is made of: recordings, and the contract of a reader."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import soundfile
+import soxr
+
+from semtalk.errors import SemTalkError
+from semtalk.motion.io import Motion
+from semtalk.motion.skeleton import FPS, SAMPLE_RATE
+
+SPLITS = ("train", "val", "test")
+
+
+class Word(NamedTuple):
+    """A spoken word; seconds."""
+
+    text: str
+    start: float
+    end: float
+
+
+class SemanticInterval(NamedTuple):
+    """One row of a semantic annotation; seconds, score in [0, 1]."""
+
+    label: str
+    start: float
+    end: float
+    score: float
+    keyword: str = ""
+
+
+@dataclass
+class Recording:
+    """One take.
+
+    Attributes:
+        id: Unique in its corpus.
+        speaker: The corpus's own speaker number.
+        split: train, val or test.
+        wave: (S,) mono float32 at 16 kHz.
+        motion: 30 frames a second, or none.
+        words: Spoken words in order; empty without a transcript.
+        semantics: Annotated intervals, or none where the corpus has no labels.
+        emotion: Emotion label, or none.
+    """
+
+    id: str
+    speaker: int
+    split: str
+    wave: np.ndarray
+    motion: Motion | None = None
+    words: list[Word] = field(default_factory=list)
+    semantics: list[SemanticInterval] | None = None
+    emotion: str | None = None
+
+    @property
+    def frames(self) -> int:
+        """Frames of motion, or of audio where there is no motion."""
+        return len(self.motion) if self.motion is not None else int(len(self.wave) / SAMPLE_RATE * FPS)
+
+
+class Entry(NamedTuple):
+    """A recording that a corpus offers, before it is read."""
+
+    id: str
+    speaker: int
+    split: str
+
+
+class Corpus(Protocol):
+    """A reader of one corpus on disk."""
+
+    name: str
+
+    def entries(self) -> list[Entry]:
+        """List the recordings."""
+
+    def read(self, entry: Entry) -> Recording:
+        """Read one of them; raises SemTalkError naming the file that is bad."""
+
+    def stamp(self, entry: Entry) -> str:
+        """Text that changes when the files of the recording change."""
+
+    def mean_joint_speed(self) -> np.ndarray | None:
+        """The corpus's own mean joint speed (55,) in m/s, where it ships one."""
+
+
+def load_audio(path: str | Path) -> np.ndarray:
+    """Read any sound file as (S,) mono float32 at 16 kHz.
+
+    Raises:
+        SemTalkError: The file is missing, unreadable, empty, or holds NaN or infinite samples.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise SemTalkError(f"{path}: no such sound file.")
+    try:
+        wave, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise SemTalkError(f"{path}: not a readable sound file ({error}).") from error
+    wave = wave.mean(axis=1)
+    if not len(wave):
+        raise SemTalkError(f"{path}: the sound file is empty.")
+    if not np.isfinite(wave).all():
+        raise SemTalkError(f"{path}: the sound holds NaN or infinite samples.")
+    return wave if rate == SAMPLE_RATE else soxr.resample(wave, rate, SAMPLE_RATE)
+
+
+def frame_scores(semantics: list[SemanticInterval], frames: int) -> np.ndarray:
+    """Semantic score (T,) of each frame: the first row that covers it; scores up to 0.1 (beats) and gaps are 0."""
+    scores = np.zeros(frames, np.float32)
+    times = np.arange(frames) / FPS
+    for row in reversed(semantics):
+        covered = (times >= row.start) & (times <= row.end)
+        scores[covered] = row.score if row.score > 0.1 else 0.0
+    return scores

@@ -1,0 +1,138 @@
+"""Writes the embedded corpus as files in BEAT2's layout; the BEAT2 reader reads them."""
+
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+
+from semtalk.data.beat2 import FILES, FOLDER, BEAT2Corpus, emotion_of
+from semtalk.data.sample.gesture import Mood, Style, animate
+from semtalk.data.sample.script import KEYWORD_LABELS, Phrase, write_script
+from semtalk.data.sample.voice import Tone, Voice, synthesise
+from semtalk.motion.io import save_motion
+from semtalk.motion.skeleton import SAMPLE_RATE
+
+VERSION = 1
+SPEAKERS = (
+    ("1_ada", Voice(190, 1.12), Style(1.0, 1.15, 0.05, 0.15, 0.03, (0.5, -0.4, 0.3))),
+    ("2_ben", Voice(115, 0.94), Style(0.75, 0.85, 0.18, 0.35, 0.05, (-0.6, 0.5, 0.0))),
+    ("3_cora", Voice(150, 1.03), Style(1.25, 1.40, -0.05, 0.25, 0.02, (0.2, 0.9, -0.5))),
+)
+COLOURS = {
+    "neutral": (Tone(), Mood()),
+    "happiness": (Tone(1.2, 1.2), Mood(1.2, -0.08, 1.0)),
+    "anger": (Tone(1.05, 1.6), Mood(1.35, 0.08, -1.0)),
+}
+TAKES = {1: "train", 2: "train", 3: "train", 4: "val", 5: "test", 65: "train", 66: "test", 73: "train", 74: "train"}
+"""Take number, which fixes the emotion as in BEAT2, and its split."""
+
+
+@dataclass(frozen=True)
+class SampleSettings:
+    """What the embedded corpus depends on."""
+
+    seed: int
+    speakers: int
+    take_seconds: float
+    version: int = VERSION
+
+
+def _write_textgrid(path: Path, phrases: list[Phrase], seconds: float) -> None:
+    from praatio import textgrid
+
+    words = [(word.start, word.end, word.text) for phrase in phrases for word in phrase.words]
+    grid = textgrid.Textgrid()
+    grid.addTier(textgrid.IntervalTier("words", words, 0, seconds))
+    grid.save(str(path), format="long_textgrid", includeBlankSpaces=True)
+
+
+def _write_semantics(path: Path, phrases: list[Phrase], seconds: float) -> None:
+    rows, time = [], 0.0
+
+    def row(label: str, start: float, end: float, score: float, *keyword: str) -> None:
+        numbers = (f"{start:.3f}", f"{end:.3f}", f"{end - start:.3f}", f"{score:g}")
+        rows.append("\t".join((label, *numbers, *keyword)))
+
+    for phrase in phrases:
+        for word in phrase.words:
+            if word.is_keyword:
+                start, end = word.gesture_interval
+                label, score = KEYWORD_LABELS[word.text]
+                row("01_beat_align", time, start, 0.1)
+                row(label, start, end, score, word.text)
+                time = end
+    row("01_beat_align", time, seconds, 0.1)
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
+
+
+def _write_take(root: Path, speaker: int, number: int, settings: SampleSettings, rest_joints) -> str:
+    name, voice, style = SPEAKERS[speaker]
+    identifier = f"{name}_0_{number}_{number}"
+    tone, mood = COLOURS[emotion_of(identifier)]
+    rng = np.random.default_rng([settings.seed, speaker, number])
+    phrases = write_script(settings.take_seconds, rng)
+    paths = {kind: root / folder / f"{identifier}{suffix}" for kind, (folder, suffix) in FILES.items()}
+    wave = synthesise(phrases, settings.take_seconds, voice, tone, rng)
+    soundfile.write(paths["audio"], wave, SAMPLE_RATE, subtype="PCM_16")
+    save_motion(paths["motion"], animate(phrases, settings.take_seconds, style, mood, rest_joints(style), rng))
+    _write_textgrid(paths["text"], phrases, settings.take_seconds)
+    _write_semantics(paths["semantics"], phrases, settings.take_seconds)
+    return identifier
+
+
+def write_sample(root: Path, settings: SampleSettings) -> None:
+    """Write the corpus below ``root``, at once or not at all; a corpus of the same settings is kept."""
+    from rich.progress import track
+
+    from semtalk.body import load_body
+
+    label = root / "sample.json"
+    if label.is_file() and json.loads(label.read_text()) == asdict(settings):
+        return
+    if root.exists() and not label.is_file():
+        raise FileExistsError(f"{root}: not a folder of the embedded corpus; it is left alone. Set data.root elsewhere.")
+    body = load_body(None)
+
+    def rest_joints(style: Style) -> np.ndarray:
+        betas = torch.zeros(300)
+        betas[: len(style.betas)] = torch.tensor(style.betas)
+        return body.rest_joints(betas).numpy()
+
+    temporary = root.with_name(f".{root.name}.{os.getpid()}.tmp")
+    corpus = temporary / FOLDER
+    try:
+        for folder, _ in FILES.values():
+            (corpus / folder).mkdir(parents=True)
+        takes = [(speaker, number) for speaker in range(settings.speakers) for number in TAKES]
+        lines = ["id,type"]
+        for speaker, number in track(takes, description="Writing the embedded corpus"):
+            lines.append(f"{_write_take(corpus, speaker, number, settings, rest_joints)},{TAKES[number]}")
+        (corpus / "train_test_split.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        (temporary / label.name).write_text(json.dumps(asdict(settings)), encoding="utf-8")
+        if root.exists():
+            shutil.rmtree(root)
+        temporary.rename(root)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+class SampleCorpus(BEAT2Corpus):
+    """The embedded corpus; written on first use."""
+
+    def __init__(self, root: str, seed: int, speakers: int, take_seconds: float, name: str = "sample"):
+        """Write the corpus if it is not there, and open it.
+
+        Args:
+            root: Folder to write it to.
+            seed: Source of what is said; another seed is another corpus.
+            speakers: How many of the three voices.
+            take_seconds: Length of each of a speaker's nine takes.
+            name: What the run folder and the reports call it.
+        """
+        write_sample(Path(root), SampleSettings(seed, speakers, take_seconds))
+        super().__init__(root, name=name)

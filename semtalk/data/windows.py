@@ -1,0 +1,67 @@
+"""Windows of 64 frames as index arithmetic over a store, gathered a whole batch at a time."""
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from semtalk.data.store import Store, StoredRecording
+from semtalk.errors import SemTalkError
+from semtalk.features.extract import FRAME_SLOTS, WINDOW_SLOTS
+from semtalk.motion.skeleton import DOWNSAMPLE, WINDOW
+
+Batch = dict[str, Tensor]
+MOTION_KEYS = ("rotation", "expressions", "root", "trans", "contact")
+
+
+class WindowDataset(Dataset):
+    """All windows of some recordings; nothing is copied until a batch is asked for.
+
+    A batch holds, for B windows of 64 frames: ``rotation`` (B, 64, 55, 6), ``expressions`` (B, 64, 100), ``root`` and
+    ``trans`` (B, 64, 3), ``contact`` (B, 64, 4), ``betas`` (B, 300), ``rhythm`` (B, 64, 3), ``hubert`` and ``words``
+    (B, 64, d), ``sentence`` and ``emotion`` (B, d), ``speaker`` (B,), ``semantic`` (B, 16) the mean score of each step.
+    """
+
+    def __init__(self, store: Store, recordings: list[StoredRecording], stride: int, keys: tuple[str, ...] | None = None):
+        """List the windows.
+
+        Args:
+            store: Where the recordings are from.
+            recordings: Usually one split of it.
+            stride: Frames between the starts of windows.
+            keys: What to gather; all of it by default.
+        """
+        self.store = store
+        self.recordings = recordings
+        self.feature_stride = stride
+        self.keys = keys or (*MOTION_KEYS, *FRAME_SLOTS, *WINDOW_SLOTS, "betas", "speaker", "semantic")
+        index = [
+            (number, start)
+            for number, recording in enumerate(recordings)
+            for start in range(0, recording.frames - WINDOW + 1, stride)
+        ]
+        if not index:
+            raise SemTalkError(f"{store.folder}: no recording of this split is as long as a window of {WINDOW} frames.")
+        self.index = np.asarray(index)
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __getitem__(self, item: int) -> Batch:
+        return {key: value[0] for key, value in self.__getitems__([item]).items()}
+
+    def __getitems__(self, items: list[int]) -> Batch:
+        pairs = [(self.recordings[number], int(start)) for number, start in self.index[items]]
+        return {key: self._gather(key, pairs) for key in self.keys}
+
+    def _gather(self, key: str, pairs: list[tuple[StoredRecording, int]]) -> Tensor:
+        if key == "speaker":
+            return torch.tensor([self.store.speaker_index(recording.info["speaker"]) for recording, _ in pairs])
+        if key == "betas":
+            return torch.stack([recording[key] for recording, _ in pairs])
+        if key in WINDOW_SLOTS:
+            return torch.stack([recording[key][start // self.feature_stride] for recording, start in pairs])
+        rows = torch.stack([recording[key][start : start + WINDOW] for recording, start in pairs])
+        if key == "semantic":
+            return rows.unflatten(1, (-1, DOWNSAMPLE)).mean(dim=-1)
+        return rows

@@ -1,0 +1,1 @@
+"""Features of speech and text, at 30 frames a second or for each window."""

@@ -1,0 +1,46 @@
+"""What an encoder is given, and the time grids that features live on."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from semtalk.motion.skeleton import FPS, SAMPLE_RATE
+
+
+@dataclass
+class Utterance:
+    """Speech to be encoded.
+
+    Attributes:
+        wave: (S,) mono float32 at 16 kHz.
+        words: (text, start, end) with times in seconds, in order; empty without a transcript.
+        frames: T, the frames that features must cover.
+    """
+
+    wave: np.ndarray
+    words: list[tuple[str, float, float]]
+    frames: int
+
+    def words_between(self, start: float, end: float) -> list[str]:
+        """Texts of the words that overlap a span of seconds."""
+        return [text for text, first, last in self.words if first < end and last > start]
+
+
+def to_frames(values: np.ndarray, rate: float, frames: int) -> np.ndarray:
+    """Linearly interpolate rows (n, d) at ``rate`` rows a second to (frames, d) at 30 fps; the ends are held."""
+    position = np.clip(np.arange(frames) * (rate / FPS), 0, len(values) - 1)
+    low = np.minimum(position.astype(int), max(len(values) - 2, 0))
+    high = np.minimum(low + 1, len(values) - 1)
+    share = (position - low)[:, None]
+    return ((1 - share) * values[low] + share * values[high]).astype(np.float32)
+
+
+def window_starts(frames: int, stride: int) -> np.ndarray:
+    """First frames of the windows for which window features are kept: 0, stride, 2 stride, ... below ``frames``."""
+    return np.arange(0, max(frames, 1), stride)
+
+
+def fit_wave(wave: np.ndarray, frames: int) -> np.ndarray:
+    """Cut a wave to the length of ``frames``, or pad it with silence."""
+    samples = -(-frames * SAMPLE_RATE // FPS)
+    return np.pad(wave[:samples], (0, max(0, samples - len(wave))))

@@ -1,0 +1,121 @@
+"""Losses of all stages, as functions of tensors."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from semtalk.motion.rotation import geodesic_distance, rotation_6d_to_matrix
+from semtalk.motion.skeleton import FPS, Part
+
+
+def info_nce(motion: Tensor, speech: Tensor, temperature: float = 0.1) -> Tensor:
+    """Rhythmic consistency (paper Eq. 4): each motion feature finds its own speech feature among N.
+
+    Args:
+        motion: (..., N, C) projected motion latents.
+        speech: (..., N, C) speech features; the softmax runs over these.
+        temperature: tau.
+
+    Returns:
+        The mean over N and all leading dimensions, a scalar.
+    """
+    similarity = F.normalize(motion, dim=-1) @ F.normalize(speech, dim=-1).transpose(-1, -2) / temperature
+    target = torch.arange(similarity.shape[-1], device=similarity.device).expand(similarity.shape[:-1])
+    return F.cross_entropy(similarity.flatten(0, -2), target.flatten())
+
+
+def local_consistency(motion: Tensor, speech: Tensor, temperature: float = 0.1) -> Tensor:
+    """InfoNCE over the steps of one clip: motion and speech (B, S, C)."""
+    return info_nce(motion, speech, temperature)
+
+
+def global_consistency(motion: Tensor, speech: Tensor, temperature: float = 0.1) -> Tensor:
+    """InfoNCE over the clips of a batch, pooled over time: motion and speech (B, S, C)."""
+    return info_nce(motion.mean(dim=-2), speech.mean(dim=-2), temperature)
+
+
+def weighted_mean(values: Tensor, weight: Tensor | None) -> Tensor:
+    """Mean of (..., B, S), each step weighted by (B, S) where a weight is given."""
+    if weight is None:
+        return values.mean()
+    weight = weight.expand_as(values)
+    return (values * weight).sum() / weight.sum().clamp(min=1e-6)
+
+
+def code_loss(logits: Tensor, codes: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Classification loss L_cls: cross-entropy of all levels, level i weighted by 1 / (i + 1).
+
+    Args:
+        logits: (..., B, S, L, K).
+        codes: (B, S, L) indices, broadcast over leading dimensions.
+        weight: (B, S) weight of each step, or none.
+    """
+    entropy = F.cross_entropy(
+        logits.flatten(0, -2), codes.expand(logits.shape[:-1]).flatten(), reduction="none"
+    ).view(logits.shape[:-1])  # fmt: skip
+    levels = 1 / torch.arange(1, codes.shape[-1] + 1, device=logits.device, dtype=logits.dtype)
+    return weighted_mean((entropy * levels).sum(dim=-1), weight)
+
+
+def latent_loss(latents: Tensor, vectors: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Reconstruction loss L_rec: squared error of latents (..., B, S, L, C) to code vectors (B, S, L, C)."""
+    return weighted_mean((latents - vectors).square().mean(dim=(-1, -2)), weight)
+
+
+def gate_loss(gate: Tensor, semantic: Tensor) -> Tensor:
+    """Cross-entropy of gate logits (B, S, 2) against "the mean semantic score (B, S) of the step is above 0"."""
+    return F.cross_entropy(gate.flatten(0, -2), (semantic > 0).long().flatten())
+
+
+@dataclass
+class ReconstructionWeights:
+    """Weights of the RVQ-VAE's losses (see :func:`reconstruction_losses`)."""
+
+    rotation: float
+    expressions: float
+    velocity: float
+    acceleration: float
+    commitment: float
+    position: float
+    contact: float
+    translation: float
+    skating: float
+
+
+def motion_differences(prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """L1 of velocity and of acceleration along time, of channels (B, T, D)."""
+    error = torch.diff(prediction - target, dim=-2)
+    return error.abs().mean(), torch.diff(error, dim=-2).abs().mean()
+
+
+def reconstruction_losses(part: Part, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
+    """Losses between reconstructed and true channels (B, T, D) of one part that need no body.
+
+    Geodesic angle on rotations, squared error on expressions, L1 on velocity and acceleration; for the part that has
+    them also squared error on foot contact and L1 on root channels.
+    """
+    widths = [part.rotation_width, part.expressions, part.root, part.contact]
+    rotation, expressions, root, contact = prediction.split(widths, dim=-1)
+    true_rotation, true_expressions, true_root, true_contact = target.split(widths, dim=-1)
+    shape = (len(part.joints), 6)
+    angle = geodesic_distance(
+        rotation_6d_to_matrix(rotation.unflatten(-1, shape)), rotation_6d_to_matrix(true_rotation.unflatten(-1, shape))
+    )
+    smooth = part.rotation_width + part.expressions
+    velocity, acceleration = motion_differences(prediction[..., :smooth], target[..., :smooth])
+    losses = {"rotation": angle.mean(), "velocity": velocity, "acceleration": acceleration}
+    if part.expressions:
+        losses["expressions"] = F.mse_loss(expressions, true_expressions)
+    if part.root:
+        losses["translation"] = F.l1_loss(root, true_root)
+    if part.contact:
+        losses["contact"] = F.mse_loss(contact, true_contact)
+    return losses
+
+
+def skating_loss(feet: Tensor, contact: Tensor) -> Tensor:
+    """Speed in m/s of feet (B, T, 4, 3) that the prediction says stand: contact (B, T, 4)."""
+    speed = torch.diff(feet, dim=-3).norm(dim=-1) * FPS
+    return (speed * contact[..., :-1, :].detach().clamp(0, 1)).mean()

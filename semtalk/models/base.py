@@ -1,0 +1,124 @@
+"""The base network f_base(gamma_b, gamma_h, seed, id): rhythm-aligned codes of all four parts (paper section 3.3)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from semtalk.models.branches import (
+    BodyBranch,
+    CoarseToFine,
+    CodeHead,
+    MotionHint,
+    Passes,
+    Prediction,
+    Sizes,
+    predict_codes,
+)
+from semtalk.models.layers import MLP, ChannelFusion, HalveTime, HubertEncoder, PositionTable, step_mean
+from semtalk.motion.skeleton import PARTS
+
+RHYTHMIC_PARTS = ("face", "hands")
+"""Parts whose latents the rhythmic consistency loss aligns with the speech."""
+
+
+@dataclass
+class BasePrediction(Prediction):
+    """Codes, and what rhythmic consistency compares.
+
+    Attributes:
+        rhythmic: Part -> projected latents (P, B, S, C) of face and hands before the coarse-to-fine block.
+        speech: Part -> HuBERT features (B, S, C) of the same steps.
+    """
+
+    rhythmic: dict[str, Tensor]
+    speech: dict[str, Tensor]
+
+
+class SpeechEncoder(nn.Module):
+    """HuBERT and rhythm features, fused in every channel."""
+
+    def __init__(self, hubert: int, rhythm: int, sizes: Sizes):
+        super().__init__()
+        self.hubert = HubertEncoder(hubert, sizes.latent)
+        self.rhythm = MLP(rhythm, sizes.width, sizes.latent)
+        self.fusion = ChannelFusion(sizes.latent)
+
+    def forward(self, hubert: Tensor, rhythm: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode (B, T, d) and (B, T, 3) as fused features and encoded HuBERT, both (B, T, C)."""
+        encoded = self.hubert(hubert)
+        return self.fusion(encoded, self.rhythm(rhythm)), encoded
+
+
+class FaceBranch(nn.Module):
+    """Face latents from speech, hint and speaker."""
+
+    def __init__(self, sizes: Sizes, speakers: int):
+        super().__init__()
+        width, latent = sizes.width, sizes.latent
+        self.hint = MLP(latent, width, latent)
+        self.memory = nn.Linear(2 * latent, width)
+        self.speaker = nn.Embedding(speakers, width)
+        self.position = PositionTable(width, sizes.dropout)
+        self.attention = sizes.frame_attention(sizes.face_layers)
+        self.narrow = nn.Linear(width, latent)
+        self.halve = HalveTime(latent, latent)
+        self.mlp = MLP(latent, width, latent)
+        self.halve_again = HalveTime(latent, latent)
+
+    def forward(self, hint: Tensor, speech: Tensor, speaker: Tensor) -> Tensor:
+        """Predict (M * B, S, C) from hints (M * B, T, C), speech (B, T, C) and speakers (B,)."""
+        masks = len(hint) // len(speech)
+        memory = self.memory(torch.cat([speech.repeat(masks, 1, 1), self.hint(hint)], dim=-1))
+        voice = self.speaker(speaker)[:, None].expand(-1, speech.shape[1], -1).repeat(masks, 1, 1)
+        x = self.attention(self.position(voice), memory)
+        return self.halve_again(self.mlp(self.halve(self.narrow(x))))
+
+
+class BaseNetwork(nn.Module):
+    """Rhythm-aligned codes of face, upper body, hands and lower body."""
+
+    def __init__(self, sizes: Sizes, hubert: int, rhythm: int, speakers: int, chain: Sequence[Mapping]):
+        """Build the network.
+
+        Args:
+            sizes: Widths and depths.
+            hubert: Width of the HuBERT features.
+            rhythm: Width of the rhythm features.
+            speakers: Number of speakers.
+            chain: Order and memories of the coarse-to-fine block, see :class:`CoarseToFine`.
+        """
+        super().__init__()
+        self.face_speech = SpeechEncoder(hubert, rhythm, sizes)
+        self.body_speech = SpeechEncoder(hubert, rhythm, sizes)
+        self.hint = MotionHint(sizes)
+        self.face = FaceBranch(sizes, speakers)
+        self.body = BodyBranch(sizes, speakers)
+        self.coarse_to_fine = CoarseToFine(sizes, chain)
+        self.heads = nn.ModuleDict({part: CodeHead(sizes) for part in PARTS})
+        self.projection = nn.ModuleDict({part: MLP(sizes.latent, sizes.width, sizes.latent) for part in RHYTHMIC_PARTS})
+
+    def forward(self, batch: Mapping[str, Tensor], motion: Tensor, masks: Tensor, passes: Passes) -> BasePrediction:
+        """Predict codes for several masked passes; what does not depend on the mask is computed once.
+
+        Args:
+            batch: Needs ``hubert`` (B, T, d), ``rhythm`` (B, T, 3) and ``speaker`` (B,).
+            motion: (B, T, 337) whole-body channels.
+            masks: (M, B, T, 337), 1 where the motion is hidden.
+            passes: Which mask each pass sees, and whether the body hears the audio in it.
+        """
+        face_speech, face_hubert = self.face_speech(batch["hubert"], batch["rhythm"])
+        body_speech, body_hubert = self.body_speech(batch["hubert"], batch["rhythm"])
+        hint = self.hint(motion, masks)
+        coarse = self.body(hint, body_speech, batch["speaker"], passes)
+        coarse["face"] = passes.spread(self.face(hint, face_speech, batch["speaker"]), len(motion))
+        memory = {part: face_speech if part == "face" else body_speech for part in PARTS}
+        prediction = predict_codes(self.heads, self.coarse_to_fine(coarse), memory, passes)
+        projected = {part: head(coarse[part]) for part, head in self.projection.items()}
+        return BasePrediction(
+            prediction.logits,
+            prediction.latents,
+            rhythmic={part: value.unflatten(0, (len(passes), -1)) for part, value in projected.items()},
+            speech={"face": step_mean(face_hubert), "hands": step_mean(body_hubert)},
+        )

@@ -1,0 +1,241 @@
+"""The parts that base and sparse networks are built of: hints, body branch, coarse-to-fine chain, code heads.
+
+Shapes: B windows, T = 64 frames, S = 16 code steps, W the width, C the latent width, L levels, K codes. Several masked
+passes over the same windows are stacked in the batch dimension.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from semtalk.models.layers import MLP, ConvStack, CrossAttention, HalveTime, PositionTable
+from semtalk.motion.skeleton import BODY_PARTS, MOTION_CHANNELS
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Sizes of a code-predicting network.
+
+    Attributes:
+        width: W of frame-level transformers, 768 in the paper's setting.
+        latent: C of the latents, which is the width of a code.
+        heads: Attention heads of frame-level layers.
+        latent_heads: Attention heads of layers on latents.
+        residual_heads: Attention heads of the residual heads' layers.
+        feed_forward: Feed-forward width over the layer's own width.
+        face_layers: Decoder layers of the face branch.
+        audio_layers: Decoder layers by which the body reads the audio.
+        residual_layers: Decoder layers of each residual head.
+        motion_blocks: Blocks of the motion encoder.
+        dropout: In transformer layers and after positions.
+        levels: L of the codes.
+        codes: K of each level.
+    """
+
+    width: int
+    latent: int
+    heads: int
+    latent_heads: int
+    residual_heads: int
+    feed_forward: int
+    face_layers: int
+    audio_layers: int
+    residual_layers: int
+    motion_blocks: int
+    dropout: float
+    levels: int
+    codes: int
+
+    def frame_attention(self, layers: int) -> CrossAttention:
+        """Decoder layers of width W."""
+        return CrossAttention(self.width, self.heads, self.feed_forward * self.width, layers, self.dropout)
+
+    def latent_attention(self, layers: int = 1) -> CrossAttention:
+        """Decoder layers of width C."""
+        return CrossAttention(self.latent, self.latent_heads, self.feed_forward * self.latent, layers, self.dropout)
+
+
+class MotionHint(nn.Module):
+    """Encodes known motion and hides the rest behind learned mask channels (paper section 4.1)."""
+
+    def __init__(self, sizes: Sizes):
+        super().__init__()
+        self.mask_embedding = nn.Parameter(torch.zeros(MOTION_CHANNELS))
+        nn.init.normal_(self.mask_embedding, std=0.02)
+        self.encoder = ConvStack(MOTION_CHANNELS, sizes.latent, sizes.motion_blocks)
+
+    def forward(self, motion: Tensor, masks: Tensor) -> Tensor:
+        """Encode motion (B, T, 337) under M masks (M, B, T, 337), 1 where hidden: (M * B, T, C)."""
+        hidden = torch.where(masks > 0, self.mask_embedding, motion)
+        return self.encoder(hidden.flatten(0, 1))
+
+
+@dataclass
+class Passes:
+    """Which masks are predicted with which input: pass p sees mask ``mask[p]``, with or without audio.
+
+    The three passes of training are (0, audio), (1, no audio), (1, audio) for the seed and the random mask.
+    """
+
+    mask: tuple[int, ...] = (0,)
+    audio: tuple[bool, ...] = (True,)
+
+    def __len__(self) -> int:
+        return len(self.mask)
+
+    def spread(self, x: Tensor, batch: int) -> Tensor:
+        """From masks (M * B, ...) to passes (P * B, ...)."""
+        if self.mask == tuple(range(len(x) // batch)):
+            return x
+        return x.unflatten(0, (-1, batch))[list(self.mask)].flatten(0, 1)
+
+    def repeat(self, x: Tensor) -> Tensor:
+        """From windows (B, ...) to passes (P * B, ...)."""
+        return x if len(self) == 1 else x.repeat(len(self), *[1] * (x.dim() - 1))
+
+
+TRAINING_PASSES = Passes(mask=(0, 1, 1), audio=(True, False, True))
+
+
+class BodyBranch(nn.Module):
+    """Latents of upper body, hands and lower body from the hint, the speaker and the audio (paper section 3.3)."""
+
+    def __init__(self, sizes: Sizes, speakers: int):
+        super().__init__()
+        width, latent = sizes.width, sizes.latent
+        self.hint = nn.Sequential(MLP(latent, width, latent), nn.Linear(latent, width))
+        self.speaker = nn.Embedding(speakers, width)
+        self.position = PositionTable(width, sizes.dropout)
+        self.self_attention = nn.TransformerEncoderLayer(
+            width, sizes.heads, sizes.feed_forward * width, sizes.dropout, batch_first=True
+        )
+        self.audio = nn.Linear(latent, width)
+        self.audio_attention = sizes.frame_attention(sizes.audio_layers)
+        self.halve = HalveTime(width, width)
+        self.halve_speaker = HalveTime(width, width)
+        self.split = nn.ModuleDict({part: MLP(width, width, width) for part in BODY_PARTS})
+        self.siblings = nn.ModuleDict({part: sizes.frame_attention(1) for part in BODY_PARTS})
+        self.narrow = nn.ModuleDict({part: nn.Linear(width, latent) for part in BODY_PARTS})
+        self.halve_part = nn.ModuleDict({part: HalveTime(latent, latent) for part in BODY_PARTS})
+
+    def forward(self, hint: Tensor, audio: Tensor, speaker: Tensor, passes: Passes) -> dict[str, Tensor]:
+        """Predict part latents.
+
+        Args:
+            hint: (M * B, T, C) encoded motion under each mask.
+            audio: (B, T, C) fused speech features.
+            speaker: (B,) indices.
+            passes: What to predict.
+
+        Returns:
+            (P * B, S, C) for each body part.
+        """
+        batch, frames = audio.shape[:2]
+        masks = len(hint) // batch
+        voice = self.speaker(speaker)[:, None].expand(-1, frames, -1)
+        x = self.self_attention(self.position(voice.repeat(masks, 1, 1) + self.hint(hint)))
+        x = self._listen(x.unflatten(0, (masks, batch)), self.audio(audio), passes)
+        x = self.halve(x)
+        voice = passes.repeat(self.halve_speaker(voice))
+        coarse = {part: split(x) for part, split in self.split.items()}
+        latents = {}
+        for part, own in coarse.items():
+            others = torch.stack([coarse[other] for other in BODY_PARTS if other != part]).sum(dim=0)
+            attended = self.siblings[part](self.position(own + voice), others)
+            latents[part] = self.halve_part[part](self.narrow[part](attended + own))
+        return latents
+
+    def _listen(self, x: Tensor, audio: Tensor, passes: Passes) -> Tensor:
+        """Add what the audio says (M, B, T, W) where a pass has it: (P * B, T, W); once for each mask."""
+        heard = sorted({mask for mask, with_audio in zip(passes.mask, passes.audio, strict=True) if with_audio})
+        listening = {}
+        if heard:
+            query = x[heard].flatten(0, 1)
+            answer = query + self.audio_attention(self.position(query), audio.repeat(len(heard), 1, 1))
+            listening = dict(zip(heard, answer.unflatten(0, (len(heard), -1)), strict=True))
+        chosen = zip(passes.mask, passes.audio, strict=True)
+        return torch.cat([listening[mask] if with_audio else x[mask] for mask, with_audio in chosen])
+
+
+class CoarseToFine(nn.Module):
+    """Refines part latents one after another, each by attending to parts named in the chain (paper section 3.3).
+
+    The paper's chain is face -> hands -> upper -> lower. A memory of several parts is their sum; a part that the chain
+    has refined already is taken refined, unless it is written ``part:coarse``.
+    """
+
+    def __init__(self, sizes: Sizes, chain: Sequence[Mapping]):
+        super().__init__()
+        self.chain = [(link["part"], tuple(link["memory"])) for link in chain]
+        self.attention = nn.ModuleDict({part: sizes.latent_attention() for part, _ in self.chain})
+
+    def forward(self, coarse: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Refine (N, S, C) latents of each part."""
+        refined = dict(coarse)
+        for part, names in self.chain:
+            memory = [coarse[name.split(":")[0]] if name.endswith(":coarse") else refined[name] for name in names]
+            refined[part] = self.attention[part](coarse[part], torch.stack(memory).sum(dim=0))
+        return refined
+
+
+class CodeHead(nn.Module):
+    """Codes of one part: level 0 by an MLP, each further level by layers that read all levels before it."""
+
+    def __init__(self, sizes: Sizes):
+        super().__init__()
+        latent, codes = sizes.latent, sizes.codes
+        further = range(1, sizes.levels)
+        self.first = MLP(latent, latent, codes)
+        self.gather = nn.ModuleList(nn.Linear(k * latent, latent) if k > 1 else nn.Identity() for k in further)
+        self.attention = nn.ModuleList(
+            CrossAttention(latent, sizes.residual_heads, 4 * latent, sizes.residual_layers, sizes.dropout)
+            for _ in further
+        )
+        self.further = nn.ModuleList(MLP(latent, latent, codes) for _ in further)
+
+    def forward(self, latent: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """Predict codes.
+
+        Args:
+            latent: (N, S, C) of the part.
+            memory: (N, T, C) fused speech features.
+
+        Returns:
+            (N, S, L, K) logits and (N, S, L, C) latents of the levels.
+        """
+        latents, logits = [latent], [self.first(latent)]
+        for gather, attention, classify in zip(self.gather, self.attention, self.further, strict=True):
+            before = gather(torch.cat(latents, dim=-1))
+            latents.append(before + attention(before, memory))
+            logits.append(classify(latents[-1]))
+        return torch.stack(logits, dim=-2), torch.stack(latents, dim=-2)
+
+
+@dataclass
+class Prediction:
+    """What a network says of the codes; P passes over B windows.
+
+    Attributes:
+        logits: Part -> (P, B, S, L, K).
+        latents: Part -> (P, B, S, L, C).
+    """
+
+    logits: dict[str, Tensor]
+    latents: dict[str, Tensor]
+
+    def codes(self, index: int = 0) -> dict[str, Tensor]:
+        """Most likely indices (B, S, L) of each part in one pass."""
+        return {part: logits[index].argmax(dim=-1) for part, logits in self.logits.items()}
+
+
+def predict_codes(
+    heads: nn.ModuleDict, latents: dict[str, Tensor], memory: dict[str, Tensor], passes: Passes
+) -> Prediction:
+    """Run the code heads on latents (P * B, S, C), each with its speech memory (B, T, C)."""
+    logits, levels = {}, {}
+    for part, head in heads.items():
+        outputs = head(latents[part], passes.repeat(memory[part]))
+        logits[part], levels[part] = (output.unflatten(0, (len(passes), -1)) for output in outputs)
+    return Prediction(logits, levels)

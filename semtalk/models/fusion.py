@@ -1,0 +1,24 @@
+"""Fusion of base and sparse motion by the semantic score (paper sections 3.4, Eq. 5, and 3.5)."""
+
+import torch
+from torch import Tensor
+
+
+def blend_latents(base: Tensor, sparse: Tensor, psi: Tensor) -> Tensor:
+    """``q_m = psi q_s + (1 - psi) q_b`` while training: latents (..., S, L, C) and psi (..., S)."""
+    return torch.lerp(base, sparse, psi[..., None, None])
+
+
+def fuse_codes(
+    base: dict[str, Tensor], sparse: dict[str, Tensor], psi: Tensor, beta: float
+) -> dict[str, Tensor]:
+    """Codes at generation: a step takes the sparse codes where psi > beta, the base codes elsewhere.
+
+    Args:
+        base: Part -> (B, S, L) indices; parts that sparse lacks (the face) stay base.
+        sparse: Part -> (B, S, L) indices.
+        psi: (B, S) semantic score.
+        beta: Threshold.
+    """
+    active = (psi > beta)[..., None]
+    return {part: torch.where(active, sparse[part], codes) if part in sparse else codes for part, codes in base.items()}

@@ -1,0 +1,135 @@
+"""Blocks that several networks share."""
+
+import math
+
+import torch
+from einops import rearrange, repeat
+from torch import Tensor, nn
+
+from semtalk.motion.skeleton import DOWNSAMPLE, WINDOW
+
+SLOPE = 0.2
+"""Of every leaky ReLU."""
+
+
+class MLP(nn.Sequential):
+    """Linear, leaky ReLU, Linear over the last dimension."""
+
+    def __init__(self, width_in: int, hidden: int, width_out: int):
+        super().__init__(nn.Linear(width_in, hidden), nn.LeakyReLU(SLOPE), nn.Linear(hidden, width_out))
+
+
+class TimeConv(nn.Conv1d):
+    """A 1-d convolution over time that takes and gives (B, T, C)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve (B, T, C_in) to (B, T', C_out)."""
+        return super().forward(x.transpose(1, 2)).transpose(1, 2)
+
+
+class PositionTable(nn.Module):
+    """Adds a sinusoidal table with the period of a window to (B, T, C), then drops out."""
+
+    def __init__(self, width: int, dropout: float):
+        super().__init__()
+        position = torch.arange(WINDOW)[:, None]
+        rate = torch.exp(torch.arange(0, width, 2) * (-math.log(10000.0) / width))
+        table = torch.stack([torch.sin(position * rate), torch.cos(position * rate)], dim=-1).flatten(1)
+        self.register_buffer("table", table, persistent=False)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Add the table to (B, T, C)."""
+        index = torch.arange(x.shape[1], device=x.device) % WINDOW
+        return self.dropout(x + self.table[index])
+
+
+class CrossAttention(nn.Module):
+    """Post-norm transformer decoder layers: (B, T, C) queries attend to themselves and to a memory (B, S, C)."""
+
+    def __init__(self, width: int, heads: int, feed_forward: int, layers: int, dropout: float):
+        super().__init__()
+        self.layers = nn.ModuleList(
+            nn.TransformerDecoderLayer(width, heads, feed_forward, dropout, batch_first=True) for _ in range(layers)
+        )
+
+    def forward(self, x: Tensor, memory: Tensor) -> Tensor:
+        """Refine (B, T, C) with a memory (B, S, C)."""
+        for layer in self.layers:
+            x = layer(x, memory)
+        return x
+
+
+class ResidualConv(nn.Module):
+    """``x + conv3(leaky ReLU(conv3(x)))`` over (B, C, T)."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv1d(width, width, 3, padding=1), nn.LeakyReLU(SLOPE), nn.Conv1d(width, width, 3, padding=1)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Keep the shape (B, C, T)."""
+        return x + self.body(x)
+
+
+class ConvStack(nn.Sequential):
+    """Some times conv 3 to ``width``, leaky ReLU and a residual, over (B, T, C); the length stays."""
+
+    def __init__(self, width_in: int, width: int, blocks: int):
+        stages = []
+        for index in range(blocks):
+            stages += [nn.Conv1d(width if index else width_in, width, 3, padding=1), nn.LeakyReLU(SLOPE)]
+            stages.append(ResidualConv(width))
+        super().__init__(*stages)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Encode (B, T, C_in) as (B, T, C)."""
+        return super().forward(x.transpose(1, 2)).transpose(1, 2)
+
+
+class ChannelFusion(nn.Module):
+    """Weighs two features against each other in every channel by learned attention (paper section 3.3)."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.attention = nn.Linear(2 * width, 2 * width)
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        """Fuse two (B, T, C) into one."""
+        scores = rearrange(self.attention(torch.cat([a, b], dim=-1)), "b t (c two) -> b t c two", two=2)
+        weight = scores.softmax(dim=-1)
+        return a * weight[..., 1] + b * weight[..., 0]
+
+
+class HubertEncoder(nn.Module):
+    """Two convolutions over HuBERT's features: (B, T, d) to (B, T, C)."""
+
+    def __init__(self, width_in: int, width: int):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv1d(width_in, width, 3, padding=1, bias=False), nn.BatchNorm1d(width), nn.GELU(),
+            nn.Conv1d(width, width, 3, padding=1, bias=False),
+        )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Encode (B, T, d) as (B, T, C)."""
+        return self.layers(x.transpose(1, 2)).transpose(1, 2)
+
+
+class HalveTime(TimeConv):
+    """Convolution of kernel and stride 2: (B, T, C_in) to (B, T/2, C)."""
+
+    def __init__(self, width_in: int, width: int):
+        super().__init__(width_in, width, 2, stride=2)
+
+
+def step_mean(x: Tensor) -> Tensor:
+    """Mean of (B, T, C) over the four frames of each code step: (B, T/4, C)."""
+    return rearrange(x, "b (s f) c -> b s f c", f=DOWNSAMPLE).mean(dim=2)
+
+
+def step_repeat(x: Tensor) -> Tensor:
+    """Repeat (B, S, C) over the four frames of each step: (B, 4S, C)."""
+    return repeat(x, "b s c -> b (s f) c", f=DOWNSAMPLE)

@@ -1,0 +1,134 @@
+"""Residual vector quantisation with moving-average codebooks (paper section 3.1, DESIGN of RVQ-VAE in docs).
+
+All state, the "initialised" flag included, is in buffers: a reloaded quantizer goes on exactly where it stopped.
+"""
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def _all_reduce(*tensors: Tensor) -> None:
+    if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
+        for tensor in tensors:
+            dist.all_reduce(tensor)
+
+
+def _gather_rows(rows: Tensor) -> Tensor:
+    """Rows of all processes, in the order of their ranks."""
+    if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
+        return rows
+    parts = [torch.empty_like(rows) for _ in range(dist.get_world_size())]
+    dist.all_gather(parts, rows.contiguous())
+    return torch.cat(parts)
+
+
+class Codebook(nn.Module):
+    """One level: K codes of D dimensions, learned as exponential moving averages of what they stand for.
+
+    The first training batch initialises the codes; a code whose moving count falls below ``dead_below`` restarts at a
+    vector of the batch. Statistics are summed over processes.
+    """
+
+    def __init__(self, codes: int, dim: int, decay: float, dead_below: float):
+        super().__init__()
+        self.decay = decay
+        self.dead_below = dead_below
+        self.register_buffer("codebook", torch.zeros(codes, dim))
+        self.register_buffer("sums", torch.zeros(codes, dim))
+        self.register_buffer("counts", torch.zeros(codes))
+        self.register_buffer("initialised", torch.zeros((), dtype=torch.bool))
+
+    def nearest(self, x: Tensor) -> Tensor:
+        """Indices (N,) of the codes nearest to (N, D) in squared Euclidean distance."""
+        distance = self.codebook.square().sum(dim=-1) - 2 * x @ self.codebook.T
+        return distance.argmin(dim=-1)
+
+    def lookup(self, indices: Tensor) -> Tensor:
+        """Codes (..., D) of indices (...)."""
+        return F.embedding(indices, self.codebook)
+
+    @torch.no_grad()
+    def initialise(self, x: Tensor) -> None:
+        """Take the codes from rows (N, D) of the first batch, repeated where there are too few."""
+        if bool(self.initialised):
+            return
+        rows = _gather_rows(x)
+        codes = len(self.codebook)
+        chosen = torch.arange(codes, device=x.device) * max(len(rows), 1) // codes
+        self.codebook.copy_(rows[chosen])
+        self.sums.copy_(self.codebook)
+        self.counts.fill_(1.0)
+        self.initialised.fill_(True)
+
+    @torch.no_grad()
+    def update(self, x: Tensor, indices: Tensor) -> None:
+        """Move the averages by the rows (N, D) that were given the codes ``indices`` (N,)."""
+        chosen = F.one_hot(indices, len(self.codebook)).to(x.dtype)
+        count, total = chosen.sum(dim=0), chosen.T @ x
+        _all_reduce(count, total)
+        self.counts.lerp_(count, 1 - self.decay)
+        self.sums.lerp_(total, 1 - self.decay)
+        rows = _gather_rows(x)
+        dead = self.counts < self.dead_below
+        fresh = rows[torch.arange(len(self.codebook), device=x.device) * 7919 % len(rows)]
+        self.sums.copy_(torch.where(dead[:, None], fresh, self.sums))
+        self.counts.copy_(torch.where(dead, torch.ones_like(self.counts), self.counts))
+        self.codebook.copy_(self.sums / self.counts[:, None])
+
+
+class ResidualQuantizer(nn.Module):
+    """Levels of codebooks, each for the residual that the levels before it leave."""
+
+    def __init__(
+        self, levels: int, codes: int, dim: int, decay: float = 0.99, dead_below: float = 0.05, dropout: float = 0.2
+    ):
+        """Build the levels.
+
+        Args:
+            levels: Number of levels, 6 in the paper.
+            codes: Codes of each level, 256 in the paper.
+            dim: Width D of a code.
+            decay: Of the moving averages.
+            dead_below: Moving count below which a code restarts.
+            dropout: Probability that a training batch leaves out a random number of the last levels.
+        """
+        super().__init__()
+        self.levels = nn.ModuleList(Codebook(codes, dim, decay, dead_below) for _ in range(levels))
+        self.dropout = dropout
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Quantise latents.
+
+        Args:
+            x: (B, S, D) encoder output.
+
+        Returns:
+            (B, S, D) the sum of the codes with a straight-through gradient (of one times the latent's), (B, S, L)
+            indices (-1 for levels that quantizer dropout left out), and the commitment loss, a scalar.
+        """
+        used = len(self.levels)
+        if self.training and self.dropout and torch.rand(()) < self.dropout:
+            used = int(torch.randint(1, len(self.levels), ()))
+        residual, commitment, indices = x, x.new_zeros(()), []
+        total = torch.zeros_like(x)
+        for level in self.levels[:used]:
+            rows = residual.detach().flatten(0, -2)
+            if self.training:
+                level.initialise(rows)
+            index = level.nearest(rows)
+            code = level.lookup(index).view_as(x)
+            if self.training:
+                level.update(rows, index)
+            commitment = commitment + F.mse_loss(residual, code)
+            residual = residual - code
+            total = total + code
+            indices.append(index.view(x.shape[:-1]))
+        indices += [torch.full_like(indices[0], -1)] * (len(self.levels) - used)
+        return x + (total - x).detach(), torch.stack(indices, dim=-1), commitment / used
+
+    def decode(self, indices: Tensor) -> Tensor:
+        """Code vectors (B, S, L, D) of indices (B, S, L); L may be less than the number of levels."""
+        vectors = [level.lookup(index) for level, index in zip(self.levels, indices.unbind(-1), strict=False)]
+        return torch.stack(vectors, dim=-2)

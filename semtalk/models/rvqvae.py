@@ -1,0 +1,105 @@
+"""RVQ-VAE of one body part: conv ResNet encoder and decoder, time down by 4 (paper sections 3.1 and 4.1)."""
+
+import torch
+from torch import Tensor, nn
+
+from semtalk.models.quantizer import ResidualQuantizer
+
+DILATIONS = (9, 3, 1)
+
+
+class DilatedResidual(nn.Module):
+    """``x + dropout(conv1(ReLU(dilated conv3(ReLU x))))`` over (B, C, T)."""
+
+    def __init__(self, width: int, dilation: int, dropout: float):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.ReLU(), nn.Conv1d(width, width, 3, padding=dilation, dilation=dilation),
+            nn.ReLU(), nn.Conv1d(width, width, 1), nn.Dropout(dropout),
+        )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Keep the shape (B, C, T)."""
+        return x + self.body(x)
+
+
+def _residuals(width: int, dropout: float) -> list[nn.Module]:
+    return [DilatedResidual(width, dilation, dropout) for dilation in DILATIONS]
+
+
+class Encoder(nn.Sequential):
+    """(B, D, T) to latents (B, C, T/4)."""
+
+    def __init__(self, channels: int, width: int, latent: int, dropout: float):
+        layers: list[nn.Module] = [nn.Conv1d(channels, width, 3, padding=1), nn.ReLU()]
+        for _ in range(2):
+            layers += [nn.Conv1d(width, width, 4, stride=2, padding=1), *_residuals(width, dropout)]
+        super().__init__(*layers, nn.Conv1d(width, latent, 3, padding=1))
+
+
+class Decoder(nn.Sequential):
+    """Latents (B, C, T/4) to (B, D, T)."""
+
+    def __init__(self, channels: int, width: int, latent: int, dropout: float):
+        layers: list[nn.Module] = [nn.Conv1d(latent, width, 3, padding=1), nn.ReLU()]
+        for _ in range(2):
+            layers += [*_residuals(width, dropout), nn.Upsample(scale_factor=2), nn.Conv1d(width, width, 3, padding=1)]
+        layers += [nn.Conv1d(width, width, 3, padding=1), nn.ReLU(), nn.Conv1d(width, channels, 3, padding=1)]
+        super().__init__(*layers)
+
+
+class RVQVAE(nn.Module):
+    """Motion of one part to codes and back.
+
+    ``mean`` and ``scale`` (D,) are buffers that standardise the channels; they are 0 and 1 until
+    :meth:`set_statistics` is called.
+    """
+
+    def __init__(
+        self, channels: int, width: int, latent: int, levels: int, codes: int, dropout: float = 0.0,
+        quantizer_dropout: float = 0.2, decay: float = 0.99,
+    ):  # fmt: skip
+        """Build the network.
+
+        Args:
+            channels: D of the part (106, 78, 180 or 61).
+            width: Channels of the convolutions, 256 in the paper.
+            latent: Width of a code.
+            levels: Levels of the quantizer.
+            codes: Codes of each level.
+            dropout: Inside residual blocks.
+            quantizer_dropout: See :class:`ResidualQuantizer`.
+            decay: Of the codebooks' moving averages.
+        """
+        super().__init__()
+        self.encoder = Encoder(channels, width, latent, dropout)
+        self.quantizer = ResidualQuantizer(levels, codes, latent, decay=decay, dropout=quantizer_dropout)
+        self.decoder = Decoder(channels, width, latent, dropout)
+        self.register_buffer("mean", torch.zeros(channels))
+        self.register_buffer("scale", torch.ones(channels))
+
+    def set_statistics(self, mean: Tensor, scale: Tensor) -> None:
+        """Set what channels are standardised by, each (D,)."""
+        self.mean.copy_(mean)
+        self.scale.copy_(scale)
+
+    def encode_latent(self, x: Tensor) -> Tensor:
+        """Latents (B, T/4, C) of motion (B, T, D)."""
+        return self.encoder(((x - self.mean) / self.scale).transpose(1, 2)).transpose(1, 2)
+
+    def decode_latent(self, latent: Tensor) -> Tensor:
+        """Motion (B, T, D) of latents (B, T/4, C)."""
+        return self.decoder(latent.transpose(1, 2)).transpose(1, 2) * self.scale + self.mean
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Reconstruct (B, T, D): the reconstruction, indices (B, T/4, L), and the commitment loss."""
+        quantised, indices, commitment = self.quantizer(self.encode_latent(x))
+        return self.decode_latent(quantised), indices, commitment
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Indices (B, T/4, L) of motion (B, T, D)."""
+        return self.quantizer(self.encode_latent(x))[1]
+
+    def decode(self, indices: Tensor) -> Tensor:
+        """Motion (B, T, D) of indices (B, T/4, L)."""
+        return self.decode_latent(self.quantizer.decode(indices).sum(dim=-2))

@@ -1,0 +1,100 @@
+"""The sparse network f_sparse(phi_l, phi_g, phi_e, gamma_h, seed, id): semantic codes and score (paper section 3.4)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from semtalk.models.branches import (
+    BodyBranch,
+    CoarseToFine,
+    CodeHead,
+    MotionHint,
+    Passes,
+    Prediction,
+    Sizes,
+    predict_codes,
+)
+from semtalk.models.layers import MLP, ChannelFusion, HubertEncoder, PositionTable, step_mean, step_repeat
+from semtalk.motion.skeleton import BODY_PARTS
+
+
+@dataclass
+class SparsePrediction(Prediction):
+    """Codes of the three body parts, and the gate.
+
+    Attributes:
+        gate: (B, S, 2) logits; it hears and reads but sees no motion, so all passes share it.
+    """
+
+    gate: Tensor
+
+    @property
+    def psi(self) -> Tensor:
+        """Semantic score (B, S) in [0, 1]."""
+        return self.gate.softmax(dim=-1)[..., 1]
+
+
+class SemanticEncoder(nn.Module):
+    """Frame text attends to sentence and emotion, is fused with HuBERT, and a gate scores every step."""
+
+    def __init__(self, sizes: Sizes, hubert: int, words: int, context: Mapping[str, int]):
+        super().__init__()
+        latent = sizes.latent
+        self.words = nn.Linear(words, latent)
+        self.position = PositionTable(latent, sizes.dropout)
+        self.context = nn.ModuleDict({name: nn.Linear(width, latent) for name, width in context.items()})
+        self.attention = sizes.latent_attention()
+        self.hubert = HubertEncoder(hubert, latent)
+        self.fusion = ChannelFusion(latent)
+        self.gate = nn.Linear(latent, 2)
+        self.emphasis = MLP(latent, latent, latent)
+
+    def forward(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Gate logits (B, S, 2) and semantic features (B, T, C) scaled by the score."""
+        memory = torch.stack([layer(batch[name]) for name, layer in self.context.items()], dim=1)
+        text = self.attention(self.position(self.words(batch["words"])), memory)
+        fused = self.fusion(text, self.hubert(batch["hubert"]))
+        gate = self.gate(step_mean(fused))
+        psi = gate.softmax(dim=-1)[..., 1:]
+        return gate, self.emphasis(fused) * step_repeat(psi)
+
+
+class SparseNetwork(nn.Module):
+    """Semantic codes of upper body, hands and lower body, and the semantic score psi."""
+
+    def __init__(
+        self, sizes: Sizes, hubert: int, words: int, context: Mapping[str, int], speakers: int, chain: Sequence[Mapping]
+    ):
+        """Build the network.
+
+        Args:
+            sizes: Widths and depths.
+            hubert: Width of the HuBERT features.
+            words: Width of the frame-level word vectors.
+            context: Name -> width of the window features that the words attend to: ``sentence``, ``emotion``.
+            speakers: Number of speakers.
+            chain: Order and memories of the coarse-to-fine block.
+        """
+        super().__init__()
+        self.semantics = SemanticEncoder(sizes, hubert, words, context)
+        self.hint = MotionHint(sizes)
+        self.body = BodyBranch(sizes, speakers)
+        self.coarse_to_fine = CoarseToFine(sizes, chain)
+        self.heads = nn.ModuleDict({part: CodeHead(sizes) for part in BODY_PARTS})
+
+    def forward(self, batch: Mapping[str, Tensor], motion: Tensor, masks: Tensor, passes: Passes) -> SparsePrediction:
+        """Predict codes for several masked passes.
+
+        Args:
+            batch: Needs ``hubert`` and ``words`` (B, T, d), the context features (B, d) and ``speaker`` (B,).
+            motion: (B, T, 337) whole-body channels.
+            masks: (M, B, T, 337), 1 where the motion is hidden.
+            passes: Which mask each pass sees, and whether the body reads the semantic features in it.
+        """
+        gate, semantic = self.semantics(batch)
+        coarse = self.body(self.hint(motion, masks), semantic, batch["speaker"], passes)
+        memory = dict.fromkeys(BODY_PARTS, semantic)
+        prediction = predict_codes(self.heads, self.coarse_to_fine(coarse), memory, passes)
+        return SparsePrediction(prediction.logits, prediction.latents, gate=gate)

@@ -1,0 +1,38 @@
+"""The four RVQ-VAEs as one tokenizer of whole-body motion."""
+
+import torch
+from torch import Tensor, nn
+
+from semtalk.models.rvqvae import RVQVAE
+from semtalk.motion.parts import Frames, merge_parts, split_parts
+from semtalk.motion.skeleton import PARTS
+
+Codes = dict[str, Tensor]
+
+
+class Tokenizer(nn.ModuleDict):
+    """Part name -> frozen RVQ-VAE."""
+
+    def __init__(self, parts: dict[str, RVQVAE]):
+        super().__init__({name: parts[name] for name in PARTS})
+        self.requires_grad_(False)
+        self.eval()
+
+    def train(self, mode: bool = True) -> "Tokenizer":
+        """Stay in evaluation mode: codebooks and statistics are frozen."""
+        return super().train(False)
+
+    @torch.no_grad()
+    def encode(self, frames: Frames) -> Codes:
+        """Indices (B, T/4, L) of each part."""
+        return {name: self[name].encode(channels) for name, channels in split_parts(frames).items()}
+
+    @torch.no_grad()
+    def vectors(self, codes: Codes) -> dict[str, Tensor]:
+        """Code vectors (B, S, L, C) of each part."""
+        return {name: self[name].quantizer.decode(index) for name, index in codes.items()}
+
+    @torch.no_grad()
+    def decode(self, codes: Codes) -> Frames:
+        """Frames (B, 4S, ...) of the parts' indices (B, S, L)."""
+        return merge_parts({name: self[name].decode(index) for name, index in codes.items()})

@@ -1,0 +1,1 @@
+"""Skeleton, rotations, body parts and motion files."""

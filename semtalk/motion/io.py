@@ -1,0 +1,103 @@
+"""Motion of one take and its npz file, with the keys that BEAT2 and its Blender add-on read."""
+
+import os
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from semtalk.errors import SemTalkError
+from semtalk.motion.skeleton import FPS, NUM_BETAS, NUM_EXPRESSIONS, NUM_JOINTS
+
+
+@dataclass
+class Motion:
+    """One take of motion, 30 frames a second, metres and radians, y up.
+
+    Attributes:
+        poses: (T, 55, 3) axis-angle in SMPL-X order.
+        expressions: (T, 100).
+        trans: (T, 3).
+        betas: (300,) body shape.
+    """
+
+    poses: np.ndarray
+    expressions: np.ndarray
+    trans: np.ndarray
+    betas: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.poses)
+
+    def __getitem__(self, frames: slice) -> "Motion":
+        return Motion(self.poses[frames], self.expressions[frames], self.trans[frames], self.betas)
+
+
+def atomic_write(path: Path, write) -> None:
+    """Call ``write(temporary_path)`` and rename the result to ``path``, so that no half file is ever seen."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    try:
+        write(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def save_motion(path: str | Path, motion: Motion) -> None:
+    """Write a motion as a BEAT2 npz."""
+
+    def write(temporary: Path) -> None:
+        np.savez(
+            temporary,
+            betas=motion.betas.astype(np.float32),
+            poses=motion.poses.reshape(len(motion), -1).astype(np.float32),
+            expressions=motion.expressions.astype(np.float32),
+            trans=motion.trans.astype(np.float32),
+            model="smplx2020",
+            gender="neutral",
+            mocap_frame_rate=FPS,
+        )
+
+    atomic_write(Path(path), write)
+
+
+def load_motion(path: str | Path) -> Motion:
+    """Read a BEAT2 npz.
+
+    Raises:
+        SemTalkError: The file is missing, no npz, holds objects, another schema, another rate, or numbers that are
+            not finite.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise SemTalkError(f"{path}: no such motion file.")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            data = {key: file[key] for key in file.files}
+    except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
+        raise SemTalkError(f"{path}: not a readable npz of plain arrays ({error}).") from error
+    missing = {"poses", "expressions", "trans", "betas"} - data.keys()
+    if missing:
+        raise SemTalkError(
+            f"{path}: not a BEAT2 motion file: it lacks {', '.join(sorted(missing))} and holds "
+            f"{', '.join(sorted(data)) or 'nothing'}."
+        )
+    rate = float(data.get("mocap_frame_rate", FPS))
+    if rate != FPS:
+        raise SemTalkError(f"{path}: {rate:g} frames a second, expected {FPS}; resample it first.")
+    motion = Motion(**{key: np.asarray(data[key], np.float32) for key in ("poses", "expressions", "trans", "betas")})
+    frames = len(motion.poses)
+    expected = {
+        "poses": (frames, NUM_JOINTS * 3), "expressions": (frames, NUM_EXPRESSIONS), "trans": (frames, 3),
+        "betas": (NUM_BETAS,),
+    }  # fmt: skip
+    for key, shape in expected.items():
+        value = getattr(motion, key)
+        if value.shape != shape:
+            raise SemTalkError(f"{path}: {key} has shape {value.shape}, expected {shape}.")
+        if not np.isfinite(value).all():
+            raise SemTalkError(f"{path}: {key} holds NaN or infinite values.")
+    motion.poses = motion.poses.reshape(frames, NUM_JOINTS, 3)
+    return motion

@@ -1,0 +1,1 @@
+"""The LightningModules of all stages, and their checkpoints."""

@@ -1,0 +1,79 @@
+"""Checkpoints: plain tensors and a plain configuration, loaded without unpickling anything else."""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from semtalk.errors import SemTalkError
+from semtalk.tasks.build import PHASES, RVQVAE_PHASES, build_network
+
+FORMAT = 1
+STAGE_OF_PHASE = dict.fromkeys((*RVQVAE_PHASES, "translation", "fgd"), "rvqvae") | {"base": "semtalk", "sparse": "semtalk"}
+
+
+def stamp(checkpoint: dict[str, Any], phase: str, config: dict, meta: dict) -> None:
+    """Add to a checkpoint what :func:`load_network` needs."""
+    from semtalk import __version__
+
+    checkpoint["semtalk"] = {
+        "format": FORMAT, "version": __version__, "phase": phase, "config": config, "meta": meta,
+    }  # fmt: skip
+
+
+def checkpoint_path(run_dir: str | Path, phase: str, which: str = "best") -> Path:
+    """Where a run keeps the checkpoint of a phase."""
+    return Path(run_dir) / phase / f"{which}.ckpt"
+
+
+def load_checkpoint(path: Path, phase: str) -> dict[str, Any]:
+    """Read a checkpoint of this code base.
+
+    Raises:
+        SemTalkError: It is missing, damaged, of another program, of a newer format, or of another phase.
+    """
+    if not path.is_file():
+        raise SemTalkError(
+            f"{path}: there is no checkpoint of '{phase}' here. Make it with `python train.py "
+            f"stage={STAGE_OF_PHASE[phase]}` and the same data, model and name."
+        )
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+        raise SemTalkError(f"{path}: not a readable checkpoint ({str(error).splitlines()[0]}).") from error
+    stamped = checkpoint.get("semtalk") if isinstance(checkpoint, dict) else None
+    if stamped is None:
+        raise SemTalkError(f"{path}: not a checkpoint of this code base.")
+    if stamped["format"] > FORMAT:
+        raise SemTalkError(f"{path}: written by a newer version ({stamped['version']}); update semtalk.")
+    if stamped["phase"] != phase:
+        raise SemTalkError(f"{path}: a checkpoint of '{stamped['phase']}', but '{phase}' is wanted.")
+    return checkpoint
+
+
+def load_network(run_dir: str | Path, phase: str, which: str = "best") -> tuple[nn.Module, dict]:
+    """Load the trained network of a phase, in evaluation mode, with its stamp (phase, config, meta).
+
+    Raises:
+        SemTalkError: See :func:`load_checkpoint`; or the weights do not fit the configuration beside them.
+    """
+    path = checkpoint_path(run_dir, phase, which)
+    checkpoint = load_checkpoint(path, phase)
+    stamped = checkpoint["semtalk"]
+    network = build_network(phase, stamped["config"], len(stamped["meta"]["speakers"]))
+    prefix = "network."
+    weights = {
+        name.removeprefix(prefix): value for name, value in checkpoint["state_dict"].items() if name.startswith(prefix)
+    }
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise SemTalkError(f"{path}: its weights do not fit its configuration ({error}).") from error
+    return network.eval(), stamped
+
+
+def trained_phases(run_dir: str | Path) -> list[str]:
+    """Phases that a run has a checkpoint of."""
+    return [phase for phase in PHASES if checkpoint_path(run_dir, phase).is_file()]

@@ -1,0 +1,159 @@
+"""Fits the phases of a stage one after another; each phase has its folder below the run's."""
+
+import logging
+import time
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+import yaml
+from pytorch_lightning.callbacks import ModelCheckpoint, RichProgressBar
+
+from semtalk.body import BodyModel
+from semtalk.data.datamodule import MotionDataModule
+from semtalk.data.store import Store
+from semtalk.data.windows import MOTION_KEYS
+from semtalk.errors import SemTalkError
+from semtalk.models.tokenizer import Tokenizer
+from semtalk.motion.io import atomic_write
+from semtalk.motion.parts import Frames, split_parts
+from semtalk.motion.skeleton import PARTS
+from semtalk.tasks.build import RVQVAE_PHASES, build_network
+from semtalk.tasks.checkpoint import checkpoint_path, load_checkpoint, load_network
+from semtalk.tasks.motion import EmbedderTask, RVQVAETask, TranslationTask
+from semtalk.tasks.semtalk import BaseTask, SparseTask
+from semtalk.tasks.stage import StageTask
+
+MIN_SCALE = 0.02
+"""Channels are not stretched beyond 1 / this when they are standardised."""
+
+
+def load_tokenizer(run_dir: Path) -> Tokenizer:
+    """The four trained RVQ-VAEs of a run."""
+    return Tokenizer({part: load_network(run_dir, f"rvqvae_{part}")[0] for part in PARTS})
+
+
+def channel_statistics(store: Store, part: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and deviation (D,) of a part's channels over the training split."""
+    channels = torch.cat(
+        [
+            split_parts(Frames(*(recording[key] for key in ("rotation", "expressions", "root", "contact"))))[part]
+            for recording in store.split("train")
+        ]
+    )
+    return channels.mean(dim=0), channels.std(dim=0).clamp(min=MIN_SCALE)
+
+
+def make_task(phase: str, config: dict, store: Store, run_dir: Path, meta: dict, body: BodyModel) -> StageTask:
+    """Build the task of a phase, with the frozen networks of earlier phases that it needs.
+
+    Raises:
+        SemTalkError: An earlier phase has no checkpoint; or the sparse network is asked for without semantic labels.
+    """
+    network = build_network(phase, config, len(meta["speakers"]))
+    name = "rvqvae" if phase in RVQVAE_PHASES else phase
+    arguments = (network, config, config["recipe"][name], meta, body)
+    if phase in RVQVAE_PHASES:
+        part = phase.removeprefix("rvqvae_")
+        network.set_statistics(*channel_statistics(store, part))
+        return RVQVAETask(*arguments, part=part)
+    if phase == "translation":
+        return TranslationTask(*arguments, rvqvae=load_network(run_dir, "rvqvae_lower")[0])
+    if phase == "fgd":
+        return EmbedderTask(*arguments)
+    tokenizer = load_tokenizer(run_dir)
+    if phase == "base":
+        return BaseTask(*arguments, tokenizer=tokenizer)
+    unlabelled = [recording.id for recording in store.split("train") if recording["semantic"].isnan().any()]
+    if unlabelled:
+        raise SemTalkError(f"{unlabelled[0]} and {len(unlabelled) - 1} others have no semantic labels; sparse needs them.")
+    return SparseTask(*arguments, tokenizer=tokenizer, base=load_network(run_dir, "base")[0])
+
+
+def make_logger(config: Mapping, folder: Path):
+    """The logger that the configuration names, writing into the phase's folder."""
+    from pytorch_lightning import loggers
+
+    name = config["logger"]["name"]
+    if name == "csv":
+        return loggers.CSVLogger(folder, name="", version="", flush_logs_every_n_steps=50)
+    if name == "tensorboard":
+        try:
+            return loggers.TensorBoardLogger(folder, name="", version="")
+        except ModuleNotFoundError as error:
+            raise SemTalkError("logger=tensorboard: run `pip install tensorboard` first.") from error
+    if name == "wandb":
+        return loggers.WandbLogger(
+            project=config["logger"]["project"], group=config["name"], name=f"{config['name']}-{folder.name}",
+            save_dir=folder, config=config,
+        )  # fmt: skip
+    raise SemTalkError(f"logger={name}: choose csv, tensorboard or wandb.")
+
+
+def _quiet() -> None:
+    for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for text in (".*does not have many workers.*", ".*number of training batches.*", ".*exists and is not empty.*", ".*LeafSpec.*"):
+        warnings.filterwarnings("ignore", message=text)
+    warnings.filterwarnings("ignore", category=FutureWarning)
+
+
+def epochs_of(recipe: Mapping, batches: int) -> int:
+    """Whole epochs that a phase lasts: ``epochs``, or as many as ``steps`` need."""
+    if recipe.get("epochs"):
+        return recipe["epochs"]
+    return -(-recipe["steps"] // batches)
+
+
+def fit_phase(phase: str, config: dict, store: Store, run_dir: Path, meta: dict, body: BodyModel) -> dict:
+    """Train one phase, or go on with it when ``resume`` is set.
+
+    Returns:
+        A row for the closing table: phase, steps, seconds, validation numbers of the best checkpoint, its path.
+    """
+    _quiet()
+    pl.seed_everything(config["seed"], verbose=False)
+    folder = run_dir / phase
+    last = checkpoint_path(run_dir, phase, "last")
+    resume = config["resume"] and last.is_file()
+    if resume:
+        load_checkpoint(last, phase)
+    recipe = config["recipe"]["rvqvae" if phase in RVQVAE_PHASES else phase]
+    task = make_task(phase, config, store, run_dir, meta, body)
+    keys = (*MOTION_KEYS, "betas", "speaker") if phase not in ("base", "sparse") else None
+    data = MotionDataModule(
+        store, config["recipe"]["stride"], recipe["batch_size"], config["seed"], config["recipe"]["workers"], keys
+    )
+    epochs = epochs_of(recipe, len(data.train_dataloader()))
+    if not resume:
+        for stale in folder.glob("*.ckpt"):
+            stale.unlink()
+        (folder / "metrics.csv").unlink(missing_ok=True)
+    text = yaml.safe_dump(config, sort_keys=False)
+    atomic_write(folder / "config.yaml", lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    best = ModelCheckpoint(
+        folder, filename="best", monitor="val/loss", save_last=True, save_on_train_epoch_end=True,
+        enable_version_counter=False,
+    )  # fmt: skip
+    trainer = pl.Trainer(
+        **config["trainer"],
+        max_epochs=epochs,
+        check_val_every_n_epoch=max(1, epochs // config["recipe"]["validations"]),
+        num_sanity_val_steps=0,
+        gradient_clip_val=recipe["clip"],
+        logger=make_logger(config, folder),
+        callbacks=[best, RichProgressBar()],
+        enable_model_summary=False,
+        log_every_n_steps=10,
+        use_distributed_sampler=False,
+        default_root_dir=folder,
+    )
+    began = time.monotonic()
+    trainer.fit(task, datamodule=data, ckpt_path=last if resume else None, weights_only=True)
+    numbers = {name.removeprefix("val/"): float(v) for name, v in trainer.callback_metrics.items() if "val/" in name}
+    return {
+        "phase": phase, "steps": trainer.global_step, "seconds": time.monotonic() - began, "validation": numbers,
+        "checkpoint": str(checkpoint_path(run_dir, phase)),
+    }  # fmt: skip

@@ -1,0 +1,133 @@
+"""Stages that see motion alone: the RVQ-VAEs, the translation network and the FGD embedder."""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from semtalk.body import forward_kinematics
+from semtalk.losses import motion_differences, reconstruction_losses, skating_loss
+from semtalk.models.rvqvae import RVQVAE
+from semtalk.models.translation import ROOT, hide_root
+from semtalk.motion.parts import Frames, merge_parts, part_channels, translation_from_root
+from semtalk.motion.rotation import geodesic_distance, matrix_to_axis_angle, rotation_6d_to_matrix
+from semtalk.motion.skeleton import FEET, PARTS
+from semtalk.tasks.stage import StageTask
+
+
+def batch_frames(batch: dict[str, Tensor]) -> Frames:
+    """Frames (B, T, ...) of a batch."""
+    return Frames(*(batch[key] for key in ("rotation", "expressions", "root", "contact")))
+
+
+class RVQVAETask(StageTask):
+    """Trains the RVQ-VAE of one part (paper section 3.1)."""
+
+    def __init__(self, *args, part: str, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.part = PARTS[part]
+        self.phase = f"rvqvae_{part}"
+
+    def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Reconstruction, commitment, and position losses through the body where they have a weight."""
+        target = part_channels(batch_frames(batch), self.part)
+        prediction, _, commitment = self.network(target)
+        losses = reconstruction_losses(self.part, prediction, target) | {"commitment": commitment}
+        if self.recipe["losses"]["position"] or self.recipe["losses"]["skating"]:
+            losses |= self._position_losses(batch, prediction, target)
+        return losses
+
+    def _position_losses(self, batch, prediction: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """L1 in metres of face vertices or of joints; for the lower part in the world, with skating of the feet."""
+        if self.part.expressions:
+            return {"position": (self._face(prediction) - self._face(target)).abs().mean()}
+        rest = self.body.rest_joints(batch["betas"])[:, None]
+        own, true = (self._pose(batch["rotation"], channels, rest) for channels in (prediction, target))
+        if not self.part.root:
+            return {"position": (own - true).abs().mean()}
+        start = batch["trans"][:, 0]
+        own_root = prediction[..., ROOT]
+        own = own + translation_from_root(own_root, start)[..., None, :]
+        true = true + translation_from_root(target[..., ROOT], start)[..., None, :]
+        skating = skating_loss(own[..., list(FEET), :], prediction[..., ROOT.stop :])
+        return {"position": (own - true).abs().mean(), "skating": skating}
+
+    def _face(self, channels: Tensor) -> Tensor:
+        jaw = matrix_to_axis_angle(rotation_6d_to_matrix(channels[..., :6])).flatten(0, -2)
+        expressions = channels[..., 6:].flatten(0, -2)
+        return self.body.face_vertices(jaw, expressions, expressions.new_zeros(300))
+
+    def _pose(self, rotation: Tensor, channels: Tensor, rest: Tensor) -> Tensor:
+        """Joint positions (B, T, 55, 3) with this part's rotations in the true pose of the others."""
+        shape = (len(self.part.joints), 6)
+        posed = rotation.clone()
+        posed[..., list(self.part.joints), :] = channels[..., : self.part.rotation_width].unflatten(-1, shape)
+        return forward_kinematics(rotation_6d_to_matrix(posed), rest)
+
+    def figures(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Mean angle in degrees between true and reconstructed rotations, all levels on."""
+        target = part_channels(batch_frames(batch), self.part)
+        angle = rotation_error(self.network(target)[0], target, self.part)
+        return {"degrees": angle.mean()}
+
+
+def rotation_error(prediction: Tensor, target: Tensor, part) -> Tensor:
+    """Angle in degrees (..., T, J) between the rotations of two sets of part channels (..., T, D)."""
+    shape = (len(part.joints), 6)
+    a, b = (
+        rotation_6d_to_matrix(channels[..., : part.rotation_width].unflatten(-1, shape))
+        for channels in (prediction, target)
+    )
+    return geodesic_distance(a, b) * (180 / math.pi)
+
+
+class TranslationTask(StageTask):
+    """Trains the translation network on true and on reconstructed legs, so that it knows what it will see."""
+
+    phase = "translation"
+
+    def __init__(self, *args, rvqvae: RVQVAE, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._rvqvae = (rvqvae.eval().requires_grad_(False),)
+
+    def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """L1 on root velocity and height, squared error on contact, L1 on the integrated path, skating."""
+        frames = batch_frames(batch)
+        lower = part_channels(frames, PARTS["lower"])
+        with torch.no_grad():
+            seen = torch.cat([lower, self._rvqvae[0].to(self.device)(lower)[0]])
+        out = self.network(hide_root(seen))
+        root, contact = out[..., ROOT], out[..., ROOT.stop :]
+        target, start = lower.repeat(2, 1, 1), batch["trans"][:, 0].repeat(2, 1)
+        path = translation_from_root(root, start)
+        losses = {
+            "root": F.l1_loss(root, target[..., ROOT]),
+            "contact": F.mse_loss(contact, target[..., ROOT.stop :]),
+            "path": F.l1_loss(path, batch["trans"].repeat(2, 1, 1)),
+        }
+        if self.recipe["losses"]["skating"]:
+            rotation = merge_parts({"lower": lower}).rotation
+            joints = forward_kinematics(
+                rotation_6d_to_matrix(rotation), self.body.rest_joints(batch["betas"])[:, None]
+            )  # fmt: skip
+            feet = joints[..., list(FEET), :].repeat(2, 1, 1, 1) + path[..., None, :]
+            losses["skating"] = skating_loss(feet, target[..., ROOT.stop :])
+        return losses
+
+
+class EmbedderTask(StageTask):
+    """Trains the FGD embedder as an autoencoder of rot6d motion."""
+
+    phase = "fgd"
+
+    def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Squared error of rotations, and L1 of their velocity and acceleration."""
+        target = batch["rotation"].flatten(-2)
+        prediction = self.network(target)
+        velocity, acceleration = motion_differences(prediction, target)
+        return {
+            "rotation": F.mse_loss(prediction, target), "velocity": velocity, "acceleration": acceleration,
+        }  # fmt: skip
+
+

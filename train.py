@@ -1,0 +1,16 @@
+"""Train a stage: `python train.py --help`."""
+
+import hydra
+from omegaconf import DictConfig
+
+from semtalk.run import command, train
+
+
+@hydra.main(version_base="1.3", config_path="configs", config_name="train")
+def main(config: DictConfig) -> None:
+    """Run the command."""
+    command(train, config)
+
+
+if __name__ == "__main__":
+    main()
