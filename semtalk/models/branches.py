@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from semtalk.models.attention import TransformerLayer
 from semtalk.models.layers import MLP, ConvStack, CrossAttention, HalveTime, PositionTable
 from semtalk.motion.skeleton import BODY_PARTS, MOTION_CHANNELS
 
@@ -25,6 +26,7 @@ class Sizes:
         latent_heads: Attention heads of layers on latents.
         residual_heads: Attention heads of the residual heads' layers.
         feed_forward: Feed-forward width over the layer's own width.
+        residual_feed_forward: The same in the residual heads.
         face_layers: Decoder layers of the face branch.
         audio_layers: Decoder layers by which the body reads the audio.
         residual_layers: Decoder layers of each residual head.
@@ -40,6 +42,7 @@ class Sizes:
     latent_heads: int
     residual_heads: int
     feed_forward: int
+    residual_feed_forward: int
     face_layers: int
     audio_layers: int
     residual_layers: int
@@ -108,8 +111,8 @@ class BodyBranch(nn.Module):
         self.hint = nn.Sequential(MLP(latent, width, latent), nn.Linear(latent, width))
         self.speaker = nn.Embedding(speakers, width)
         self.position = PositionTable(width, sizes.dropout)
-        self.self_attention = nn.TransformerEncoderLayer(
-            width, sizes.heads, sizes.feed_forward * width, sizes.dropout, batch_first=True
+        self.self_attention = TransformerLayer(
+            width, sizes.heads, sizes.feed_forward * width, sizes.dropout, cross=False
         )
         self.audio = nn.Linear(latent, width)
         self.audio_attention = sizes.frame_attention(sizes.audio_layers)
@@ -153,7 +156,7 @@ class BodyBranch(nn.Module):
         listening = {}
         if heard:
             query = x[heard].flatten(0, 1)
-            answer = query + self.audio_attention(self.position(query), audio.repeat(len(heard), 1, 1))
+            answer = query + self.audio_attention(self.position(query), audio)
             listening = dict(zip(heard, answer.unflatten(0, (len(heard), -1)), strict=True))
         chosen = zip(passes.mask, passes.audio, strict=True)
         return torch.cat([listening[mask] if with_audio else x[mask] for mask, with_audio in chosen])
@@ -190,7 +193,7 @@ class CodeHead(nn.Module):
         self.first = MLP(latent, latent, codes)
         self.gather = nn.ModuleList(nn.Linear(k * latent, latent) if k > 1 else nn.Identity() for k in further)
         self.attention = nn.ModuleList(
-            CrossAttention(latent, sizes.residual_heads, 4 * latent, sizes.residual_layers, sizes.dropout)
+            CrossAttention(latent, sizes.residual_heads, sizes.residual_feed_forward * latent, sizes.residual_layers, sizes.dropout)
             for _ in further
         )
         self.further = nn.ModuleList(MLP(latent, latent, codes) for _ in further)
@@ -199,11 +202,11 @@ class CodeHead(nn.Module):
         """Predict codes.
 
         Args:
-            latent: (N, S, C) of the part.
-            memory: (N, T, C) fused speech features.
+            latent: (P * B, S, C) of the part.
+            memory: (B, T, C) fused speech features.
 
         Returns:
-            (N, S, L, K) logits and (N, S, L, C) latents of the levels.
+            (P * B, S, L, K) logits and (P * B, S, L, C) latents of the levels.
         """
         latents, logits = [latent], [self.first(latent)]
         for gather, attention, classify in zip(self.gather, self.attention, self.further, strict=True):
@@ -236,6 +239,6 @@ def predict_codes(
     """Run the code heads on latents (P * B, S, C), each with its speech memory (B, T, C)."""
     logits, levels = {}, {}
     for part, head in heads.items():
-        outputs = head(latents[part], passes.repeat(memory[part]))
+        outputs = head(latents[part], memory[part])
         logits[part], levels[part] = (output.unflatten(0, (len(passes), -1)) for output in outputs)
     return Prediction(logits, levels)

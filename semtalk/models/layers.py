@@ -6,6 +6,7 @@ import torch
 from einops import rearrange, repeat
 from torch import Tensor, nn
 
+from semtalk.models.attention import TransformerLayer
 from semtalk.motion.skeleton import DOWNSAMPLE, WINDOW
 
 SLOPE = 0.2
@@ -45,16 +46,16 @@ class PositionTable(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Post-norm transformer decoder layers: (B, T, C) queries attend to themselves and to a memory (B, S, C)."""
+    """Post-norm transformer decoder layers: (P * B, S, C) queries attend to themselves and to a memory (B, T, C)."""
 
     def __init__(self, width: int, heads: int, feed_forward: int, layers: int, dropout: float):
         super().__init__()
         self.layers = nn.ModuleList(
-            nn.TransformerDecoderLayer(width, heads, feed_forward, dropout, batch_first=True) for _ in range(layers)
+            TransformerLayer(width, heads, feed_forward, dropout, cross=True) for _ in range(layers)
         )
 
     def forward(self, x: Tensor, memory: Tensor) -> Tensor:
-        """Refine (B, T, C) with a memory (B, S, C)."""
+        """Refine queries with a memory."""
         for layer in self.layers:
             x = layer(x, memory)
         return x
