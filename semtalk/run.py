@@ -74,3 +74,153 @@ def train(config: dict) -> None:
         numbers = ", ".join(f"{name} {value:.4g}" for name, value in row["validation"].items())
         table.add_row(phase, str(row["steps"]), f"{row['seconds'] / 60:.1f}", numbers)
     console.print(table)
+
+
+def pick_device(accelerator: str):
+    """The device of ``trainer.accelerator``."""
+    import torch
+
+    if accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
+        raise SemTalkError("trainer.accelerator=gpu: there is no GPU here; use trainer=cpu or trainer=auto.")
+    return torch.device("cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def evaluate(config: dict) -> None:
+    """Evaluate a run on a split: print the tables, write metrics, the first take's npz and its video."""
+    import hashlib
+    from functools import partial
+
+    import numpy as np
+    from rich.progress import track
+
+    from semtalk.data.recording import SPLITS
+    from semtalk.tasks.checkpoint import checkpoint_path, load_checkpoint
+
+    if config["split"] not in SPLITS:
+        raise SemTalkError(f"split={config['split']}: choose one of {', '.join(SPLITS)}.")
+    folder = run_dir(config)
+    load_checkpoint(checkpoint_path(folder, "fgd"), "fgd")
+    corpus = open_corpus(config["data"])
+
+    from semtalk.body import load_body
+    from semtalk.evaluation.known_answers import known_answers
+    from semtalk.evaluation.protocol import evaluate_rows, write_per_take
+    from semtalk.evaluation.report import print_result, write_result
+    from semtalk.evaluation.takes import generate_takes
+    from semtalk.generation.rollout import load_generator
+    from semtalk.motion.io import atomic_write
+    from semtalk.tasks.checkpoint import load_network
+
+    generator, stamped = load_generator(folder)
+    trained = stamped["config"]
+    if trained["features"] != config["features"]:
+        raise SemTalkError(
+            f"the run {folder} was trained with features={trained['features']['name']} and other settings than "
+            f"features={config['features']['name']} has now; evaluate it with the same."
+        )
+    body = load_body(config["body"]["path"])
+    store = open_store(config, corpus, body)
+    recordings = store.split(config["split"])
+    generator.to(pick_device(config["trainer"]["accelerator"]))
+    meta, stride = stamped["meta"], config["features"]["stride"]
+    progress = partial(track, description="Generating")
+    takes, short = generate_takes(generator, recordings, meta, stride, config["beta"], progress)
+    generator.cpu()
+    embedder, _ = load_network(folder, "fgd")
+    speed = np.asarray(meta["mean_joint_speed"])
+    metrics, per_take = evaluate_rows(takes, ("fused", "base", "truth"), embedder, body, speed)
+    known = {}
+    if config["data"]["reader"] == "sample":
+        training = store.split("train")
+        known = known_answers(generator, takes, training, meta["speakers"], stride, config["beta"])
+    digest = hashlib.sha256(checkpoint_path(folder, "fgd").read_bytes()).hexdigest()[:12]
+    result = {
+        "run": str(folder), "split": config["split"], "takes": len(takes), "protocol": "legacy", "body": body.name,
+        "stand_in": body.stand_in, "embedder": f"trained by this run, sha256 {digest}", "too_short": short,
+        "metrics": metrics, "known_answers": known, "versions": versions(), "config": config,
+    }  # fmt: skip
+    output = folder / "eval"
+    print_result(result)
+    paths = write_result(result, output)
+    atomic_write(output / "per_take.csv", partial(write_per_take, rows=per_take))
+    paths += [output / "per_take.csv", *_draw_take(takes[0], config, output)]
+    print("\n".join(str(path) for path in paths))
+
+
+def versions() -> dict[str, str]:
+    """Versions of what numbers depend on."""
+    from importlib.metadata import version
+
+    return {name: version(name) for name in ("semtalk", "torch", "numpy", "scipy", "librosa", "pytorch-lightning")}
+
+
+def _draw_take(take, config: dict, output: Path) -> list[Path]:
+    """Write the generated take as npz and, if wished, its video beside the truth."""
+    from semtalk.motion.io import Motion, save_motion
+    from semtalk.motion.parts import poses_from_rotation
+    from semtalk.viz.video import Scene, write_video
+
+    def motion(row: str) -> Motion:
+        poses = poses_from_rotation(take.rotation[row])
+        arrays = (poses, take.expressions[row], take.trans[row], take.recording["betas"])
+        return Motion(*(array.numpy() for array in arrays))
+
+    path = output / f"{take.recording.id}.npz"
+    save_motion(path, motion("fused"))
+    if not config["video"]:
+        return [path]
+    keywords = [(keyword or label, start, end) for label, start, end, _, keyword in take.recording.info["keywords"]]
+    scene = Scene(
+        {"ground truth": motion("truth"), "generated": motion("fused")},
+        take.recording["wave"].numpy(), take.psi.numpy(), config["beta"], keywords,
+    )  # fmt: skip
+    return [path, *write_video(scene, path.with_suffix(".mp4"), config["video_seconds"])]
+
+
+def generate(config: dict) -> None:
+    """Turn a voice recording into motion: an npz and a video."""
+    if config["audio"] is None:
+        raise SemTalkError("audio is not set: give a voice recording, as in `python generate.py audio=FILE.wav`.")
+    import numpy as np
+
+    from semtalk.data.beat2 import read_textgrid
+    from semtalk.data.recording import load_audio
+    from semtalk.motion.skeleton import FPS, NUM_BETAS, SAMPLE_RATE
+
+    wave = load_audio(config["audio"])
+    words = read_textgrid(Path(config["transcript"])) if config["transcript"] else []
+    if not words:
+        print("No transcript: the words are unknown, so gestures follow the voice alone (transcript=FILE.TextGrid).")
+    if not np.abs(wave).max():
+        print(f"{config['audio']} is silent.")
+
+    from functools import partial
+
+    from rich.progress import track
+
+    from semtalk.generation.rollout import load_generator
+    from semtalk.generation.speech import encode_speech
+    from semtalk.motion.io import save_motion
+    from semtalk.viz.video import Scene, write_video
+
+    generator, stamped = load_generator(run_dir(config))
+    speakers = stamped["meta"]["speakers"]
+    speaker = speakers[0] if config["speaker"] is None else config["speaker"]
+    if speaker not in speakers:
+        raise SemTalkError(f"speaker={speaker}: the run knows the speakers {speakers}.")
+    frames = max(1, len(wave) * FPS // SAMPLE_RATE)
+    device = pick_device(config["trainer"]["accelerator"])
+    features, index = encode_speech(wave, words, frames, stamped["config"]["features"], speakers.index(speaker), device)
+    rollout = generator.to(device).rollout(
+        features, index, stamped["config"]["features"]["stride"], beta=config["beta"],
+        progress=partial(track, description="Generating"),
+    )  # fmt: skip
+    motion = rollout.motion(0, frames, np.zeros(NUM_BETAS))
+    path = Path(config["out"]) / f"{Path(config['audio']).stem}.npz"
+    save_motion(path, motion)
+    paths = [path]
+    if config["video"]:
+        scene = Scene({"generated": motion}, wave, rollout.psi[0].cpu().numpy(), config["beta"])
+        paths += write_video(scene, path.with_suffix(".mp4"))
+    print(f"{frames} frames ({frames / FPS:.1f} s) as speaker {speaker}")
+    print("\n".join(str(path) for path in paths))

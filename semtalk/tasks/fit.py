@@ -127,6 +127,7 @@ def fit_phase(phase: str, config: dict, store: Store, run_dir: Path, meta: dict,
         store, config["recipe"]["stride"], recipe["batch_size"], config["seed"], config["recipe"]["workers"], keys
     )
     epochs = epochs_of(recipe, len(data.train_dataloader()))
+    every = max(1, epochs // config["recipe"]["validations"])
     if not resume:
         for stale in folder.glob("*.ckpt"):
             stale.unlink()
@@ -134,13 +135,13 @@ def fit_phase(phase: str, config: dict, store: Store, run_dir: Path, meta: dict,
     text = yaml.safe_dump(config, sort_keys=False)
     atomic_write(folder / "config.yaml", lambda temporary: temporary.write_text(text, encoding="utf-8"))
     best = ModelCheckpoint(
-        folder, filename="best", monitor="val/loss", save_last=True, save_on_train_epoch_end=True,
+        folder, filename="best", monitor="val/loss", save_last=True, save_on_train_epoch_end=True, every_n_epochs=every,
         enable_version_counter=False,
     )  # fmt: skip
     trainer = pl.Trainer(
         **config["trainer"],
         max_epochs=epochs,
-        check_val_every_n_epoch=max(1, epochs // config["recipe"]["validations"]),
+        check_val_every_n_epoch=every,
         num_sanity_val_steps=0,
         gradient_clip_val=recipe["clip"],
         logger=make_logger(config, folder),

@@ -1,0 +1,24 @@
+.PHONY: demo test lint clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.venv/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet -c constraints.txt -e .[dev]
+	touch $@
+
+demo: .venv/.installed
+	$(BIN)/python train.py stage=rvqvae
+	$(BIN)/python train.py stage=semtalk
+	$(BIN)/python eval.py video_seconds=10
+
+test: .venv/.installed
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+lint: .venv/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+clean:
+	rm -rf .venv runs data

@@ -1,0 +1,117 @@
+"""What the embedded corpus lets one check because its truth is known: gate, fusion, use of audio, reconstruction."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from semtalk.data.store import StoredRecording
+from semtalk.evaluation.takes import Take, rollout_takes, true_frames
+from semtalk.generation.rollout import Generator
+from semtalk.motion.parts import Frames, part_channels
+from semtalk.motion.rotation import geodesic_distance, rotation_6d_to_matrix
+from semtalk.motion.skeleton import HAND_JOINTS, PARTS, UPPER_JOINTS
+
+GESTURING = [*UPPER_JOINTS, *HAND_JOINTS]
+
+GOALS = {
+    "gate_f1": ("semantic gate, F1 per code step on held-out takes", ">=", 0.85),
+    "inside_ratio": ("inside labelled frames: rotation error fused / base only", "<=", 0.70),
+    "outside_ratio": ("outside labelled frames: rotation error fused / base only", "<=", 1.05),
+    "own_audio_ratio": ("rotation error, own audio / another take's audio", "<=", 0.85),
+    "reconstruction_upper": ("RVQ-VAE, held-out rotation error of upper, degrees", "<=", 3.0),
+    "reconstruction_hands": ("RVQ-VAE, held-out rotation error of hands, degrees", "<=", 3.0),
+    "codes_used_face": ("codes used on the training split, level 0 of face", ">=", 0.30),
+    "codes_used_upper": ("codes used on the training split, level 0 of upper", ">=", 0.30),
+    "codes_used_hands": ("codes used on the training split, level 0 of hands", ">=", 0.30),
+    "codes_used_lower": ("codes used on the training split, level 0 of lower", ">=", 0.30),
+}
+"""Name -> what it is, which side of the goal is good, the goal."""
+
+
+def reached(name: str, value: float) -> bool:
+    """Whether a value reaches its goal."""
+    _, side, goal = GOALS[name]
+    return value >= goal if side == ">=" else value <= goal
+
+
+def angle(a: Tensor, b: Tensor) -> Tensor:
+    """Angle in degrees (T, J) between rotations (T, J, 6) of the gesturing joints, upper body and hands."""
+    matrices = (rotation_6d_to_matrix(rotation[:, GESTURING]) for rotation in (a, b))
+    return geodesic_distance(*matrices) * (180 / math.pi)
+
+
+def f1_score(predicted: Tensor, true: Tensor) -> float:
+    """F1 of boolean (N,) predictions; 0 where nothing is right."""
+    hits = (predicted & true).sum().item()
+    return 2 * hits / max(1, predicted.sum().item() + true.sum().item())
+
+
+def other_takes(recordings: list[StoredRecording]) -> list[StoredRecording]:
+    """For each recording another one, of the same speaker where there is one."""
+    others = []
+    for recording in recordings:
+        candidates = [r for r in recordings if r.id != recording.id] or [recording]
+        same = [r for r in candidates if r.info["speaker"] == recording.info["speaker"]]
+        others.append((same or candidates)[0])
+    return others
+
+
+def reconstruction_error(generator: Generator, recordings: list[StoredRecording], part: str) -> float:
+    """Mean angle in degrees between the true and the reconstructed rotations of one part."""
+    from semtalk.tasks.motion import rotation_error
+
+    errors = []
+    for recording in recordings:
+        frames = slice(0, recording.frames // 4 * 4)
+        channels = part_channels(true_frames(recording, frames), PARTS[part])
+        with torch.no_grad():
+            errors.append(rotation_error(generator.tokenizer[part](channels)[0], channels, PARTS[part]).flatten())
+    return torch.cat(errors).mean().item()
+
+
+def codes_used(generator: Generator, recordings: list[StoredRecording]) -> dict[str, float]:
+    """Share of the level-0 codes of each part that the recordings use."""
+    used: dict[str, set[int]] = {part: set() for part in PARTS}
+    for recording in recordings:
+        whole: Frames = true_frames(recording, slice(0, recording.frames // 4 * 4))
+        for part, codes in generator.tokenizer.encode(whole).items():
+            used[part] |= set(codes[..., 0].flatten().tolist())
+    sizes = {part: len(generator.tokenizer[part].quantizer.levels[0].codebook) for part in PARTS}
+    return {f"codes_used_{part}": len(used[part]) / sizes[part] for part in PARTS}
+
+
+def known_answers(
+    generator: Generator,
+    takes: list[Take],
+    training: list[StoredRecording],
+    speakers: list[int],
+    stride: int,
+    beta: float,
+) -> dict[str, float]:
+    """Compute every number of :data:`GOALS`."""
+    errors = {row: [angle(t.rotation[row], t.rotation["truth"]).mean(dim=-1) for t in takes] for row in ("fused", "base")}
+    joined = {row: torch.cat(values) for row, values in errors.items()}
+    inside = torch.cat([take.semantic_frames for take in takes])
+    recordings = [take.recording for take in takes]
+    swapped, lengths = rollout_takes(
+        generator, recordings, speakers, stride, beta, fused=True, heard=other_takes(recordings)
+    )  # fmt: skip
+    foreign = [
+        angle(swapped.frames.rotation[index, :frames], take.rotation["truth"]).mean(dim=-1)
+        for index, (take, frames) in enumerate(zip(takes, lengths, strict=True))
+    ]
+    return {
+        "gate_f1": f1_score(torch.cat([t.psi for t in takes]) > beta, torch.cat([t.semantic_steps for t in takes])),
+        "inside_ratio": (joined["fused"][inside].mean() / joined["base"][inside].mean()).item(),
+        "outside_ratio": (joined["fused"][~inside].mean() / joined["base"][~inside].mean()).item(),
+        "own_audio_ratio": (joined["fused"].mean() / torch.cat(foreign).mean()).item(),
+        "reconstruction_upper": reconstruction_error(generator, recordings, "upper"),
+        "reconstruction_hands": reconstruction_error(generator, recordings, "hands"),
+        **codes_used(generator, training),
+        "error_inside_fused": joined["fused"][inside].mean().item(),
+        "error_inside_base": joined["base"][inside].mean().item(),
+        "error_outside_fused": joined["fused"][~inside].mean().item(),
+        "error_outside_base": joined["base"][~inside].mean().item(),
+        "error_other_audio": torch.cat(foreign).mean().item(),
+    }

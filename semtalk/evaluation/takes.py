@@ -1,0 +1,157 @@
+"""Generates the takes of a split, as the legacy protocol does: seeded with 4 true frames, 60 k + 4 frames long."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from semtalk.data.store import StoredRecording
+from semtalk.errors import SemTalkError
+from semtalk.features.extract import FRAME_SLOTS, SLOTS, WINDOW_SLOTS
+from semtalk.generation.rollout import NEW_FRAMES, Generator, Rollout
+from semtalk.motion.parts import Frames, motion_channels
+from semtalk.motion.skeleton import DOWNSAMPLE, FPS, SEED_FRAMES
+
+
+def legacy_frames(frames: int) -> int:
+    """Frames that the legacy protocol keeps of a take: whole seconds, a multiple of 8, then 60 k + 4 (0 if too short)."""
+    whole = frames // FPS * FPS
+    windows = (whole - whole % 8 - SEED_FRAMES) // NEW_FRAMES
+    return windows * NEW_FRAMES + SEED_FRAMES if windows > 0 else 0
+
+
+@dataclass
+class Take:
+    """One recording and what was generated for it.
+
+    Attributes:
+        recording: The truth.
+        frames: T that is compared.
+        rotation: Row -> (T, 55, 6): ``truth``, ``fused``, ``base``.
+        expressions: Row -> (T, 100).
+        trans: Row -> (T, 3) in metres.
+        psi: (T/4,) semantic score.
+    """
+
+    recording: StoredRecording
+    frames: int
+    rotation: dict[str, Tensor]
+    expressions: dict[str, Tensor]
+    trans: dict[str, Tensor]
+    psi: Tensor
+
+    @property
+    def semantic_frames(self) -> Tensor:
+        """(T,) whether a frame is inside a labelled semantic interval."""
+        return self.recording["semantic"][: self.frames] > 0
+
+    @property
+    def semantic_steps(self) -> Tensor:
+        """(T/4,) whether the mean semantic score of a code step is above 0."""
+        return self.recording["semantic"][: self.frames].unflatten(0, (-1, DOWNSAMPLE)).mean(dim=-1) > 0
+
+
+def true_frames(recording: StoredRecording, frames: slice) -> Frames:
+    """Frames of the truth as a batch of one."""
+    keys = ("rotation", "expressions", "root", "contact")
+    return Frames(*(recording[key][frames][None] for key in keys))
+
+
+def true_seed(recording: StoredRecording) -> tuple[Tensor, Tensor]:
+    """First 4 frames of the truth as seed channels (1, 4, 337) and start position (1, 3)."""
+    head = slice(0, SEED_FRAMES)
+    trans = recording["trans"][head][None]
+    return motion_channels(true_frames(recording, head), trans), trans[:, 0]
+
+
+def stack_features(recordings: list[StoredRecording], frames: int) -> dict[str, Tensor]:
+    """Features of several recordings, padded with zeros to ``frames`` frames (window features by repeating the last)."""
+
+    def fit(value: Tensor, rows: int, repeat: bool) -> Tensor:
+        value = value[:rows]
+        missing = rows - len(value)
+        filler = value[-1:].expand(missing, -1) if repeat else value.new_zeros(missing, value.shape[-1])
+        return torch.cat([value, filler])
+
+    features = {slot: torch.stack([fit(r[slot], frames, False) for r in recordings]) for slot in FRAME_SLOTS}
+    for slot in WINDOW_SLOTS:
+        rows = max(len(recording[slot]) for recording in recordings)
+        features[slot] = torch.stack([fit(recording[slot], rows, True) for recording in recordings])
+    return features
+
+
+def rollout_takes(
+    generator: Generator,
+    recordings: list[StoredRecording],
+    speakers: list[int],
+    stride: int,
+    beta: float,
+    fused: bool,
+    heard: list[StoredRecording] | None = None,
+    progress: Callable = lambda windows: windows,
+) -> tuple[Rollout, list[int]]:
+    """Generate several takes at once; returns the rollout and the frames that count of each take.
+
+    Args:
+        generator: Trained networks.
+        recordings: Whose truth seeds the takes.
+        speakers: The corpus numbers that the networks know, in order.
+        stride: Frames between rows of window features.
+        beta: Threshold of the semantic score.
+        fused: False leaves the sparse network out.
+        heard: Recordings whose speech is given instead of the takes' own.
+        progress: Wraps the iteration over windows.
+    """
+    lengths = [legacy_frames(recording.frames) for recording in recordings]
+    device = next(generator.parameters()).device
+    features = stack_features(heard or recordings, max(lengths))
+    seeds = [true_seed(recording) for recording in recordings]
+    rollout = generator.rollout(
+        {slot: features[slot].to(device) for slot in SLOTS},
+        torch.tensor([speakers.index(recording.info["speaker"]) for recording in recordings], device=device),
+        stride,
+        beta=beta,
+        fused=fused,
+        seed=tuple(torch.cat(values).to(device) for values in zip(*seeds, strict=True)),
+        progress=progress,
+    )
+    return rollout, lengths
+
+
+def generate_takes(
+    generator: Generator, recordings: list[StoredRecording], meta: Mapping, stride: int, beta: float, progress: Callable
+) -> tuple[list[Take], list[str]]:
+    """Generate every recording with and without the sparse network.
+
+    Returns:
+        The takes, and the ids of recordings that are too short to be evaluated.
+
+    Raises:
+        SemTalkError: No recording is long enough, or one is of a speaker that the networks do not know.
+    """
+    speakers = meta["speakers"]
+    unknown = {r.info["speaker"] for r in recordings} - set(speakers)
+    if unknown:
+        raise SemTalkError(f"speakers {sorted(unknown)} were not trained on; the run knows {speakers}.")
+    short = [r.id for r in recordings if not legacy_frames(r.frames)]
+    recordings = [r for r in recordings if legacy_frames(r.frames)]
+    if not recordings:
+        raise SemTalkError("no recording of this split is long enough to be evaluated (64 frames in whole seconds).")
+    rollouts = {}
+    for name, fused in (("fused", True), ("base", False)):
+        rollouts[name], lengths = rollout_takes(
+            generator, recordings, speakers, stride, beta, fused, progress=progress
+        )  # fmt: skip
+    takes = []
+    for index, (recording, frames) in enumerate(zip(recordings, lengths, strict=True)):
+        take = Take(recording, frames, {}, {}, {}, rollouts["fused"].psi[index, : frames // DOWNSAMPLE].cpu())
+        take.rotation["truth"] = recording["rotation"][:frames]
+        take.expressions["truth"] = recording["expressions"][:frames]
+        take.trans["truth"] = recording["trans"][:frames]
+        for name, rollout in rollouts.items():
+            take.rotation[name] = rollout.frames.rotation[index, :frames].cpu()
+            take.expressions[name] = rollout.frames.expressions[index, :frames].cpu()
+            take.trans[name] = rollout.trans[index, :frames].cpu()
+        takes.append(take)
+    return takes, short

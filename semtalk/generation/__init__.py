@@ -1,0 +1,1 @@
+"""From features of a voice to motion."""

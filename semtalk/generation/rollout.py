@@ -1,0 +1,170 @@
+"""Motion for any length of speech: windows of 64 frames with 60 new ones, each seeded by the one before it.
+
+The whole code sequence is decoded once at the end, so that seams between windows are inside the decoder's view.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from semtalk.features.extract import FRAME_SLOTS, WINDOW_SLOTS
+from semtalk.models.base import BaseNetwork
+from semtalk.models.branches import Passes
+from semtalk.models.fusion import fuse_codes
+from semtalk.models.sparse import SparseNetwork
+from semtalk.models.tokenizer import Codes, Tokenizer
+from semtalk.models.translation import TranslationNetwork
+from semtalk.motion.io import Motion
+from semtalk.motion.parts import (
+    Frames,
+    merge_parts,
+    motion_channels,
+    part_channels,
+    poses_from_rotation,
+    translation_from_root,
+)
+from semtalk.motion.rotation import matrix_to_6d, rotation_6d_to_matrix
+from semtalk.motion.skeleton import DOWNSAMPLE, PARTS, SEED_FRAMES, WINDOW
+from semtalk.tasks.checkpoint import load_network
+from semtalk.tasks.fit import load_tokenizer
+from semtalk.tasks.masking import seed_mask
+
+NEW_FRAMES = WINDOW - SEED_FRAMES
+DECODER_CONTEXT = 32
+"""Code steps that the seed of the next window is decoded from; more than the decoder sees."""
+
+
+def window_count(frames: int) -> int:
+    """Windows that cover ``frames``: n windows give 60 n + 4."""
+    return max(1, -(-(frames - SEED_FRAMES) // NEW_FRAMES))
+
+
+def padded_frames(frames: int) -> int:
+    """Frames that ``window_count(frames)`` windows give."""
+    return window_count(frames) * NEW_FRAMES + SEED_FRAMES
+
+
+@dataclass
+class Rollout:
+    """Generated motion of a batch of takes.
+
+    Attributes:
+        frames: (B, T, ...) decoded.
+        trans: (B, T, 3) translation in metres.
+        psi: (B, T/4) semantic score of each code step.
+        codes: Part -> (B, T/4, L).
+    """
+
+    frames: Frames
+    trans: Tensor
+    psi: Tensor
+    codes: Codes
+
+    def motion(self, take: int, frames: int, betas: np.ndarray) -> Motion:
+        """One take as a motion of ``frames`` frames."""
+        chosen = self.frames.map(lambda value: value[take, :frames])
+        return Motion(
+            poses=poses_from_rotation(chosen.rotation).cpu().numpy(),
+            expressions=chosen.expressions.cpu().numpy(),
+            trans=self.trans[take, :frames].cpu().numpy(),
+            betas=np.asarray(betas, np.float32),
+        )
+
+
+class Generator(nn.Module):
+    """The trained networks of a run, ready to generate."""
+
+    def __init__(
+        self, tokenizer: Tokenizer, translation: TranslationNetwork, base: BaseNetwork, sparse: SparseNetwork | None
+    ):
+        super().__init__()
+        self.tokenizer = tokenizer
+        self.translation = translation
+        self.base = base
+        self.sparse = sparse
+        self.requires_grad_(False).eval()
+
+    def neutral_seed(self, batch: int) -> tuple[Tensor, Tensor]:
+        """Seed of a take without any known motion: the mean pose of the training corpus, standing still.
+
+        Returns:
+            (B, 4, 337) channels and the start position (B, 3) in metres, at the origin.
+        """
+        channels = {name: self.tokenizer[name].mean for name in PARTS}
+        frames = merge_parts({name: value.expand(batch, SEED_FRAMES, -1) for name, value in channels.items()})
+        frames.rotation = matrix_to_6d(rotation_6d_to_matrix(frames.rotation))
+        height = frames.root[..., 1]
+        trans = torch.stack([torch.zeros_like(height), height, torch.zeros_like(height)], dim=-1)
+        frames.contact = torch.ones_like(frames.contact)
+        return motion_channels(frames, trans), trans[:, 0]
+
+    def decode(self, codes: Codes, start: Tensor) -> tuple[Frames, Tensor]:
+        """Frames and translation (B, 4S, 3) of codes (B, S, L); x and z start at ``start`` (B, 3)."""
+        frames = self.tokenizer.decode(codes)
+        frames.rotation = matrix_to_6d(rotation_6d_to_matrix(frames.rotation))
+        frames.root, frames.contact = self.translation.root(part_channels(frames, PARTS["lower"]))
+        return frames, translation_from_root(frames.root, start)
+
+    def _window(self, batch: dict[str, Tensor], seed: Tensor, beta: float, fused: bool) -> tuple[Codes, Tensor]:
+        motion = torch.cat([seed, seed.new_zeros(len(seed), NEW_FRAMES, seed.shape[-1])], dim=1)
+        mask = seed_mask(seed.device).expand(1, *motion.shape)
+        base = self.base(batch, motion, mask, Passes()).codes()
+        if self.sparse is None or not fused:
+            steps = WINDOW // DOWNSAMPLE
+            return base, seed.new_zeros(len(seed), steps)
+        sparse = self.sparse(batch, motion, mask, Passes())
+        return fuse_codes(base, sparse.codes(), sparse.psi, beta), sparse.psi
+
+    @torch.no_grad()
+    def rollout(
+        self,
+        features: Mapping[str, Tensor],
+        speaker: Tensor,
+        stride: int,
+        beta: float = 0.5,
+        fused: bool = True,
+        seed: tuple[Tensor, Tensor] | None = None,
+        progress: Callable = lambda windows: windows,
+    ) -> Rollout:
+        """Generate motion for a batch of takes.
+
+        Args:
+            features: ``rhythm``, ``hubert``, ``words`` (B, 60 n + 4, d); ``sentence``, ``emotion`` (B, W, d).
+            speaker: (B,) indices.
+            stride: Frames between the rows of the window features.
+            beta: Threshold of the semantic score.
+            fused: False leaves the sparse network out.
+            seed: (B, 4, 337) channels and start position (B, 3); the neutral seed by default.
+            progress: Wraps the iteration over windows.
+        """
+        total = features["rhythm"].shape[1]
+        channels, start = self.neutral_seed(len(speaker)) if seed is None else seed
+        pieces: dict[str, list[Tensor]] = {name: [] for name in PARTS}
+        scores = []
+        for first in progress(range(0, total - SEED_FRAMES, NEW_FRAMES)):
+            batch = {slot: features[slot][:, first : first + WINDOW] for slot in FRAME_SLOTS}
+            batch |= {slot: features[slot][:, first // stride] for slot in WINDOW_SLOTS}
+            codes, psi = self._window(batch | {"speaker": speaker}, channels, beta, fused)
+            skip = 1 if first else 0
+            for name, indices in codes.items():
+                pieces[name].append(indices[:, skip:])
+            scores.append(psi[:, skip:])
+            recent = {name: torch.cat(indices[-3:], dim=1)[:, -DECODER_CONTEXT:] for name, indices in pieces.items()}
+            frames, trans = self.decode(recent, start)
+            last = frames.map(lambda value: value[:, -SEED_FRAMES:])
+            channels = motion_channels(last, trans[:, -SEED_FRAMES:])
+        codes = {name: torch.cat(indices, dim=1) for name, indices in pieces.items()}
+        frames, trans = self.decode(codes, start)
+        return Rollout(frames, trans, torch.cat(scores, dim=1), codes)
+
+
+def load_generator(run_dir: str | Path) -> tuple[Generator, dict]:
+    """The trained networks of a run, and the stamp of its sparse network (config, meta)."""
+    base, _ = load_network(run_dir, "base")
+    sparse, stamped = load_network(run_dir, "sparse")
+    translation, _ = load_network(run_dir, "translation")
+    return Generator(load_tokenizer(Path(run_dir)), translation, base, sparse), stamped

@@ -1,0 +1,1 @@
+"""The field's metrics: pure functions, and torchmetrics classes over them."""

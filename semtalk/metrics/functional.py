@@ -1,0 +1,173 @@
+"""FGD, L1 diversity, beat consistency, face MSE and LVD as pure functions of numpy arrays.
+
+Names and quirks are those of the evaluators behind published tables (``legacy``: EMAGE, CVPR 2024, which SemTalk's
+tables are comparable with). Where a quirk can be switched, the argument says so.
+"""
+
+from typing import Literal
+
+import numpy as np
+from scipy import linalg, signal
+
+from semtalk.motion.skeleton import FPS, SAMPLE_RATE, UPPER_JOINTS
+
+BEAT_JOINTS = UPPER_JOINTS
+"""Joints whose beats are compared with the audio's: 3, 6, 9, 12..21."""
+BEAT_SIGMA = 0.3
+BEAT_THRESHOLD = {"legacy": 0.30, "evaltools": 0.10}
+BEAT_ORDER = 7
+BEAT_SKIP = 60
+"""Frames that beat consistency cuts at either end."""
+
+
+def frechet_distance(a: np.ndarray, b: np.ndarray, eps: Literal["legacy", "always"] = "legacy") -> float:
+    """Frechet distance between the Gaussians of two feature sets (Heusel et al. 2017).
+
+    Args:
+        a: (N, D) features.
+        b: (M, D) features.
+        eps: ``legacy`` adds 1e-6 to the covariances' diagonals only when their product's root is not finite;
+            ``always`` adds it in any case.
+
+    Returns:
+        A real number >= 0.
+
+    Raises:
+        ValueError: Fewer than two rows, different widths, or values that are not finite.
+    """
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or min(len(a), len(b)) < 2:
+        raise ValueError(f"features must be (N, D) and (M, D) with N, M >= 2, got {a.shape} and {b.shape}.")
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+        raise ValueError("features hold NaN or infinite values.")
+    mean = a.mean(axis=0) - b.mean(axis=0)
+    cov_a, cov_b = np.atleast_2d(np.cov(a, rowvar=False)), np.atleast_2d(np.cov(b, rowvar=False))
+    offset = 1e-6 * np.eye(a.shape[1])
+    if eps == "always":
+        cov_a, cov_b = cov_a + offset, cov_b + offset
+    root = _matrix_root(cov_a @ cov_b)
+    if not np.isfinite(root).all():
+        root = _matrix_root((cov_a + offset) @ (cov_b + offset))
+    distance = mean @ mean + np.trace(cov_a) + np.trace(cov_b) - 2 * np.trace(np.real(root))
+    return max(float(distance), 0.0)
+
+
+def _matrix_root(matrix: np.ndarray) -> np.ndarray:
+    with np.errstate(all="ignore"):
+        root = linalg.sqrtm(matrix)
+    return root[0] if isinstance(root, tuple) else root
+
+
+def l1_diversity(joints: np.ndarray) -> tuple[float, int]:
+    """L1 diversity (DIV) of one sequence: sum over coordinates of |p - sequence mean|, summed over frames.
+
+    Args:
+        joints: (T, J, 3) joint positions in metres, or (T, 3 J).
+
+    Returns:
+        The sum and T; a corpus's value is the sum of sums over the sum of frames.
+    """
+    flat = np.asarray(joints, np.float64).reshape(len(joints), -1)
+    return float(np.abs(flat - flat.mean(axis=0)).sum()), len(flat)
+
+
+def audio_onsets(wave: np.ndarray, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
+    """Onset times in seconds of a wave (S,), by librosa with hop 512."""
+    import librosa
+
+    return librosa.onset.onset_detect(y=np.asarray(wave, np.float32), sr=sample_rate, hop_length=512, units="time")
+
+
+def joint_speed(joints: np.ndarray, fps: int = FPS) -> np.ndarray:
+    """Speed (T, J) in m/s of joints (T, J, 3); central differences, one-sided at the ends."""
+    return np.linalg.norm(np.gradient(np.asarray(joints, np.float64), 1 / fps, axis=0), axis=-1)
+
+
+def motion_beats(
+    joints: np.ndarray,
+    mean_speed: np.ndarray,
+    fps: int = FPS,
+    threshold: float = BEAT_THRESHOLD["legacy"],
+    skip: int = BEAT_SKIP,
+    mask_from_zero: bool = True,
+) -> list[np.ndarray]:
+    """Frames at which each joint's speed has a local minimum (lower than the 7 frames on either side).
+
+    Args:
+        joints: (T, J, 3) positions in metres.
+        mean_speed: (J,) the corpus's mean speed in m/s, by which speeds are divided.
+        fps: Frames a second.
+        threshold: Only minima whose relative speed is above it count.
+        skip: Frames cut at either end before minima are searched.
+        mask_from_zero: Legacy's quirk: the threshold is looked up at the frame counted from the cut, not from 0.
+
+    Returns:
+        For each joint the frames, counted from the cut.
+    """
+    speed = joint_speed(joints, fps) / np.asarray(mean_speed)
+    inner = speed[skip : len(speed) - skip]
+    beats = []
+    for joint in range(speed.shape[1]):
+        minima = signal.argrelextrema(inner[:, joint], np.less, order=BEAT_ORDER)[0]
+        reference = speed[:, joint] if mask_from_zero else inner[:, joint]
+        beats.append(minima[reference[minima] > threshold])
+    return beats
+
+
+def beat_consistency(
+    onsets: np.ndarray,
+    beats: list[np.ndarray],
+    fps: int = FPS,
+    sigma: float = BEAT_SIGMA,
+    joints: tuple[int, ...] = BEAT_JOINTS,
+) -> float:
+    """Beat consistency (BC): mean over onsets of exp(-d^2 / 2 sigma^2), d the distance to the nearest motion beat.
+
+    Args:
+        onsets: (N,) seconds.
+        beats: For each joint, frames.
+        fps: Frames a second.
+        sigma: Seconds.
+        joints: Which joints count; one without beats counts 0.
+
+    Returns:
+        The mean over joints; 0 without onsets.
+    """
+    if not len(onsets):
+        return 0.0
+    scores = []
+    for joint in joints:
+        times = np.asarray(beats[joint]) / fps
+        if not len(times):
+            scores.append(0.0)
+            continue
+        distance = np.abs(np.asarray(onsets)[:, None] - times[None]).min(axis=1)
+        scores.append(float(np.exp(-(distance**2) / (2 * sigma**2)).mean()))
+    return float(np.mean(scores))
+
+
+def trim_wave(
+    wave: np.ndarray, frames: int, skip: int = BEAT_SKIP, fps: int = FPS, sample_rate: int = SAMPLE_RATE
+) -> np.ndarray:
+    """Cut a wave (S,) for beat consistency with ``frames`` of motion.
+
+    Legacy's quirk: the wave ends with the motion, but the cut at its end is counted from its untrimmed length.
+    """
+    samples = int(skip / fps * sample_rate)
+    return wave[: int(sample_rate / fps * frames)][samples : len(wave) - samples]
+
+
+def face_mse(a: np.ndarray, b: np.ndarray) -> float:
+    """Mean squared error of face vertices (T, V, 3) in metres."""
+    return float(np.square(np.asarray(a, np.float64) - np.asarray(b, np.float64)).mean())
+
+
+def face_l1_position(a: np.ndarray, b: np.ndarray) -> float:
+    """What legacy evaluators call LVD: mean L1 error of the *positions* (T, V, 3) of frames 1..T-1, in metres."""
+    return float(np.abs(np.asarray(a, np.float64)[1:] - np.asarray(b, np.float64)[1:]).mean())
+
+
+def face_velocity_difference(a: np.ndarray, b: np.ndarray) -> float:
+    """LVD by its name: mean L1 difference of the velocities of vertices (T, V, 3), in metres per frame."""
+    a, b = (np.diff(np.asarray(x, np.float64), axis=0) for x in (a, b))
+    return float(np.abs(a - b).mean())

@@ -1,0 +1,151 @@
+"""The video of a take: figures, sound, the semantic score over time with its threshold, and the words that are meant."""
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from semtalk.motion.io import Motion, atomic_write
+from semtalk.motion.skeleton import DOWNSAMPLE, FPS, SAMPLE_RATE
+from semtalk.viz.figure import draw_motions
+
+SCENE = (960, 540)
+STRIP_HEIGHT = 130
+MARGIN = 44
+INK, FAINT, ACTIVE, CURVE, TRUE = "#222222", "#999999", "#f6d9b0", "#b3541e", "#5b7a99"
+SHEET_FRAMES = 8
+SHEET_COLUMNS = 4
+
+
+@dataclass
+class Scene:
+    """What a video shows.
+
+    Attributes:
+        motions: Title -> motion, from left to right.
+        wave: (S,) mono at 16 kHz.
+        psi: (T/4,) semantic score, or none.
+        beta: Threshold.
+        keywords: (text, start s, end s) of labelled intervals, drawn where they fall.
+    """
+
+    motions: dict[str, Motion]
+    wave: np.ndarray
+    psi: np.ndarray | None
+    beta: float
+    keywords: list[tuple[str, float, float]] = field(default_factory=list)
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.load_default(size=size)
+
+
+class Strip:
+    """The curve of psi below the figures; steps above the threshold, where sparse codes are active, are shaded."""
+
+    def __init__(self, scene: Scene, frames: int):
+        self.frames = frames
+        self.picture = Image.new("RGB", (SCENE[0], STRIP_HEIGHT), "white")
+        draw = ImageDraw.Draw(self.picture)
+        top, bottom = 34, STRIP_HEIGHT - 22
+        self.top, self.bottom = top, bottom
+
+        def y(value: float) -> float:
+            return bottom - value * (bottom - top)
+
+        psi = scene.psi if scene.psi is not None else np.zeros(0)
+        for step, value in enumerate(psi[: -(-frames // DOWNSAMPLE)]):
+            if value > scene.beta:
+                left, right = self.x(step * DOWNSAMPLE), self.x(min((step + 1) * DOWNSAMPLE, frames))
+                draw.rectangle([left, top, right, bottom], fill=ACTIVE)
+        draw.line([MARGIN, bottom, SCENE[0] - MARGIN, bottom], fill=FAINT)
+        for x in range(MARGIN, SCENE[0] - MARGIN, 8):
+            draw.line([x, y(scene.beta), x + 3, y(scene.beta)], fill=FAINT)
+        draw.text((4, y(scene.beta) - 7), "beta", fill=FAINT, font=_font(12))
+        draw.text((8, top - 8), "psi", fill=CURVE, font=_font(13))
+        points = [(self.x(step * DOWNSAMPLE + 1.5), y(float(value))) for step, value in enumerate(psi)]
+        points = [point for point in points if point[0] <= SCENE[0] - MARGIN]
+        if len(points) > 1:
+            draw.line(points, fill=CURVE, width=2)
+        for text, start, end in scene.keywords:
+            if start * FPS < frames:
+                draw.line([self.x(start * FPS), top - 4, self.x(min(end * FPS, frames)), top - 4], fill=TRUE, width=4)
+                draw.text((self.x(start * FPS), 8), text, fill=TRUE, font=_font(14))
+        for second in range(0, frames // FPS + 1, max(1, frames // FPS // 10)):
+            draw.text((self.x(second * FPS) - 4, bottom + 4), f"{second} s", fill=FAINT, font=_font(12))
+
+    def x(self, frame: float) -> float:
+        """Horizontal place of a frame."""
+        return MARGIN + frame / max(1, self.frames) * (SCENE[0] - 2 * MARGIN)
+
+    def at(self, frame: int) -> Image.Image:
+        """The strip with the cursor at a frame."""
+        picture = self.picture.copy()
+        ImageDraw.Draw(picture).line([self.x(frame), self.top - 8, self.x(frame), self.bottom], fill=INK, width=2)
+        return picture
+
+
+def _compose(picture: np.ndarray, titles: list[str], strip: Image.Image) -> Image.Image:
+    page = Image.new("RGB", (SCENE[0], SCENE[1] + STRIP_HEIGHT), "white")
+    page.paste(Image.fromarray(picture))
+    page.paste(strip, (0, SCENE[1]))
+    draw = ImageDraw.Draw(page)
+    for index, title in enumerate(titles):
+        place = SCENE[0] * (index + 0.5) / len(titles)
+        draw.text((place, 14), title, fill=INK, font=_font(18), anchor="ma")
+    return page
+
+
+def write_video(scene: Scene, path: str | Path, seconds: float | None = None) -> list[Path]:
+    """Write an mp4 (H.264 and AAC) and, beside it, a contact sheet png of 8 frames.
+
+    Args:
+        scene: What to show.
+        path: Of the mp4.
+        seconds: Show only so much of it.
+
+    Returns:
+        The paths of the mp4 and of the png.
+    """
+    path = Path(path)
+    frames = min(len(motion) for motion in scene.motions.values())
+    frames = frames if seconds is None else min(frames, int(seconds * FPS))
+    chosen = set(np.linspace(0, frames - 1, SHEET_FRAMES + 2).astype(int)[1:-1].tolist())
+    kept: list[Image.Image] = []
+    atomic_write(path, lambda temporary: _encode(scene, temporary, frames, chosen, kept))
+    sheet = path.with_suffix(".png")
+    columns = min(SHEET_COLUMNS, len(kept))
+    small = [page.resize((page.width // 2, page.height // 2), Image.Resampling.LANCZOS) for page in kept]
+    rows = -(-len(small) // columns)
+    picture = Image.new("RGB", (columns * small[0].width, rows * small[0].height), "white")
+    for index, page in enumerate(small):
+        picture.paste(page, (index % columns * page.width, index // columns * page.height))
+    atomic_write(sheet, picture.save)
+    return [path, sheet]
+
+
+def _encode(scene: Scene, path: Path, frames: int, chosen: set[int], kept: list[Image.Image]) -> None:
+    import av
+    from rich.progress import track
+
+    strip = Strip(scene, frames)
+    titles = list(scene.motions)
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264", rate=FPS, options={"crf": "20", "preset": "veryfast"})
+        video.width, video.height, video.pix_fmt = SCENE[0], SCENE[1] + STRIP_HEIGHT, "yuv420p"
+        audio = container.add_stream("aac", rate=SAMPLE_RATE, layout="mono")
+        pictures = draw_motions(list(scene.motions.values()), frames, SCENE)
+        for index, picture in enumerate(track(pictures, description="Drawing", total=frames)):
+            page = _compose(picture, titles, strip.at(index))
+            if index in chosen:
+                kept.append(page)
+            container.mux(video.encode(av.VideoFrame.from_ndarray(np.asarray(page), format="rgb24")))
+        container.mux(video.encode())
+        wave = scene.wave[: frames * SAMPLE_RATE // FPS].astype(np.float32)
+        for first in range(0, len(wave), 1024):
+            block = av.AudioFrame.from_ndarray(wave[None, first : first + 1024], format="fltp", layout="mono")
+            block.sample_rate, block.pts, block.time_base = SAMPLE_RATE, first, Fraction(1, SAMPLE_RATE)
+            container.mux(audio.encode(block))
+        container.mux(audio.encode())

@@ -1,0 +1,68 @@
+"""Fixtures: composed configurations, a tiny corpus, and a run that went through the real command line."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+ROOT = Path(__file__).resolve().parents[1]
+torch.set_num_threads(1)
+
+
+def composed(name: str = "train", *overrides: str) -> dict:
+    with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+        return OmegaConf.to_container(compose(name, overrides=list(overrides)), resolve=True)
+
+
+def run_command(*arguments: str, cwd: Path = ROOT, check: bool = True, **environment: str) -> subprocess.CompletedProcess:
+    result = subprocess.run(
+        [sys.executable, *arguments], cwd=cwd, capture_output=True, text=True,
+        env=os.environ | {"COLUMNS": "160", "OMP_NUM_THREADS": "1"} | environment, check=False,
+    )  # fmt: skip
+    if check:
+        assert result.returncode == 0, f"{arguments}\n{result.stdout[-3000:]}\n{result.stderr[-3000:]}"
+    return result
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    path = os.environ.get("SEMTALK_REAL_DATA")
+    if not path:
+        pytest.skip("set SEMTALK_REAL_DATA to a folder with a real BEAT2 take to run this test")
+    return Path(path)
+
+
+@pytest.fixture(scope="session")
+def body():
+    from semtalk.body import load_body
+
+    return load_body(None)
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory):
+    from semtalk.data.sample import SampleCorpus
+
+    return SampleCorpus(str(tmp_path_factory.mktemp("corpus") / "sample"), seed=3, speakers=1, take_seconds=6.0)
+
+
+@pytest.fixture(scope="session")
+def store(corpus, body, tmp_path_factory):
+    from semtalk.data.store import prepare
+
+    return prepare(corpus, composed()["features"], body, tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture(scope="session")
+def smoke(tmp_path_factory) -> tuple[Path, list[str]]:
+    """A run through `train.py` in all stages; its folder and the arguments that find it."""
+    folder = tmp_path_factory.mktemp("smoke")
+    arguments = ["experiment=smoke", f"runs_dir={folder}/runs", f"data_dir={folder}/data"]
+    for stage in ("rvqvae", "semtalk"):
+        run_command("train.py", f"stage={stage}", *arguments)
+    return folder, arguments
