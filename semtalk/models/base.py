@@ -58,7 +58,7 @@ class FaceBranch(nn.Module):
         super().__init__()
         width, latent = sizes.width, sizes.latent
         self.hint = MLP(latent, width, latent)
-        self.memory = nn.Linear(2 * latent, width)
+        self.memory = nn.Sequential(nn.Linear(2 * latent, width), sizes.memory_position(width))
         self.speaker = nn.Embedding(speakers, width)
         self.position = PositionTable(width, sizes.dropout)
         self.attention = sizes.frame_attention(sizes.face_layers)

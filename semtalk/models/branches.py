@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from semtalk.models.attention import TransformerLayer
 from semtalk.models.layers import MLP, ConvStack, CrossAttention, HalveTime, PositionTable
-from semtalk.motion.skeleton import BODY_PARTS, MOTION_CHANNELS
+from semtalk.motion.skeleton import BODY_PARTS, DOWNSAMPLE, MOTION_CHANNELS
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,8 @@ class Sizes:
         residual_layers: Decoder layers of each residual head.
         motion_blocks: Blocks of the motion encoder.
         dropout: In transformer layers and after positions.
+        memory_positions: Whether speech gets positions before it is attended to. Without them attention cannot tell
+            which frame of the speech belongs to which frame of the motion, unless the features themselves say so.
         levels: L of the codes.
         codes: K of each level.
     """
@@ -48,8 +50,13 @@ class Sizes:
     residual_layers: int
     motion_blocks: int
     dropout: float
+    memory_positions: bool
     levels: int
     codes: int
+
+    def memory_position(self, width: int) -> nn.Module:
+        """What is done to a speech memory (B, T, width) before it is attended to."""
+        return PositionTable(width, self.dropout) if self.memory_positions else nn.Identity()
 
     def frame_attention(self, layers: int) -> CrossAttention:
         """Decoder layers of width W."""
@@ -114,7 +121,7 @@ class BodyBranch(nn.Module):
         self.self_attention = TransformerLayer(
             width, sizes.heads, sizes.feed_forward * width, sizes.dropout, cross=False
         )
-        self.audio = nn.Linear(latent, width)
+        self.audio = nn.Sequential(nn.Linear(latent, width), sizes.memory_position(width))
         self.audio_attention = sizes.frame_attention(sizes.audio_layers)
         self.halve = HalveTime(width, width)
         self.halve_speaker = HalveTime(width, width)
@@ -173,13 +180,16 @@ class CoarseToFine(nn.Module):
         super().__init__()
         self.chain = [(link["part"], tuple(link["memory"])) for link in chain]
         self.attention = nn.ModuleDict({part: sizes.latent_attention() for part, _ in self.chain})
+        self.position = sizes.memory_position(sizes.latent)
 
     def forward(self, coarse: dict[str, Tensor]) -> dict[str, Tensor]:
         """Refine (N, S, C) latents of each part."""
         refined = dict(coarse)
         for part, names in self.chain:
             memory = [coarse[name.split(":")[0]] if name.endswith(":coarse") else refined[name] for name in names]
-            refined[part] = self.attention[part](coarse[part], torch.stack(memory).sum(dim=0))
+            refined[part] = self.attention[part](
+                self.position(coarse[part]), self.position(torch.stack(memory).sum(dim=0))
+            )
         return refined
 
 
@@ -189,6 +199,7 @@ class CodeHead(nn.Module):
     def __init__(self, sizes: Sizes):
         super().__init__()
         latent, codes = sizes.latent, sizes.codes
+        self.position = PositionTable(latent, 0.0) if sizes.memory_positions else None
         further = range(1, sizes.levels)
         self.first = MLP(latent, latent, codes)
         self.gather = nn.ModuleList(nn.Linear(k * latent, latent) if k > 1 else nn.Identity() for k in further)
@@ -209,9 +220,12 @@ class CodeHead(nn.Module):
             (P * B, S, L, K) logits and (P * B, S, L, C) latents of the levels.
         """
         latents, logits = [latent], [self.first(latent)]
+        if self.position is not None:
+            memory = self.position(memory)
         for gather, attention, classify in zip(self.gather, self.attention, self.further, strict=True):
             before = gather(torch.cat(latents, dim=-1))
-            latents.append(before + attention(before, memory))
+            query = before if self.position is None else self.position(before, stride=DOWNSAMPLE)
+            latents.append(before + attention(query, memory))
             logits.append(classify(latents[-1]))
         return torch.stack(logits, dim=-2), torch.stack(latents, dim=-2)
 

@@ -39,9 +39,9 @@ class PositionTable(nn.Module):
         self.register_buffer("table", table, persistent=False)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Add the table to (B, T, C)."""
-        index = torch.arange(x.shape[1], device=x.device) % WINDOW
+    def forward(self, x: Tensor, stride: int = 1) -> Tensor:
+        """Add the table to (B, T, C), whose rows are ``stride`` frames apart."""
+        index = torch.arange(x.shape[1], device=x.device) * stride % WINDOW
         return self.dropout(x + self.table[index])
 
 

@@ -1,0 +1,293 @@
+"""Networks and losses: hand-computed numbers, saved state, shared work, and what must not couple."""
+
+import math
+
+import pytest
+import torch
+from conftest import composed
+
+from semtalk.losses import code_loss, gate_loss, global_consistency, info_nce, latent_loss, local_consistency
+from semtalk.models.attention import TransformerLayer
+from semtalk.models.branches import TRAINING_PASSES, CoarseToFine, Passes
+from semtalk.models.embedder import MotionEmbedder, edge_neighbours, pool_edges, skeleton_edges
+from semtalk.models.fusion import blend_latents, fuse_codes
+from semtalk.models.quantizer import ResidualQuantizer
+from semtalk.models.rvqvae import RVQVAE
+from semtalk.tasks.build import build_network, network_sizes
+from semtalk.tasks.masking import mask_ratio, random_mask, seed_mask
+
+TINY = [
+    "model.network.width=16", "model.network.face_layers=1", "model.network.audio_layers=1", "model.rvqvae.width=16",
+    "model.rvqvae.latent=16", "model.rvqvae.codes=8",
+]  # fmt: skip
+
+
+def tiny_batch(batch: int = 3, seed: int = 0) -> tuple[dict, torch.Tensor, torch.Tensor]:
+    g = torch.Generator().manual_seed(seed)
+    dims = {"rhythm": 3, "hubert": 48, "words": 64}
+    features = {name: torch.randn(batch, 64, width, generator=g) for name, width in dims.items()}
+    features |= {"sentence": torch.randn(batch, 64, generator=g), "emotion": torch.randn(batch, 32, generator=g)}
+    features["speaker"] = torch.arange(batch) % 2
+    motion = torch.randn(batch, 64, 337, generator=g)
+    masks = torch.stack([seed_mask().expand(batch, -1, -1), (torch.rand(batch, 64, 337, generator=g) < 0.4).float()])
+    return features, motion, masks
+
+
+def network(phase: str):
+    torch.manual_seed(0)
+    return build_network(phase, composed("train", *TINY), speakers=2).eval()
+
+
+# quantizer ------------------------------------------------------------------------------------------------------------
+
+
+def trained_quantizer(steps: int = 3) -> ResidualQuantizer:
+    torch.manual_seed(0)
+    quantizer = ResidualQuantizer(3, 8, 4, dropout=0.0).train()
+    for _ in range(steps):
+        quantizer(torch.randn(5, 6, 4))
+    return quantizer
+
+
+def test_quantizer_state_survives_a_reload(tmp_path):
+    quantizer = trained_quantizer()
+    torch.save(quantizer.state_dict(), tmp_path / "q.pt")
+    again = ResidualQuantizer(3, 8, 4, dropout=0.0).train()
+    again.load_state_dict(torch.load(tmp_path / "q.pt", weights_only=True))
+    batch = torch.randn(5, 6, 4)
+    before = quantizer.levels[0].codebook.clone()
+    quantizer(batch)
+    again(batch)
+    for one, other in zip(quantizer.levels, again.levels, strict=True):
+        assert torch.equal(one.codebook, other.codebook)
+    assert 0 < (quantizer.levels[0].codebook - before).abs().max() < 1.0
+
+
+def test_codebook_follows_the_moving_average():
+    quantizer = ResidualQuantizer(1, 2, 1, decay=0.9, dead_below=0.0, dropout=0.0).train()
+    level = quantizer.levels[0]
+    quantizer(torch.tensor([[[0.0], [1.0]]]))
+    assert level.counts.tolist() == pytest.approx([0.9 + 0.1, 0.9 + 0.1])
+    quantizer(torch.tensor([[[0.2], [0.2]]]))
+    assert level.counts.tolist() == pytest.approx([0.9 + 0.1 * 2, 0.9])
+    assert level.codebook[0].item() == pytest.approx(0.1 * 0.4 / 1.1)
+    assert level.codebook[1].item() == pytest.approx(1.0)
+
+
+def test_dead_codes_restart():
+    quantizer = ResidualQuantizer(1, 4, 2, decay=0.5, dead_below=0.3, dropout=0.0).train()
+    quantizer(torch.randn(1, 64, 2))
+    quantizer.levels[0].codebook[3] = 1000.0
+    for _ in range(4):
+        quantizer(torch.randn(1, 64, 2))
+    assert quantizer.levels[0].codebook.abs().max() < 10
+
+
+def test_residual_gradient_is_straight_through_once():
+    quantizer = trained_quantizer().eval()
+    x = torch.randn(2, 6, 4, requires_grad=True)
+    quantizer(x)[0].sum().backward()
+    assert torch.allclose(x.grad, torch.ones_like(x))
+
+
+def test_residual_levels_reduce_the_error_and_decode():
+    quantizer = trained_quantizer(30).eval()
+    x = torch.randn(5, 6, 4)
+    kept = x.clone()
+    quantised, indices, _ = quantizer(x)
+    assert torch.equal(x, kept), "the input must not be changed"
+    vectors = quantizer.decode(indices)
+    assert torch.allclose(vectors.sum(dim=-2), quantised, atol=1e-6)
+    errors = [(vectors[..., :k, :].sum(dim=-2) - x).square().mean() for k in (1, 2, 3)]
+    assert errors[0] > errors[1] > errors[2]
+    assert torch.equal(quantizer.decode(indices[..., :2]), vectors[..., :2, :])
+
+
+def test_quantizer_dropout_leaves_out_the_last_levels():
+    quantizer = trained_quantizer()
+    quantizer.dropout = 1.0
+    torch.manual_seed(1)
+    indices = torch.cat([quantizer(torch.randn(2, 6, 4))[1] for _ in range(20)])
+    assert (indices[..., 0] >= 0).all()
+    assert (indices[..., 2] == -1).all()
+    assert {-1} < set(indices[..., 1].flatten().tolist())
+
+
+def test_rvqvae_standardises_and_downsamples():
+    rvqvae = RVQVAE(78, width=16, latent=8, levels=2, codes=4).eval()
+    rvqvae.set_statistics(torch.full((78,), 5.0), torch.full((78,), 2.0))
+    x = torch.randn(2, 64, 78)
+    assert rvqvae.encode(x).shape == (2, 16, 2)
+    assert rvqvae.decode(rvqvae.encode(x)).shape == x.shape
+    plain = RVQVAE(78, width=16, latent=8, levels=2, codes=4).eval()
+    plain.load_state_dict(rvqvae.state_dict() | {"mean": torch.zeros(78), "scale": torch.ones(78)})
+    assert torch.allclose(rvqvae.encode_latent(x), plain.encode_latent((x - 5) / 2), atol=1e-6)
+
+
+# losses and fusion by hand --------------------------------------------------------------------------------------------
+
+
+def test_info_nce_by_hand():
+    motion = torch.tensor([[1.0, 0.0], [0.0, 2.0]])
+    speech = torch.tensor([[3.0, 0.0], [1.0, 1.0]])
+    r = math.sqrt(0.5)
+    first = -math.log(math.exp(1 / 0.1) / (math.exp(1 / 0.1) + math.exp(r / 0.1)))
+    second = -math.log(math.exp(r / 0.1) / (math.exp(0.0) + math.exp(r / 0.1)))
+    assert info_nce(motion, speech).item() == pytest.approx((first + second) / 2, rel=1e-5)
+    other_axis = info_nce(speech, motion).item()
+    assert other_axis != pytest.approx((first + second) / 2, rel=1e-3), "the softmax runs over the speech side"
+
+
+def test_local_and_global_consistency_compare_frames_and_clips():
+    speech = torch.randn(4, 16, 8)
+    assert local_consistency(speech, speech) < local_consistency(speech.roll(1, dims=1), speech)
+    assert global_consistency(speech, speech) < global_consistency(speech.roll(1, dims=0), speech)
+    shuffled = speech[:, torch.randperm(16)]
+    assert torch.allclose(global_consistency(shuffled, speech), global_consistency(speech, speech), atol=1e-5)
+
+
+def test_code_loss_weights_levels_and_steps():
+    codes = torch.zeros(1, 2, 2, dtype=torch.long)
+    logits = torch.zeros(1, 1, 2, 2, 4)
+    assert code_loss(logits, codes).item() == pytest.approx(math.log(4) * 1.5)
+    logits[0, 0, 1, :, 0] = 100.0
+    assert code_loss(logits, codes).item() == pytest.approx(math.log(4) * 1.5 / 2)
+    assert code_loss(logits, codes, torch.tensor([[0.0, 1.0]])).item() == pytest.approx(0.0, abs=1e-6)
+
+
+def test_latent_loss_weights_steps():
+    latents, vectors = torch.zeros(1, 2, 1, 3), torch.tensor([[[[1.0, 1.0, 1.0]], [[2.0, 2.0, 2.0]]]])
+    assert latent_loss(latents, vectors).item() == pytest.approx(2.5)
+    assert latent_loss(latents, vectors, torch.tensor([[1.0, 0.0]])).item() == pytest.approx(1.0)
+
+
+def test_gate_loss_is_about_a_score_above_zero():
+    gate = torch.tensor([[[0.0, 9.0], [9.0, 0.0]]])
+    assert gate_loss(gate, torch.tensor([[0.2, 0.0]])) < 0.001 < 1 < gate_loss(gate, torch.tensor([[0.0, 0.2]]))
+
+
+def test_fusion_by_hand():
+    base, sparse = torch.zeros(1, 2, 1, 3), torch.ones(1, 2, 1, 3)
+    blended = blend_latents(base, sparse, torch.tensor([[0.25, 1.0]]))
+    assert blended[0, :, 0, 0].tolist() == [0.25, 1.0]
+    codes = {"face": torch.tensor([[[1], [1], [1]]]), "hands": torch.tensor([[[1], [1], [1]]])}
+    fused = fuse_codes(codes, {"hands": torch.tensor([[[2], [2], [2]]])}, torch.tensor([[0.4, 0.5, 0.6]]), beta=0.5)
+    assert fused["hands"].flatten().tolist() == [1, 1, 2]
+    assert fused["face"].flatten().tolist() == [1, 1, 1]
+
+
+# networks -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cross", [True, False])
+def test_attention_equals_torch(cross):
+    torch.manual_seed(0)
+    own = TransformerLayer(32, 4, 64, 0.0, cross).eval()
+    reference = (torch.nn.TransformerDecoderLayer if cross else torch.nn.TransformerEncoderLayer)(
+        32, 4, 64, 0.0, batch_first=True
+    ).eval()
+    reference.load_state_dict(own.state_dict())
+    x, memory = torch.randn(6, 16, 32), torch.randn(2, 64, 32)
+    expected = reference(x, memory.repeat(3, 1, 1)) if cross else reference(x)
+    assert torch.allclose(own(x, memory if cross else None), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("phase", ["base", "sparse"])
+def test_passes_together_equal_passes_alone(phase):
+    net = network(phase)
+    features, motion, masks = tiny_batch()
+    with torch.no_grad():
+        together = net(features, motion, masks, TRAINING_PASSES)
+        for index, (mask, audio) in enumerate(zip(TRAINING_PASSES.mask, TRAINING_PASSES.audio, strict=True)):
+            alone = net(features, motion, masks[[mask]], Passes((0,), (audio,)))
+            for part in alone.logits:
+                assert alone.logits[part].shape == (1, 3, 16, 6, 8)
+                assert torch.allclose(alone.logits[part][0], together.logits[part][index], atol=1e-5), part
+                assert torch.allclose(alone.latents[part][0], together.latents[part][index], atol=1e-5), part
+
+
+def test_audio_matters_only_where_a_pass_hears_it():
+    net = network("base")
+    features, motion, masks = tiny_batch()
+    other = features | {"hubert": features["hubert"].flip(0)}
+    with torch.no_grad():
+        deaf = [net(f, motion, masks[:1], Passes((0,), (False,))).latents["upper"][..., 0, :] for f in (features, other)]
+        hearing = [net(f, motion, masks[:1], Passes()).latents["upper"][..., 0, :] for f in (features, other)]
+    assert (deaf[0] - deaf[1]).abs().max() < (hearing[0] - hearing[1]).abs().max()
+
+
+def test_hidden_motion_cannot_be_seen():
+    net = network("base")
+    features, motion, masks = tiny_batch()
+    changed = motion.clone()
+    changed[:, 4:] += 10
+    with torch.no_grad():
+        one, other = (net(features, m, masks[:1], Passes()).logits["hands"] for m in (motion, changed))
+        changed[:, :4] += 1
+        third = net(features, changed, masks[:1], Passes()).logits["hands"]
+    assert torch.equal(one, other)
+    assert not torch.equal(one, third)
+
+
+def test_speech_positions_tell_when_something_is_said():
+    features, motion, masks = tiny_batch()
+    moved = features | {name: features[name].roll(16, dims=1) for name in ("hubert", "rhythm")}
+    net = network("base")
+    with torch.no_grad():
+        one, other = (net(f, motion, masks[:1], Passes()).latents["face"][..., 0, :] for f in (features, moved))
+    assert (one - other).abs().max() > 1e-4
+
+
+def test_coarse_to_fine_follows_its_chain():
+    sizes = network_sizes(composed("train", *TINY)["model"])
+    torch.manual_seed(0)
+    chain = CoarseToFine(sizes, [{"part": "hands", "memory": ["face"]}, {"part": "upper", "memory": ["hands"]}]).eval()
+    coarse = {part: torch.randn(2, 16, 16) for part in ("face", "upper", "hands", "lower")}
+    refined = chain(coarse)
+    assert refined["face"] is coarse["face"] and refined["lower"] is coarse["lower"]
+    changed = chain(coarse | {"face": coarse["face"].flip(1)})
+    assert not torch.allclose(changed["hands"], refined["hands"])
+    assert not torch.allclose(changed["upper"], refined["upper"]), "face guides hands, hands guide upper"
+    rough = CoarseToFine(sizes, [{"part": "hands", "memory": ["face"]}, {"part": "upper", "memory": ["hands:coarse"]}])
+    rough.load_state_dict(chain.state_dict())
+    rough.eval()
+    same = [rough(c)["upper"] for c in (coarse, coarse | {"face": coarse["face"].flip(1)})]
+    assert torch.equal(*same), "hands:coarse is what hands were before the chain"
+
+
+@pytest.mark.parametrize("name", ["words", "sentence", "emotion", "hubert"])
+def test_every_semantic_input_moves_the_gate(name):
+    net = network("sparse")
+    features, motion, masks = tiny_batch()
+    with torch.no_grad():
+        one = net(features, motion, masks[:1], Passes()).psi
+        other = net(features | {name: features[name] + 1.0}, motion, masks[:1], Passes()).psi
+    assert (one - other).abs().max() > 1e-5
+    assert one.shape == (3, 16)
+
+
+def test_masks():
+    assert seed_mask()[:4].sum() == 0 and seed_mask()[4:].mean() == 1
+    assert mask_ratio(0.0, 0.4, 0.6) == 0 and mask_ratio(0.3, 0.4, 0.6) == pytest.approx(0.2)
+    assert mask_ratio(0.6, 0.4, 0.6) == mask_ratio(1.0, 0.4, 0.6) == pytest.approx(0.4)
+    torch.manual_seed(0)
+    mask = random_mask(8, 0.3)
+    assert mask.shape == (8, 64, 337) and abs(mask.mean().item() - 0.3) < 0.02
+    joints = mask[..., :330].unflatten(-1, (55, 6))
+    assert (joints == joints[..., :1]).all(), "a joint is hidden whole"
+
+
+# FGD embedder ---------------------------------------------------------------------------------------------------------
+
+
+def test_embedder_structure_follows_the_skeleton():
+    edges = skeleton_edges()
+    assert len(edges) == 55 and edges[0] == (0, 55)
+    pooled, groups = pool_edges(edges)
+    assert sorted(index for group in groups for index in group) == list(range(55))
+    assert [len(edges), len(pooled), len(pool_edges(pooled)[0])] == [55, 35, 20]
+    near = edge_neighbours(edges)
+    assert near[3, 6] == 1 and near[10, 11] == 0 and torch.equal(near, near.T)
+    embedder = MotionEmbedder().eval()
+    assert embedder.embed(torch.randn(2, 64, 330)).shape == (2, 4, 240)
+    assert embedder(torch.randn(2, 64, 330)).shape == (2, 64, 330)
