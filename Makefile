@@ -14,7 +14,7 @@ demo: .venv/.installed
 	$(BIN)/python eval.py video_seconds=10
 
 test: .venv/.installed
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow"
 
 lint: .venv/.installed
 	$(BIN)/ruff check .

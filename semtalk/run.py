@@ -74,6 +74,8 @@ def train(config: dict) -> None:
         numbers = ", ".join(f"{name} {value:.4g}" for name, value in row["validation"].items())
         table.add_row(phase, str(row["steps"]), f"{row['seconds'] / 60:.1f}", numbers)
     console.print(table)
+    if config["logger"]["name"] == "wandb" and "sparse" in phases:
+        evaluate(config | {"split": "val", "beta": 0.5, "video": True, "video_seconds": 10})
 
 
 def pick_device(accelerator: str):
@@ -86,13 +88,7 @@ def pick_device(accelerator: str):
 
 
 def evaluate(config: dict) -> None:
-    """Evaluate a run on a split: print the tables, write metrics, the first take's npz and its video."""
-    import hashlib
-    from functools import partial
-
-    import numpy as np
-    from rich.progress import track
-
+    """Evaluate a run on a split: print the tables, write metrics, and the npz and the video of one take."""
     from semtalk.data.recording import SPLITS
     from semtalk.tasks.checkpoint import checkpoint_path, load_checkpoint
 
@@ -103,55 +99,21 @@ def evaluate(config: dict) -> None:
     corpus = open_corpus(config["data"])
 
     from semtalk.body import load_body
-    from semtalk.evaluation.known_answers import known_answers
-    from semtalk.evaluation.protocol import evaluate_rows, write_per_take
-    from semtalk.evaluation.report import print_result, write_result
-    from semtalk.evaluation.takes import generate_takes
-    from semtalk.generation.rollout import load_generator
-    from semtalk.motion.io import atomic_write
-    from semtalk.tasks.checkpoint import load_network
+    from semtalk.evaluation.evaluate import evaluate_run
+    from semtalk.evaluation.report import log_wandb, print_result, write_result
+    from semtalk.evaluation.takes import most_gestured
 
-    generator, stamped = load_generator(folder)
-    trained = stamped["config"]
-    if trained["features"] != config["features"]:
-        raise SemTalkError(
-            f"the run {folder} was trained with features={trained['features']['name']} and other settings than "
-            f"features={config['features']['name']} has now; evaluate it with the same."
-        )
     body = load_body(config["body"]["path"])
-    store = open_store(config, corpus, body)
-    recordings = store.split(config["split"])
-    generator.to(pick_device(config["trainer"]["accelerator"]))
-    meta, stride = stamped["meta"], config["features"]["stride"]
-    progress = partial(track, description="Generating")
-    takes, short = generate_takes(generator, recordings, meta, stride, config["beta"], progress)
-    generator.cpu()
-    embedder, _ = load_network(folder, "fgd")
-    speed = np.asarray(meta["mean_joint_speed"])
-    metrics, per_take = evaluate_rows(takes, ("fused", "base", "truth"), embedder, body, speed)
-    known = {}
-    if config["data"]["reader"] == "sample":
-        training = store.split("train")
-        known = known_answers(generator, takes, training, meta["speakers"], stride, config["beta"])
-    digest = hashlib.sha256(checkpoint_path(folder, "fgd").read_bytes()).hexdigest()[:12]
-    result = {
-        "run": str(folder), "split": config["split"], "takes": len(takes), "protocol": "legacy", "body": body.name,
-        "stand_in": body.stand_in, "embedder": f"trained by this run, sha256 {digest}", "too_short": short,
-        "metrics": metrics, "known_answers": known, "versions": versions(), "config": config,
-    }  # fmt: skip
-    output = folder / "eval"
+    device = pick_device(config["trainer"]["accelerator"])
+    result, per_take, takes = evaluate_run(config, folder, open_store(config, corpus, body), body, device)
     print_result(result)
-    paths = write_result(result, output)
-    atomic_write(output / "per_take.csv", partial(write_per_take, rows=per_take))
-    paths += [output / "per_take.csv", *_draw_take(takes[0], config, output)]
+    output = folder / "eval" / config["split"]
+    paths = write_result(result, per_take, output)
+    paths += _draw_take(most_gestured(takes, config["video_seconds"]), config, output)
+    if config["logger"]["name"] == "wandb":
+        video = next((path for path in paths if path.suffix == ".mp4"), None)
+        log_wandb(result, video, config["logger"], config["name"], output)
     print("\n".join(str(path) for path in paths))
-
-
-def versions() -> dict[str, str]:
-    """Versions of what numbers depend on."""
-    from importlib.metadata import version
-
-    return {name: version(name) for name in ("semtalk", "torch", "numpy", "scipy", "librosa", "pytorch-lightning")}
 
 
 def _draw_take(take, config: dict, output: Path) -> list[Path]:

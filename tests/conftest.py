@@ -19,7 +19,9 @@ def composed(name: str = "train", *overrides: str) -> dict:
         return OmegaConf.to_container(compose(name, overrides=list(overrides)), resolve=True)
 
 
-def run_command(*arguments: str, cwd: Path = ROOT, check: bool = True, **environment: str) -> subprocess.CompletedProcess:
+def run_command(
+    *arguments: str, cwd: Path = ROOT, check: bool = True, **environment: str
+) -> subprocess.CompletedProcess:
     result = subprocess.run(
         [sys.executable, *arguments], cwd=cwd, capture_output=True, text=True,
         env=os.environ | {"COLUMNS": "160", "OMP_NUM_THREADS": "1"} | environment, check=False,

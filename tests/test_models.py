@@ -211,7 +211,9 @@ def test_audio_matters_only_where_a_pass_hears_it():
     features, motion, masks = tiny_batch()
     other = features | {"hubert": features["hubert"].flip(0)}
     with torch.no_grad():
-        deaf = [net(f, motion, masks[:1], Passes((0,), (False,))).latents["upper"][..., 0, :] for f in (features, other)]
+        deaf = [
+            net(f, motion, masks[:1], Passes((0,), (False,))).latents["upper"][..., 0, :] for f in (features, other)
+        ]
         hearing = [net(f, motion, masks[:1], Passes()).latents["upper"][..., 0, :] for f in (features, other)]
     assert (deaf[0] - deaf[1]).abs().max() < (hearing[0] - hearing[1]).abs().max()
 

@@ -117,7 +117,9 @@ def test_contact_threshold_and_last_frame():
 
 
 def test_npz_round_trip_and_keys(tmp_path):
-    motion = Motion(*(np.random.default_rng(0).normal(size=s).astype(np.float32) for s in ((7, 55, 3), (7, 100), (7, 3), (300,))))
+    motion = Motion(
+        *(np.random.default_rng(0).normal(size=s).astype(np.float32) for s in ((7, 55, 3), (7, 100), (7, 3), (300,)))
+    )
     save_motion(tmp_path / "a.npz", motion)
     back = load_motion(tmp_path / "a.npz")
     for name in ("poses", "expressions", "trans", "betas"):
@@ -140,7 +142,12 @@ def test_npz_round_trip_and_keys(tmp_path):
     ],
 )
 def test_bad_npz_is_named(tmp_path, change, says):
-    data = {"poses": np.zeros((5, 165)), "expressions": np.zeros((5, 100)), "trans": np.zeros((5, 3)), "betas": np.zeros(300)}
+    data = {
+        "poses": np.zeros((5, 165)),
+        "expressions": np.zeros((5, 100)),
+        "trans": np.zeros((5, 3)),
+        "betas": np.zeros(300),
+    }
     data = {key: value for key, value in (data | change).items() if value is not None}
     np.savez(tmp_path / "bad.npz", **data)
     with pytest.raises(SemTalkError, match=says) as error:
@@ -152,7 +159,12 @@ def test_real_take_round_trip(real_data):
     motion = load_motion(next(real_data.glob("beat2/*/smplxflame_30/*_e.npz")))
     poses = torch.from_numpy(motion.poses).double()
     trans = torch.from_numpy(motion.trans).double()
-    frames = Frames(rotation_from_poses(poses), torch.from_numpy(motion.expressions).double(), root_from_translation(trans), torch.zeros(len(motion), 4).double())
+    frames = Frames(
+        rotation_from_poses(poses),
+        torch.from_numpy(motion.expressions).double(),
+        root_from_translation(trans),
+        torch.zeros(len(motion), 4).double(),
+    )
     back = merge_parts(split_parts(frames))
     modelled = [joint for joint in range(55) if joint not in EYES]
     again = axis_angle_to_matrix(poses_from_rotation(back.rotation))
@@ -169,7 +181,8 @@ def test_forward_kinematics_matches_mannequin(body):
     joints = body.joints(*(torch.from_numpy(a).float() for a in (poses, betas, trans))).numpy()
     model = Mannequin("wooden", shape=betas[:10].astype(np.float32))
     pose = model.rest_pose(batch_dims=(6,)) | {
-        "body_pose": poses[:, 1:22], "hand_pose": poses[:, 25:], "pelvis_rotation": poses[:, 0], "global_translation": trans,
+        "body_pose": poses[:, 1:22], "hand_pose": poses[:, 25:], "pelvis_rotation": poses[:, 0],
+        "global_translation": trans,
     }  # fmt: skip
     pose["shape"] = np.broadcast_to(betas[:10], (6, 10))
     transforms = dict(zip(model.joint_names, np.moveaxis(model.joint_transforms(pose), 1, 0), strict=True))

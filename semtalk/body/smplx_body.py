@@ -33,8 +33,8 @@ class SMPLXBody(BodyModel):
         super().__init__()
         if not (Path(path) / MODEL_FILE).is_file():
             raise SemTalkError(
-                f"body.path={path}: there is no {MODEL_FILE} in this folder. Get SMPL-X from its licensor and unpack it "
-                "there, or set body.path=null to use the stand-in body."
+                f"body.path={path}: there is no {MODEL_FILE} in this folder. Get SMPL-X from its licensor and unpack "
+                "it there, or set body.path=null to use the stand-in body."
             )
         import smplx
 

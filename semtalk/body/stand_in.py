@@ -67,9 +67,7 @@ class StandInBody(BodyModel):
         neutral = _rest_joints(np.zeros(SHAPE_COEFFICIENTS))
         directions = [_rest_joints(row) - neutral for row in np.eye(SHAPE_COEFFICIENTS)]
         self.register_buffer("neutral", torch.as_tensor(neutral, dtype=torch.float32), persistent=False)
-        self.register_buffer(
-            "directions", torch.as_tensor(np.stack(directions), dtype=torch.float32), persistent=False
-        )
+        self.register_buffer("directions", torch.as_tensor(np.stack(directions), dtype=torch.float32), persistent=False)
         self.register_buffer("hand_mean", _hand_mean(), persistent=False)
         template, hinge, modes = face_mesh()
         self.register_buffer("template", template, persistent=False)

@@ -74,7 +74,9 @@ def read_semantics(path: Path) -> list[SemanticInterval]:
         try:
             start, end, _, score = (float(value) for value in fields[:4])
         except ValueError as error:
-            raise SemTalkError(f"{path}, line {number}: expected name, start, end, duration, score ({error}).") from error
+            raise SemTalkError(
+                f"{path}, line {number}: expected name, start, end, duration, score ({error})."
+            ) from error
         rows.append(SemanticInterval(label, start, end, score, fields[4].strip() if len(fields) > 4 else ""))
     return rows
 
@@ -82,7 +84,9 @@ def read_semantics(path: Path) -> list[SemanticInterval]:
 class BEAT2Corpus:
     """BEAT2 on disk: ``root/beat_english_v2.0.0/{smplxflame_30,wave16k,textgrid,sem,weights}/``."""
 
-    def __init__(self, root: str | None, name: str = "beat2", speakers: list[int] | str = "all", additional: bool = False):
+    def __init__(
+        self, root: str | None, name: str = "beat2", speakers: list[int] | str = "all", additional: bool = False
+    ):
         """Open the corpus.
 
         Args:

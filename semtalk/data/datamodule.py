@@ -44,7 +44,13 @@ class MotionDataModule(pl.LightningDataModule):
     """Windows of the training and validation splits of a store."""
 
     def __init__(
-        self, store: Store, stride: int, batch_size: int, seed: int, workers: int = 0, keys: tuple[str, ...] | None = None
+        self,
+        store: Store,
+        stride: int,
+        batch_size: int,
+        seed: int,
+        workers: int = 0,
+        keys: tuple[str, ...] | None = None,
     ):
         super().__init__()
         self.store = store

@@ -22,7 +22,9 @@ class WindowDataset(Dataset):
     (B, 64, d), ``sentence`` and ``emotion`` (B, d), ``speaker`` (B,), ``semantic`` (B, 16) the mean score of each step.
     """
 
-    def __init__(self, store: Store, recordings: list[StoredRecording], stride: int, keys: tuple[str, ...] | None = None):
+    def __init__(
+        self, store: Store, recordings: list[StoredRecording], stride: int, keys: tuple[str, ...] | None = None
+    ):
         """List the windows.
 
         Args:

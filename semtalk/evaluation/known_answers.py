@@ -7,10 +7,11 @@ from torch import Tensor
 
 from semtalk.data.store import StoredRecording
 from semtalk.evaluation.takes import Take, rollout_takes, true_frames
-from semtalk.generation.rollout import Generator
+from semtalk.generation.rollout import NEW_FRAMES, Generator
 from semtalk.motion.parts import Frames, part_channels
 from semtalk.motion.rotation import geodesic_distance, rotation_6d_to_matrix
-from semtalk.motion.skeleton import HAND_JOINTS, PARTS, UPPER_JOINTS
+from semtalk.motion.skeleton import HAND_JOINTS, PARTS, UPPER_JOINTS, WINDOW
+from semtalk.tasks.motion import rotation_error
 
 GESTURING = [*UPPER_JOINTS, *HAND_JOINTS]
 
@@ -19,6 +20,7 @@ GOALS = {
     "inside_ratio": ("inside labelled frames: rotation error fused / base only", "<=", 0.70),
     "outside_ratio": ("outside labelled frames: rotation error fused / base only", "<=", 1.05),
     "own_audio_ratio": ("rotation error, own audio / another take's audio", "<=", 0.85),
+    "seam_ratio": ("change of pose at window seams / median change of a frame", "<=", 1.5),
     "reconstruction_upper": ("RVQ-VAE, held-out rotation error of upper, degrees", "<=", 3.0),
     "reconstruction_hands": ("RVQ-VAE, held-out rotation error of hands, degrees", "<=", 3.0),
     "codes_used_face": ("codes used on the training split, level 0 of face", ">=", 0.30),
@@ -41,6 +43,13 @@ def angle(a: Tensor, b: Tensor) -> Tensor:
     return geodesic_distance(*matrices) * (180 / math.pi)
 
 
+def seam_ratio(rotations: list[Tensor]) -> float:
+    """Mean angle by which poses (T, 55, 6) change into the first frame of a window, over the median of all changes."""
+    changes = [angle(rotation[1:], rotation[:-1]).mean(dim=-1) for rotation in rotations]
+    seams = [change[WINDOW - 1 :: NEW_FRAMES] for change in changes]
+    return (torch.cat(seams).mean() / torch.cat(changes).median()).item()
+
+
 def f1_score(predicted: Tensor, true: Tensor) -> float:
     """F1 of boolean (N,) predictions; 0 where nothing is right."""
     hits = (predicted & true).sum().item()
@@ -59,8 +68,6 @@ def other_takes(recordings: list[StoredRecording]) -> list[StoredRecording]:
 
 def reconstruction_error(generator: Generator, recordings: list[StoredRecording], part: str) -> float:
     """Mean angle in degrees between the true and the reconstructed rotations of one part."""
-    from semtalk.tasks.motion import rotation_error
-
     errors = []
     for recording in recordings:
         frames = slice(0, recording.frames // 4 * 4)
@@ -90,7 +97,9 @@ def known_answers(
     beta: float,
 ) -> dict[str, float]:
     """Compute every number of :data:`GOALS`."""
-    errors = {row: [angle(t.rotation[row], t.rotation["truth"]).mean(dim=-1) for t in takes] for row in ("fused", "base")}
+    errors = {
+        row: [angle(t.rotation[row], t.rotation["truth"]).mean(dim=-1) for t in takes] for row in ("fused", "base")
+    }
     joined = {row: torch.cat(values) for row, values in errors.items()}
     inside = torch.cat([take.semantic_frames for take in takes])
     recordings = [take.recording for take in takes]
@@ -106,6 +115,7 @@ def known_answers(
         "inside_ratio": (joined["fused"][inside].mean() / joined["base"][inside].mean()).item(),
         "outside_ratio": (joined["fused"][~inside].mean() / joined["base"][~inside].mean()).item(),
         "own_audio_ratio": (joined["fused"].mean() / torch.cat(foreign).mean()).item(),
+        "seam_ratio": seam_ratio([take.rotation["fused"] for take in takes]),
         "reconstruction_upper": reconstruction_error(generator, recordings, "upper"),
         "reconstruction_hands": reconstruction_error(generator, recordings, "hands"),
         **codes_used(generator, training),

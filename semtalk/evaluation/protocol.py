@@ -1,8 +1,5 @@
 """The legacy protocol (EMAGE, CVPR 2024): FGD, BC, DIV, MSE, LVD of rows of takes."""
 
-import csv
-from pathlib import Path
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -77,11 +74,3 @@ def evaluate_rows(
 def _fits(name: str, take: Take) -> bool:
     """Beat consistency cuts 120 frames; shorter takes have none."""
     return name != "bc" or take.frames > 120
-
-
-def write_per_take(path: Path, rows: list[dict]) -> None:
-    """Write one csv row for each take and row of the table."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)

@@ -15,7 +15,7 @@ from semtalk.motion.skeleton import DOWNSAMPLE, FPS, SEED_FRAMES
 
 
 def legacy_frames(frames: int) -> int:
-    """Frames that the legacy protocol keeps of a take: whole seconds, a multiple of 8, then 60 k + 4 (0 if too short)."""
+    """Frames that legacy keeps of a take: whole seconds, a multiple of 8, then 60 k + 4 (0 if too short)."""
     whole = frames // FPS * FPS
     windows = (whole - whole % 8 - SEED_FRAMES) // NEW_FRAMES
     return windows * NEW_FRAMES + SEED_FRAMES if windows > 0 else 0
@@ -66,7 +66,7 @@ def true_seed(recording: StoredRecording) -> tuple[Tensor, Tensor]:
 
 
 def stack_features(recordings: list[StoredRecording], frames: int) -> dict[str, Tensor]:
-    """Features of several recordings, padded with zeros to ``frames`` frames (window features by repeating the last)."""
+    """Features of several recordings, padded to ``frames`` frames with zeros (window features with the last)."""
 
     def fit(value: Tensor, rows: int, repeat: bool) -> Tensor:
         value = value[:rows]
@@ -155,3 +155,9 @@ def generate_takes(
             take.trans[name] = rollout.trans[index, :frames].cpu()
         takes.append(take)
     return takes, short
+
+
+def most_gestured(takes: list[Take], seconds: float | None) -> Take:
+    """The take with the most frames of labelled gestures in its first seconds: the one worth looking at."""
+    frames = None if seconds is None else int(seconds * FPS)
+    return max(takes, key=lambda take: int(take.semantic_frames[:frames].sum()))

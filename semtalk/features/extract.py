@@ -1,7 +1,7 @@
 """The feature slots of the method and the encoders that can fill them.
 
 A feature configuration names an encoder for each slot and gives its size, which every network reads from there:
-``rhythm`` (T, 3), ``hubert`` (T, d), ``words`` (T, d), and for each window start ``sentence`` (W, d), ``emotion`` (W, d).
+``rhythm`` (T, 3), ``hubert`` (T, d), ``words`` (T, d), and for each window start ``sentence`` and ``emotion`` (W, d).
 """
 
 from collections.abc import Callable, Mapping

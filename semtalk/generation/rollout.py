@@ -34,6 +34,7 @@ from semtalk.tasks.fit import load_tokenizer
 from semtalk.tasks.masking import seed_mask
 
 NEW_FRAMES = WINDOW - SEED_FRAMES
+STEPS = WINDOW // DOWNSAMPLE
 DECODER_CONTEXT = 32
 """Code steps that the seed of the next window is decoded from; more than the decoder sees."""
 
@@ -46,6 +47,19 @@ def window_count(frames: int) -> int:
 def padded_frames(frames: int) -> int:
     """Frames that ``window_count(frames)`` windows give."""
     return window_count(frames) * NEW_FRAMES + SEED_FRAMES
+
+
+def smooth_seams(latents: Tensor, seams: tuple[int, ...]) -> Tensor:
+    """Average the two latents (B, S, C) at each seam with their neighbours, weights 1/4, 1/2, 1/4.
+
+    A window knows the one before it by 4 frames alone; what it would correct at once is spread over four steps.
+    """
+    smoothed = latents.clone()
+    for seam in seams:
+        for step in (seam - 1, seam):
+            after = min(step + 1, latents.shape[1] - 1)
+            smoothed[:, step] = (latents[:, step - 1] + 2 * latents[:, step] + latents[:, after]) / 4
+    return smoothed
 
 
 @dataclass
@@ -102,9 +116,16 @@ class Generator(nn.Module):
         frames.contact = torch.ones_like(frames.contact)
         return motion_channels(frames, trans), trans[:, 0]
 
-    def decode(self, codes: Codes, start: Tensor) -> tuple[Frames, Tensor]:
-        """Frames and translation (B, 4S, 3) of codes (B, S, L); x and z start at ``start`` (B, 3)."""
-        frames = self.tokenizer.decode(codes)
+    def decode(self, codes: Codes, start: Tensor, seams: tuple[int, ...] = ()) -> tuple[Frames, Tensor]:
+        """Frames and translation (B, 4S, 3) of codes.
+
+        Args:
+            codes: Part -> (B, S, L) indices.
+            start: (B, 3) where x and z start, in metres.
+            seams: First steps of windows, where latents are smoothed, see :func:`smooth_seams`.
+        """
+        latents = self.tokenizer.latents(codes)
+        frames = self.tokenizer.decode({name: smooth_seams(latent, seams) for name, latent in latents.items()})
         frames.rotation = matrix_to_6d(rotation_6d_to_matrix(frames.rotation))
         frames.root, frames.contact = self.translation.root(part_channels(frames, PARTS["lower"]))
         return frames, translation_from_root(frames.root, start)
@@ -114,8 +135,7 @@ class Generator(nn.Module):
         mask = seed_mask(seed.device).expand(1, *motion.shape)
         base = self.base(batch, motion, mask, Passes()).codes()
         if self.sparse is None or not fused:
-            steps = WINDOW // DOWNSAMPLE
-            return base, seed.new_zeros(len(seed), steps)
+            return base, seed.new_zeros(len(seed), STEPS)
         sparse = self.sparse(batch, motion, mask, Passes())
         return fuse_codes(base, sparse.codes(), sparse.psi, beta), sparse.psi
 
@@ -158,7 +178,7 @@ class Generator(nn.Module):
             last = frames.map(lambda value: value[:, -SEED_FRAMES:])
             channels = motion_channels(last, trans[:, -SEED_FRAMES:])
         codes = {name: torch.cat(indices, dim=1) for name, indices in pieces.items()}
-        frames, trans = self.decode(codes, start)
+        frames, trans = self.decode(codes, start, tuple(range(STEPS, codes["face"].shape[1], STEPS - 1)))
         return Rollout(frames, trans, torch.cat(scores, dim=1), codes)
 
 

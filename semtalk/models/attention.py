@@ -23,6 +23,16 @@ class Attention(nn.Module):
         nn.init.xavier_uniform_(self.in_proj_weight)
         nn.init.zeros_(self.out_proj.bias)
 
+    @torch.no_grad()
+    def align(self, gain: float = 2.0) -> None:
+        """Start with keys that are made like queries, so that rows at the same position attend to each other.
+
+        Both sides must carry the same positions. Training is free to move away from it.
+        """
+        width = self.in_proj_weight.shape[1]
+        self.in_proj_weight[:width] *= gain
+        self.in_proj_weight[width : 2 * width] = self.in_proj_weight[:width]
+
     def forward(self, x: Tensor, memory: Tensor | None = None) -> Tensor:
         """Attend from (P * B, S, W) to a memory (B, T, W), or to itself without one."""
         if memory is None:

@@ -61,7 +61,7 @@ class FaceBranch(nn.Module):
         self.memory = nn.Sequential(nn.Linear(2 * latent, width), sizes.memory_position(width))
         self.speaker = nn.Embedding(speakers, width)
         self.position = PositionTable(width, sizes.dropout)
-        self.attention = sizes.frame_attention(sizes.face_layers)
+        self.attention = sizes.frame_attention(sizes.face_layers, to_speech=True)
         self.narrow = nn.Linear(width, latent)
         self.halve = HalveTime(latent, latent)
         self.mlp = MLP(latent, width, latent)
@@ -79,7 +79,7 @@ class FaceBranch(nn.Module):
 class BaseNetwork(nn.Module):
     """Rhythm-aligned codes of face, upper body, hands and lower body."""
 
-    def __init__(self, sizes: Sizes, hubert: int, rhythm: int, speakers: int, chain: Sequence[Mapping]):
+    def __init__(self, sizes: Sizes, hubert: int, rhythm: int, speakers: int, chain: Sequence[Mapping], project: bool):
         """Build the network.
 
         Args:
@@ -88,6 +88,7 @@ class BaseNetwork(nn.Module):
             rhythm: Width of the rhythm features.
             speakers: Number of speakers.
             chain: Order and memories of the coarse-to-fine block, see :class:`CoarseToFine`.
+            project: Whether rhythmic consistency compares latents after a projection head (the release has none).
         """
         super().__init__()
         self.face_speech = SpeechEncoder(hubert, rhythm, sizes)
@@ -97,7 +98,10 @@ class BaseNetwork(nn.Module):
         self.body = BodyBranch(sizes, speakers)
         self.coarse_to_fine = CoarseToFine(sizes, chain)
         self.heads = nn.ModuleDict({part: CodeHead(sizes) for part in PARTS})
-        self.projection = nn.ModuleDict({part: MLP(sizes.latent, sizes.width, sizes.latent) for part in RHYTHMIC_PARTS})
+        latent, width = sizes.latent, sizes.width
+        self.projection = nn.ModuleDict(
+            {part: MLP(latent, width, latent) if project else nn.Identity() for part in RHYTHMIC_PARTS}
+        )
 
     def forward(self, batch: Mapping[str, Tensor], motion: Tensor, masks: Tensor, passes: Passes) -> BasePrediction:
         """Predict codes for several masked passes; what does not depend on the mask is computed once.

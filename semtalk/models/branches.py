@@ -58,13 +58,21 @@ class Sizes:
         """What is done to a speech memory (B, T, width) before it is attended to."""
         return PositionTable(width, self.dropout) if self.memory_positions else nn.Identity()
 
-    def frame_attention(self, layers: int) -> CrossAttention:
-        """Decoder layers of width W."""
-        return CrossAttention(self.width, self.heads, self.feed_forward * self.width, layers, self.dropout)
+    def frame_attention(self, layers: int, to_speech: bool = False) -> CrossAttention:
+        """Decoder layers of width W, to speech or to other parts."""
+        aligned = to_speech and self.memory_positions
+        return CrossAttention(self.width, self.heads, self.feed_forward * self.width, layers, self.dropout, aligned)
 
     def latent_attention(self, layers: int = 1) -> CrossAttention:
         """Decoder layers of width C."""
         return CrossAttention(self.latent, self.latent_heads, self.feed_forward * self.latent, layers, self.dropout)
+
+    def residual_attention(self) -> CrossAttention:
+        """Decoder layers of width C by which a residual head reads the speech."""
+        width = self.residual_feed_forward * self.latent
+        return CrossAttention(
+            self.latent, self.residual_heads, width, self.residual_layers, self.dropout, self.memory_positions
+        )
 
 
 class MotionHint(nn.Module):
@@ -122,7 +130,7 @@ class BodyBranch(nn.Module):
             width, sizes.heads, sizes.feed_forward * width, sizes.dropout, cross=False
         )
         self.audio = nn.Sequential(nn.Linear(latent, width), sizes.memory_position(width))
-        self.audio_attention = sizes.frame_attention(sizes.audio_layers)
+        self.audio_attention = sizes.frame_attention(sizes.audio_layers, to_speech=True)
         self.halve = HalveTime(width, width)
         self.halve_speaker = HalveTime(width, width)
         self.split = nn.ModuleDict({part: MLP(width, width, width) for part in BODY_PARTS})
@@ -201,12 +209,9 @@ class CodeHead(nn.Module):
         latent, codes = sizes.latent, sizes.codes
         self.position = PositionTable(latent, 0.0) if sizes.memory_positions else None
         further = range(1, sizes.levels)
-        self.first = MLP(latent, latent, codes)
+        self.first = MLP(latent, sizes.width, codes)
         self.gather = nn.ModuleList(nn.Linear(k * latent, latent) if k > 1 else nn.Identity() for k in further)
-        self.attention = nn.ModuleList(
-            CrossAttention(latent, sizes.residual_heads, sizes.residual_feed_forward * latent, sizes.residual_layers, sizes.dropout)
-            for _ in further
-        )
+        self.attention = nn.ModuleList(sizes.residual_attention() for _ in further)
         self.further = nn.ModuleList(MLP(latent, latent, codes) for _ in further)
 
     def forward(self, latent: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:

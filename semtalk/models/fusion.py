@@ -9,9 +9,7 @@ def blend_latents(base: Tensor, sparse: Tensor, psi: Tensor) -> Tensor:
     return torch.lerp(base, sparse, psi[..., None, None])
 
 
-def fuse_codes(
-    base: dict[str, Tensor], sparse: dict[str, Tensor], psi: Tensor, beta: float
-) -> dict[str, Tensor]:
+def fuse_codes(base: dict[str, Tensor], sparse: dict[str, Tensor], psi: Tensor, beta: float) -> dict[str, Tensor]:
     """Codes at generation: a step takes the sparse codes where psi > beta, the base codes elsewhere.
 
     Args:

@@ -48,11 +48,23 @@ class PositionTable(nn.Module):
 class CrossAttention(nn.Module):
     """Post-norm transformer decoder layers: (P * B, S, C) queries attend to themselves and to a memory (B, T, C)."""
 
-    def __init__(self, width: int, heads: int, feed_forward: int, layers: int, dropout: float):
+    def __init__(self, width: int, heads: int, feed_forward: int, layers: int, dropout: float, aligned: bool = False):
+        """Build the layers.
+
+        Args:
+            width: C.
+            heads: Attention heads.
+            feed_forward: Width of the feed-forward block.
+            layers: How many.
+            dropout: In attention and after each block.
+            aligned: Queries and memory carry the same positions, and attention starts along the diagonal.
+        """
         super().__init__()
         self.layers = nn.ModuleList(
             TransformerLayer(width, heads, feed_forward, dropout, cross=True) for _ in range(layers)
         )
+        for layer in self.layers if aligned else ():
+            layer.multihead_attn.align()
 
     def forward(self, x: Tensor, memory: Tensor) -> Tensor:
         """Refine queries with a memory."""

@@ -39,9 +39,10 @@ class SparsePrediction(Prediction):
 class SemanticEncoder(nn.Module):
     """Frame text attends to sentence and emotion, is fused with HuBERT, and a gate scores every step."""
 
-    def __init__(self, sizes: Sizes, hubert: int, words: int, context: Mapping[str, int]):
+    def __init__(self, sizes: Sizes, hubert: int, words: int, context: Mapping[str, int], vocabulary: int | None):
         super().__init__()
         latent = sizes.latent
+        self.table = nn.Embedding(vocabulary, words) if vocabulary else nn.Identity()
         self.words = nn.Linear(words, latent)
         self.position = PositionTable(latent, sizes.dropout)
         self.context = nn.ModuleDict({name: nn.Linear(width, latent) for name, width in context.items()})
@@ -54,7 +55,7 @@ class SemanticEncoder(nn.Module):
     def forward(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Gate logits (B, S, 2) and semantic features (B, T, C) scaled by the score."""
         memory = torch.stack([layer(batch[name]) for name, layer in self.context.items()], dim=1)
-        text = self.attention(self.position(self.words(batch["words"])), memory)
+        text = self.attention(self.position(self.words(self.table(batch["words"]))), memory)
         fused = self.fusion(text, self.hubert(batch["hubert"]))
         gate = self.gate(step_mean(fused))
         psi = gate.softmax(dim=-1)[..., 1:]
@@ -65,7 +66,14 @@ class SparseNetwork(nn.Module):
     """Semantic codes of upper body, hands and lower body, and the semantic score psi."""
 
     def __init__(
-        self, sizes: Sizes, hubert: int, words: int, context: Mapping[str, int], speakers: int, chain: Sequence[Mapping]
+        self,
+        sizes: Sizes,
+        hubert: int,
+        words: int,
+        context: Mapping[str, int],
+        speakers: int,
+        chain: Sequence[Mapping],
+        vocabulary: int | None,
     ):
         """Build the network.
 
@@ -76,9 +84,10 @@ class SparseNetwork(nn.Module):
             context: Name -> width of the window features that the words attend to: ``sentence``, ``emotion``.
             speakers: Number of speakers.
             chain: Order and memories of the coarse-to-fine block.
+            vocabulary: Size of a table of word vectors inside the network; ``words`` are then ids (B, T).
         """
         super().__init__()
-        self.semantics = SemanticEncoder(sizes, hubert, words, context)
+        self.semantics = SemanticEncoder(sizes, hubert, words, context, vocabulary)
         self.hint = MotionHint(sizes)
         self.body = BodyBranch(sizes, speakers)
         self.coarse_to_fine = CoarseToFine(sizes, chain)

@@ -33,6 +33,11 @@ class Tokenizer(nn.ModuleDict):
         return {name: self[name].quantizer.decode(index) for name, index in codes.items()}
 
     @torch.no_grad()
-    def decode(self, codes: Codes) -> Frames:
-        """Frames (B, 4S, ...) of the parts' indices (B, S, L)."""
-        return merge_parts({name: self[name].decode(index) for name, index in codes.items()})
+    def latents(self, codes: Codes) -> dict[str, Tensor]:
+        """Sums (B, S, C) of the levels' code vectors of each part."""
+        return {name: vectors.sum(dim=-2) for name, vectors in self.vectors(codes).items()}
+
+    @torch.no_grad()
+    def decode(self, latents: dict[str, Tensor]) -> Frames:
+        """Frames (B, 4S, ...) of the parts' latents (B, S, C)."""
+        return merge_parts({name: self[name].decode_latent(latent) for name, latent in latents.items()})

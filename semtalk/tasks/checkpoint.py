@@ -11,7 +11,10 @@ from semtalk.errors import SemTalkError
 from semtalk.tasks.build import PHASES, RVQVAE_PHASES, build_network
 
 FORMAT = 1
-STAGE_OF_PHASE = dict.fromkeys((*RVQVAE_PHASES, "translation", "fgd"), "rvqvae") | {"base": "semtalk", "sparse": "semtalk"}
+STAGE_OF_PHASE = dict.fromkeys((*RVQVAE_PHASES, "translation", "fgd"), "rvqvae") | {
+    "base": "semtalk",
+    "sparse": "semtalk",
+}
 
 
 def stamp(checkpoint: dict[str, Any], phase: str, config: dict, meta: dict) -> None:

@@ -1,5 +1,6 @@
 """Fits the phases of a stage one after another; each phase has its folder below the run's."""
 
+import csv
 import logging
 import time
 import warnings
@@ -68,7 +69,9 @@ def make_task(phase: str, config: dict, store: Store, run_dir: Path, meta: dict,
         return BaseTask(*arguments, tokenizer=tokenizer)
     unlabelled = [recording.id for recording in store.split("train") if recording["semantic"].isnan().any()]
     if unlabelled:
-        raise SemTalkError(f"{unlabelled[0]} and {len(unlabelled) - 1} others have no semantic labels; sparse needs them.")
+        raise SemTalkError(
+            f"{unlabelled[0]} and {len(unlabelled) - 1} others have no semantic labels; sparse needs them."
+        )
     return SparseTask(*arguments, tokenizer=tokenizer, base=load_network(run_dir, "base")[0])
 
 
@@ -95,9 +98,32 @@ def make_logger(config: Mapping, folder: Path):
 def _quiet() -> None:
     for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    for text in (".*does not have many workers.*", ".*number of training batches.*", ".*exists and is not empty.*", ".*LeafSpec.*"):
+    for text in (
+        ".*does not have many workers.*",
+        ".*number of training batches.*",
+        ".*exists and is not empty.*",
+        ".*LeafSpec.*",
+    ):
         warnings.filterwarnings("ignore", message=text)
     warnings.filterwarnings("ignore", category=FutureWarning)
+
+
+def join_curves(before: Path, after: Path) -> None:
+    """Put the rows of a csv log before those of the log of a resumed run, which starts a file of its own."""
+    rows = []
+    for path in (before, after):
+        with path.open(newline="", encoding="utf-8") as file:
+            rows += list(csv.DictReader(file))
+    names = list(dict.fromkeys(name for row in rows for name in row))
+
+    def write(temporary: Path) -> None:
+        with temporary.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, names)
+            writer.writeheader()
+            writer.writerows(rows)
+
+    atomic_write(after, write)
+    before.unlink()
 
 
 def epochs_of(recipe: Mapping, batches: int) -> int:
@@ -130,8 +156,14 @@ def fit_phase(phase: str, config: dict, store: Store, run_dir: Path, meta: dict,
     every = max(1, epochs // config["recipe"]["validations"])
     if not resume:
         for stale in folder.glob("*.ckpt"):
-            stale.unlink()
-        (folder / "metrics.csv").unlink(missing_ok=True)
+            stale.unlink(missing_ok=True)
+        for stale in folder.glob("metrics*.csv"):
+            stale.unlink(missing_ok=True)
+    log, log_before = folder / "metrics.csv", folder / "metrics_before.csv"
+    if resume and log.is_file():
+        if log_before.is_file():
+            join_curves(log_before, log)
+        log.replace(log_before)
     text = yaml.safe_dump(config, sort_keys=False)
     atomic_write(folder / "config.yaml", lambda temporary: temporary.write_text(text, encoding="utf-8"))
     best = ModelCheckpoint(
@@ -153,6 +185,8 @@ def fit_phase(phase: str, config: dict, store: Store, run_dir: Path, meta: dict,
     )
     began = time.monotonic()
     trainer.fit(task, datamodule=data, ckpt_path=last if resume else None, weights_only=True)
+    if log_before.is_file() and log.is_file() and trainer.is_global_zero:
+        join_curves(log_before, log)
     numbers = {name.removeprefix("val/"): float(v) for name, v in trainer.callback_metrics.items() if "val/" in name}
     return {
         "phase": phase, "steps": trainer.global_step, "seconds": time.monotonic() - began, "validation": numbers,

@@ -14,7 +14,7 @@ def seed_mask(device: torch.device | None = None, frames: int = WINDOW) -> Tenso
 
 
 def mask_ratio(progress: float, ratio: float, warmup: float) -> float:
-    """Share of hidden joints and frames: grows evenly to ``ratio`` over the ``warmup`` share of training, then stays."""
+    """Share of hidden cells: grows evenly to ``ratio`` over the ``warmup`` share of training, then stays."""
     return ratio * min(1.0, progress / warmup) if warmup else ratio
 
 

@@ -129,5 +129,3 @@ class EmbedderTask(StageTask):
         return {
             "rotation": F.mse_loss(prediction, target), "velocity": velocity, "acceleration": acceleration,
         }  # fmt: skip
-
-

@@ -91,7 +91,9 @@ class StageTask(pl.LightningModule):
         warmup = max(1, min(100, steps // 20))
 
         def rate(step: int) -> float:
-            return min(1.0, (step + 1) / warmup) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps))))
+            return min(1.0, (step + 1) / warmup) * (
+                0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps)))
+            )
 
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

@@ -1,4 +1,4 @@
-"""The video of a take: figures, sound, the semantic score over time with its threshold, and the words that are meant."""
+"""The video of a take: figures, sound, the semantic score over time with its threshold, and the gestured words."""
 
 from dataclasses import dataclass, field
 from fractions import Fraction

@@ -17,7 +17,7 @@ from semtalk.data.sample.voice import Tone, Voice, synthesise
 from semtalk.motion.io import save_motion
 from semtalk.motion.skeleton import SAMPLE_RATE
 
-VERSION = 1
+VERSION = 2
 SPEAKERS = (
     ("1_ada", Voice(190, 1.12), Style(1.0, 1.15, 0.05, 0.15, 0.03, (0.5, -0.4, 0.3))),
     ("2_ben", Voice(115, 0.94), Style(0.75, 0.85, 0.18, 0.35, 0.05, (-0.6, 0.5, 0.0))),
@@ -28,7 +28,8 @@ COLOURS = {
     "happiness": (Tone(1.2, 1.2), Mood(1.2, -0.08, 1.0)),
     "anger": (Tone(1.05, 1.6), Mood(1.35, 0.08, -1.0)),
 }
-TAKES = {1: "train", 2: "train", 3: "train", 4: "val", 5: "test", 65: "train", 66: "test", 73: "train", 74: "train"}
+TRAIN_TAKES = (1, 2, 3, 6, 7, 65, 67, 73, 74)
+TAKES = dict.fromkeys(TRAIN_TAKES, "train") | {4: "val", 5: "test", 66: "test"}
 """Take number, which fixes the emotion as in BEAT2, and its split."""
 
 
@@ -95,7 +96,9 @@ def write_sample(root: Path, settings: SampleSettings) -> None:
     if label.is_file() and json.loads(label.read_text()) == asdict(settings):
         return
     if root.exists() and not label.is_file():
-        raise FileExistsError(f"{root}: not a folder of the embedded corpus; it is left alone. Set data.root elsewhere.")
+        raise FileExistsError(
+            f"{root}: not a folder of the embedded corpus; it is left alone. Set data.root elsewhere."
+        )
     body = load_body(None)
 
     def rest_joints(style: Style) -> np.ndarray:
@@ -131,7 +134,7 @@ class SampleCorpus(BEAT2Corpus):
             root: Folder to write it to.
             seed: Source of what is said; another seed is another corpus.
             speakers: How many of the three voices.
-            take_seconds: Length of each of a speaker's nine takes.
+            take_seconds: Length of each of a speaker's twelve takes.
             name: What the run folder and the reports call it.
         """
         write_sample(Path(root), SampleSettings(seed, speakers, take_seconds))

@@ -1,0 +1,67 @@
+"""SMPL-X through the smplx package, on a synthetic file of its schema (the real one needs a licence)."""
+
+import numpy as np
+import pytest
+import torch
+
+from semtalk.body import load_body
+from semtalk.errors import SemTalkError
+from semtalk.motion.skeleton import PARENTS
+
+VERTICES = 10475
+
+
+@pytest.fixture(scope="module")
+def model_folder(tmp_path_factory, body):
+    """A file whose joints are the stand-in's: each is one vertex, shape moves it, weights are rigid."""
+    rng = np.random.default_rng(0)
+    template = np.zeros((VERTICES, 3), np.float32)
+    template[:55] = body.rest_joints(torch.zeros(300)).numpy()
+    regressor = np.zeros((55, VERTICES), np.float32)
+    regressor[np.arange(55), np.arange(55)] = 1
+    weights = np.zeros((VERTICES, 55), np.float32)
+    weights[:, 15] = 1
+    weights[np.arange(55), 15] = 0
+    weights[np.arange(55), np.arange(55)] = 1
+    shapedirs = np.zeros((VERTICES, 3, 400), np.float32)
+    shapedirs[:200] = 0.01 * rng.normal(size=(200, 3, 400))
+    kintree = np.stack([np.array(PARENTS), np.arange(55)])
+    kintree[0, 0] = 2**32 - 1
+    hands = {f"hands_mean{side}": 0.1 * rng.normal(size=45).astype(np.float32) for side in "lr"}
+    hands |= {f"hands_components{side}": np.eye(45, dtype=np.float32) for side in "lr"}
+    folder = tmp_path_factory.mktemp("body")
+    (folder / "smplx").mkdir()
+    np.savez_compressed(
+        folder / "smplx" / "SMPLX_NEUTRAL_2020.npz", v_template=template, J_regressor=regressor, weights=weights,
+        f=np.arange(30).reshape(10, 3), shapedirs=shapedirs, posedirs=np.zeros((VERTICES, 3, 486), np.float32),
+        kintree_table=kintree, lmk_faces_idx=np.zeros(51, int), lmk_bary_coords=np.full((51, 3), 1 / 3),
+        dynamic_lmk_faces_idx=np.zeros((79, 17), int), dynamic_lmk_bary_coords=np.full((79, 17, 3), 1 / 3), **hands,
+    )  # fmt: skip
+    return folder
+
+
+def test_smplx_joints_equal_the_packages_own(model_folder):
+    smplx = load_body(str(model_folder))
+    assert not smplx.stand_in and "SMPL-X" in smplx.name
+    torch.manual_seed(0)
+    poses, trans, betas = 0.4 * torch.randn(3, 55, 3), torch.randn(3, 3), torch.randn(300)
+    own = smplx.joints(poses, betas, trans)
+    out = smplx.model(
+        betas=betas.expand(3, -1), expression=torch.zeros(3, 100), global_orient=poses[:, 0], transl=trans,
+        body_pose=poses[:, 1:22].flatten(1), jaw_pose=poses[:, 22], leye_pose=poses[:, 23], reye_pose=poses[:, 24],
+        left_hand_pose=poses[:, 25:40].flatten(1), right_hand_pose=poses[:, 40:].flatten(1),
+    )  # fmt: skip
+    assert torch.allclose(own, out.joints[:, :55], atol=1e-4)
+    assert smplx.hand_mean.abs().max() > 0.05, "the mean hand is added"
+
+
+def test_smplx_face_has_all_vertices(model_folder):
+    smplx = load_body(str(model_folder))
+    still = smplx.face_vertices(torch.zeros(2, 3), torch.zeros(2, 100), torch.zeros(300))
+    moved = smplx.face_vertices(torch.zeros(2, 3), torch.ones(2, 100), torch.zeros(300))
+    assert still.shape == (2, VERTICES, 3) and (moved - still).abs().max() > 0.01
+
+
+def test_missing_model_is_named(tmp_path):
+    with pytest.raises(SemTalkError, match="SMPLX_NEUTRAL_2020.npz"):
+        load_body(str(tmp_path))

@@ -1,0 +1,222 @@
+"""Training: what gets a gradient, resuming, selection of parts, and processes."""
+
+import pytest
+import torch
+from conftest import composed
+
+from semtalk.body import load_body
+from semtalk.data.windows import WindowDataset
+from semtalk.errors import SemTalkError
+from semtalk.models.tokenizer import Tokenizer
+from semtalk.motion.skeleton import PARTS
+from semtalk.tasks.build import build_network
+from semtalk.tasks.checkpoint import load_network, stamp
+from semtalk.tasks.fit import fit_phase
+from semtalk.tasks.motion import RVQVAETask
+from semtalk.tasks.semtalk import BaseTask, SparseTask
+
+TINY = [
+    "model.network.width=16", "model.network.face_layers=1", "model.network.audio_layers=1", "model.rvqvae.width=16",
+    "model.rvqvae.latent=16", "model.rvqvae.codes=8", "recipe.validations=100",
+]  # fmt: skip
+
+
+class FakeTrainer:
+    estimated_stepping_batches = 10
+    global_step = 5
+
+
+def make(task_class, phase: str, store, **networks):
+    config = composed("train", *TINY)
+    torch.manual_seed(0)
+    network = build_network(phase, config, len(store.speakers))
+    name = "rvqvae" if phase.startswith("rvqvae") else phase
+    task = task_class(
+        network, config, config["recipe"][name], {"speakers": store.speakers}, load_body(None), **networks
+    )
+    type(task).progress = property(lambda self: 0.5)
+    return task.train()
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    config = composed("train", *TINY)
+    torch.manual_seed(0)
+    return Tokenizer({part: build_network(f"rvqvae_{part}", config, 1) for part in PARTS})
+
+
+@pytest.fixture(scope="module")
+def batch(store):
+    return WindowDataset(store, store.split("train"), 20).__getitems__([0, 9, 20, 30])
+
+
+def test_no_gradient_into_base_in_the_sparse_phase(store, batch, tokenizer):
+    base = build_network("base", composed("train", *TINY), len(store.speakers))
+    calls = []
+    base.register_forward_hook(lambda *_: calls.append(torch.is_grad_enabled()))
+    task = make(SparseTask, "sparse", store, tokenizer=tokenizer, base=base)
+    before = {name: value.clone() for name, value in base.state_dict().items()}
+    task.total(task.losses(batch)).backward()
+    assert all(parameter.grad is None for parameter in base.parameters())
+    assert calls == [False], "base runs once, without gradient"
+    assert not base.training
+    assert all(torch.equal(before[name], value) for name, value in base.state_dict().items())
+    assert not any(name.startswith(("_base", "base.")) for name in task.state_dict())
+    task.recipe = task.recipe | {"losses": task.recipe["losses"] | {"fusion": 0.0}}
+    task.losses(batch)
+    assert len(calls) == 1, "without the fusion loss base does not run at all"
+
+
+def test_fusion_loss_moves_the_gate(store, batch, tokenizer):
+    base = build_network("base", composed("train", *TINY), len(store.speakers))
+    task = make(SparseTask, "sparse", store, tokenizer=tokenizer, base=base)
+    task.losses(batch)["fusion"].backward()
+    assert task.network.semantics.gate.weight.grad.abs().sum() > 0
+
+
+def test_gate_loss_counts_for_all_three_passes(store, batch, tokenizer):
+    from semtalk.losses import gate_loss
+
+    base = build_network("base", composed("train", *TINY), len(store.speakers))
+    task = make(SparseTask, "sparse", store, tokenizer=tokenizer, base=base).eval()
+    losses = task.losses(batch)
+    gate, _ = task.network.semantics(batch)
+    assert losses["gate"].item() == pytest.approx(3 * gate_loss(gate, batch["semantic"]).item(), rel=1e-5)
+
+
+def test_sparse_losses_follow_the_semantic_score(store, batch, tokenizer):
+    base = build_network("base", composed("train", *TINY), len(store.speakers))
+    task = make(SparseTask, "sparse", store, tokenizer=tokenizer, base=base).eval()
+    task.recipe = task.recipe | {"floor": 0.0}
+    torch.manual_seed(0)
+    one = task.losses(batch | {"semantic": torch.zeros(4, 16)})
+    assert one["classification"] == 0 and one["latent"] == 0
+    steps = torch.zeros(4, 16)
+    steps[:, 3] = 0.7
+    torch.manual_seed(0)
+    assert task.losses(batch | {"semantic": steps})["classification"] > 0
+
+
+def test_tokenizer_stays_frozen(store, batch, tokenizer):
+    task = make(BaseTask, "base", store, tokenizer=tokenizer)
+    before = {name: value.clone() for name, value in tokenizer.state_dict().items()}
+    losses = task.losses(batch)
+    assert set(losses) == {"classification", "latent", "local", "global"}
+    task.total(losses).backward()
+    unused = [name for name, p in task.network.named_parameters() if p.grad is None]
+    assert not unused, unused
+    assert all(torch.equal(before[name], value) for name, value in tokenizer.state_dict().items())
+    tokenizer.train()
+    assert not any(module.training for module in tokenizer.modules())
+
+
+@pytest.mark.parametrize("part", list(PARTS))
+def test_every_reconstruction_loss_has_a_weight_and_a_gradient(store, batch, part):
+    task = make(RVQVAETask, f"rvqvae_{part}", store, part=part)
+    task.recipe = task.recipe | {"losses": dict.fromkeys(task.recipe["losses"], 1.0)}
+    losses = task.losses(batch)
+    assert {"rotation", "velocity", "acceleration", "commitment", "position"} <= set(losses)
+    assert ("expressions" in losses) == (part == "face")
+    assert ({"contact", "translation", "skating"} <= set(losses)) == (part == "lower")
+    task.total(losses).backward()
+    assert all(torch.isfinite(p.grad).all() for p in task.network.parameters())
+
+
+def fit(folder, store, *overrides, phase="rvqvae_upper"):
+    config = composed("train", *TINY, "recipe.rvqvae.batch_size=8", "trainer=cpu", *overrides)
+    return fit_phase(phase, config, store, folder, {"speakers": store.speakers}, load_body(None))
+
+
+def losses_of(folder, phase="rvqvae_upper") -> dict[int, float]:
+    import csv
+
+    with (folder / phase / "metrics.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["val/loss"]]
+    return {int(row["step"]): float(row["val/loss"]) for row in rows}
+
+
+def test_resume_goes_on_along_the_same_curve(tmp_path, store):
+    schedule = ["recipe.rvqvae.schedule=constant"]
+    fit(tmp_path / "whole", store, "recipe.rvqvae.epochs=4", *schedule)
+    fit(tmp_path / "halves", store, "recipe.rvqvae.epochs=2", *schedule)
+    fit(tmp_path / "halves", store, "recipe.rvqvae.epochs=4", "resume=true", *schedule)
+    whole, halves = losses_of(tmp_path / "whole"), losses_of(tmp_path / "halves")
+    assert len(whole) == 4 and halves == pytest.approx(whole, abs=1e-6)
+    ends = [load_network(tmp_path / name, "rvqvae_upper", "last")[0].state_dict() for name in ("whole", "halves")]
+    for name, value in ends[0].items():
+        assert torch.allclose(value.float(), ends[1][name].float(), atol=1e-6), name
+
+
+def test_checkpoint_holds_its_configuration(tmp_path, store):
+    fit(tmp_path, store, "recipe.rvqvae.epochs=1")
+    network, stamped = load_network(tmp_path, "rvqvae_upper")
+    assert stamped["config"]["model"]["rvqvae"]["codes"] == 8 and stamped["meta"]["speakers"] == store.speakers
+    assert network.mean.abs().max() > 0, "statistics are part of it"
+    assert (tmp_path / "rvqvae_upper" / "config.yaml").is_file()
+
+
+def test_bad_checkpoints_are_named(tmp_path, store):
+    path = tmp_path / "base" / "best.ckpt"
+    with pytest.raises(SemTalkError, match="python train.py stage=semtalk"):
+        load_network(tmp_path, "base")
+    path.parent.mkdir()
+    path.write_bytes(b"PK\x03\x04 cut in half")
+    with pytest.raises(SemTalkError, match="not a readable checkpoint"):
+        load_network(tmp_path, "base")
+    checkpoint: dict = {"state_dict": {}}
+    torch.save(checkpoint, path)
+    with pytest.raises(SemTalkError, match="not a checkpoint of this code base"):
+        load_network(tmp_path, "base")
+    config = composed("train", *TINY)
+    stamp(checkpoint, "sparse", config, {"speakers": [1]})
+    torch.save(checkpoint, path)
+    with pytest.raises(SemTalkError, match="a checkpoint of 'sparse'"):
+        load_network(tmp_path, "base")
+    stamp(checkpoint, "base", config, {"speakers": [1]})
+    torch.save(checkpoint, path)
+    with pytest.raises(SemTalkError, match="do not fit"):
+        load_network(tmp_path, "base")
+    checkpoint["semtalk"]["format"] = 99
+    torch.save(checkpoint, path)
+    with pytest.raises(SemTalkError, match="newer version"):
+        load_network(tmp_path, "base")
+
+
+def test_a_checkpoint_cannot_run_code(tmp_path):
+    import os
+    import pickle
+
+    class Evil:
+        def __reduce__(self):
+            return os.system, (f"touch {tmp_path}/ran",)
+
+    path = tmp_path / "base" / "best.ckpt"
+    path.parent.mkdir()
+    path.write_bytes(pickle.dumps(Evil()))
+    with pytest.raises(SemTalkError):
+        load_network(tmp_path, "base")
+    assert not (tmp_path / "ran").exists()
+
+
+def _train_codebook(rank: int, world: int, port: int, rows: torch.Tensor, folder: str) -> None:
+    from semtalk.models.quantizer import ResidualQuantizer
+
+    if world > 1:
+        torch.distributed.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=rank, world_size=world)
+    quantizer = ResidualQuantizer(2, 6, 4, dead_below=0.0, dropout=0.0).train()
+    for batch in rows:
+        quantizer(batch.chunk(world)[rank])
+    torch.save(quantizer.state_dict(), f"{folder}/{world}_{rank}.pt")
+    if world > 1:
+        torch.distributed.destroy_process_group()
+
+
+def test_two_processes_end_with_the_codebook_of_one(tmp_path):
+    rows = torch.randn(5, 8, 6, 4, generator=torch.Generator().manual_seed(0))
+    _train_codebook(0, 1, 0, rows, str(tmp_path))
+    port = 31500 + int(torch.randint(2000, ()))
+    torch.multiprocessing.spawn(_train_codebook, args=(2, port, rows, str(tmp_path)), nprocs=2)
+    states = [torch.load(tmp_path / f"{name}.pt", weights_only=True) for name in ("1_0", "2_0", "2_1")]
+    for name, value in states[0].items():
+        assert torch.allclose(value.float(), states[1][name].float(), atol=1e-5), name
+        assert torch.equal(states[1][name], states[2][name]), name
