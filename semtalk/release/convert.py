@@ -1,0 +1,124 @@
+"""Reads the authors' released files and writes checkpoints of this code base."""
+
+import pickle
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from semtalk.errors import SemTalkError
+from semtalk.motion.io import atomic_write
+from semtalk.release.names import FILES, OWN_STATE, POSITIONS, RELEASE_SPEAKERS, UNUSED, release_name
+from semtalk.tasks.build import build_network
+from semtalk.tasks.checkpoint import checkpoint_path, stamp
+
+FEATURE_DIMS = {"rhythm": 3, "hubert": 1024, "words": 300, "sentence": 512, "emotion": 512}
+"""Sizes of the features that the released networks were trained with."""
+
+
+def release_config(model: dict) -> dict:
+    """Configuration that is kept in converted checkpoints.
+
+    Args:
+        model: The contents of ``configs/model/release.yaml``.
+    """
+    slots = {name: {"dim": dim} for name, dim in FEATURE_DIMS.items()}
+    return {"model": model, "features": {"name": "release", "stride": 20, "slots": slots}}
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Tensors of a released file by their plain names (``module.`` prefixes taken off), unpickling nothing else.
+
+    Raises:
+        SemTalkError: The file is missing, unreadable, or no ``{'model_state': ...}``.
+    """
+    if not path.is_file():
+        raise SemTalkError(f"{path}: no such weights file.")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+        raise SemTalkError(f"{path}: not a readable weights file ({str(error).splitlines()[0]}).") from error
+    state = content.get("model_state") if isinstance(content, dict) else None
+    if not isinstance(state, dict):
+        raise SemTalkError(f"{path}: it holds no 'model_state'; is this a released SemTalk file?")
+    return {name.removeprefix("module."): value for name, value in state.items()}
+
+
+@dataclass
+class Conversion:
+    """A released network in this code base.
+
+    Attributes:
+        network: With the released weights, in evaluation mode.
+        unused: Tensors of the file that reach no output.
+    """
+
+    network: nn.Module
+    unused: list[str]
+
+
+def convert(phase: str, weights: dict[str, Tensor], config: dict, source: str) -> Conversion:
+    """Put released weights into the network of a phase.
+
+    Args:
+        phase: See :data:`semtalk.tasks.build.PHASES`.
+        weights: Release name -> tensor.
+        config: Configuration with ``model=release`` and the release's feature sizes.
+        source: What errors call the file.
+
+    Raises:
+        SemTalkError: A tensor is missing, unknown, or of another shape; all of them are named at once.
+    """
+    network = build_network(phase, config, len(RELEASE_SPEAKERS))
+    own = network.state_dict()
+    expected = {release_name(phase, name): name for name in own if not OWN_STATE.search(name)}
+    unused = re.compile(rf"^({UNUSED.get(phase, '$^')})")
+    dead = sorted(name for name in weights if unused.match(name))
+    unknown = [name for name in weights if name not in expected and name not in dead and not re.match(POSITIONS, name)]
+    missing = [name for name in expected if name not in weights]
+    wrong = [
+        f"{name} is {tuple(weights[name].shape)}, expected {tuple(own[mine].shape)}"
+        for name, mine in expected.items()
+        if name in weights and weights[name].numel() != own[mine].numel()
+    ]
+    problems = {"missing": missing, "unknown": unknown, "of another shape": wrong}
+    if any(problems.values()):
+        text = "; ".join(f"{len(names)} {kind}: {', '.join(names[:3])}" for kind, names in problems.items() if names)
+        raise SemTalkError(f"{source}: not the released network '{phase}': {text}.")
+    for name, mine in expected.items():
+        own[mine] = weights[name].reshape(own[mine].shape)
+    for name in own:
+        if name.endswith(".codebook"):
+            level = name.removesuffix("codebook")
+            own[f"{level}sums"] = own[name].clone()
+            own[f"{level}counts"] = torch.ones_like(own[f"{level}counts"])
+            own[f"{level}initialised"] = torch.ones((), dtype=torch.bool)
+    network.load_state_dict(own)
+    return Conversion(network.eval(), dead)
+
+
+def convert_folder(source: Path, target: Path, config: dict) -> dict[str, list[str]]:
+    """Convert every network that a release folder (or a single file) holds into a run folder.
+
+    Returns:
+        Phase -> names of the tensors that are never used.
+
+    Raises:
+        SemTalkError: Nothing is there, or a file is not what its name says.
+    """
+    if source.is_file():
+        found = {phase: source for phase, name in FILES.items() if Path(name).name == source.name}
+    else:
+        found = {phase: source / name for phase, name in FILES.items() if (source / name).is_file()}
+    if not found:
+        raise SemTalkError(f"{source}: none of the released files is here; expected {', '.join(FILES.values())}.")
+    converted = {phase: convert(phase, read_weights(path), config, str(path)) for phase, path in found.items()}
+    meta = {"speakers": RELEASE_SPEAKERS, "mean_joint_speed": None, "body": None}
+    for phase, conversion in converted.items():
+        checkpoint = {"state_dict": {f"network.{name}": v for name, v in conversion.network.state_dict().items()}}
+        stamp(checkpoint, phase, config, meta)
+        path = checkpoint_path(target, phase)
+        atomic_write(path, lambda temporary, checkpoint=checkpoint: torch.save(checkpoint, temporary))
+    return {phase: conversion.unused for phase, conversion in converted.items()}
