@@ -176,6 +176,10 @@ def test_bad_checkpoints_are_named(tmp_path, store):
     torch.save(checkpoint, path)
     with pytest.raises(SemTalkError, match="do not fit"):
         load_network(tmp_path, "base")
+    del checkpoint["semtalk"]["config"]["model"]["base"]["project"]
+    torch.save(checkpoint, path)
+    with pytest.raises(SemTalkError, match="settings do not fit 'base'.*project"):
+        load_network(tmp_path, "base")
     checkpoint["semtalk"]["format"] = 99
     torch.save(checkpoint, path)
     with pytest.raises(SemTalkError, match="newer version"):

@@ -32,8 +32,17 @@ def build_network(phase: str, config: Mapping, speakers: int) -> nn.Module:
         phase: One of :data:`PHASES`.
         config: Plain configuration with ``model`` and ``features``.
         speakers: Number of speakers of the training corpus.
+
+    Raises:
+        SemTalkError: The configuration lacks a setting, or has one that this version does not know.
     """
-    model = config["model"]
+    try:
+        return _build(phase, config["model"], config, speakers)
+    except (TypeError, KeyError) as error:
+        raise SemTalkError(f"model={config['model'].get('name')}: its settings do not fit '{phase}': {error}.") from error
+
+
+def _build(phase: str, model: Mapping, config: Mapping, speakers: int) -> nn.Module:
     if phase in RVQVAE_PHASES:
         return RVQVAE(PARTS[phase.removeprefix("rvqvae_")].width, **model["rvqvae"])
     if phase == "translation":

@@ -65,7 +65,10 @@ def load_network(run_dir: str | Path, phase: str, which: str = "best") -> tuple[
     path = checkpoint_path(run_dir, phase, which)
     checkpoint = load_checkpoint(path, phase)
     stamped = checkpoint["semtalk"]
-    network = build_network(phase, stamped["config"], len(stamped["meta"]["speakers"]))
+    try:
+        network = build_network(phase, stamped["config"], len(stamped["meta"]["speakers"]))
+    except SemTalkError as error:
+        raise SemTalkError(f"{path}: written by version {stamped['version']}; {error}") from error
     prefix = "network."
     weights = {
         name.removeprefix(prefix): value for name, value in checkpoint["state_dict"].items() if name.startswith(prefix)
