@@ -19,8 +19,8 @@ def command(function, config: DictConfig) -> None:
 
 
 def run_dir(config: dict) -> Path:
-    """Folder that all stages of a run share."""
-    return Path(config["runs_dir"]) / config["name"]
+    """Folder that all stages of a run share: ``ckpt`` where it is given."""
+    return Path(config.get("ckpt") or Path(config["runs_dir"]) / config["name"])
 
 
 def open_corpus(data: dict):
@@ -75,7 +75,8 @@ def train(config: dict) -> None:
         table.add_row(phase, str(row["steps"]), f"{row['seconds'] / 60:.1f}", numbers)
     console.print(table)
     if config["logger"]["name"] == "wandb" and "sparse" in phases:
-        evaluate(config | {"split": "val", "beta": 0.5, "video": True, "video_seconds": 10})
+        chosen = {"split": "val", "beta": 0.5, "gate": "learned", "tag": None, "video": True, "video_seconds": 10}
+        evaluate(config | chosen)
 
 
 def pick_device(accelerator: str):
@@ -107,7 +108,7 @@ def evaluate(config: dict) -> None:
     device = pick_device(config["trainer"]["accelerator"])
     result, per_take, takes = evaluate_run(config, folder, open_store(config, corpus, body), body, device)
     print_result(result)
-    output = folder / "eval" / config["split"]
+    output = folder / "eval" / "_".join(filter(None, (config["split"], config["tag"])))
     paths = write_result(result, per_take, output)
     paths += _draw_take(most_gestured(takes, config["video_seconds"]), config, output)
     if config["logger"]["name"] == "wandb":
@@ -174,11 +175,11 @@ def generate(config: dict) -> None:
     device = pick_device(config["trainer"]["accelerator"])
     features, index = encode_speech(wave, words, frames, stamped["config"]["features"], speakers.index(speaker), device)
     rollout = generator.to(device).rollout(
-        features, index, stamped["config"]["features"]["stride"], beta=config["beta"],
+        features, index, stamped["config"]["features"]["stride"], beta=config["beta"], gate=config["gate"],
         progress=partial(track, description="Generating"),
     )  # fmt: skip
     motion = rollout.motion(0, frames, np.zeros(NUM_BETAS))
-    path = Path(config["out"]) / f"{Path(config['audio']).stem}.npz"
+    path = Path(config["out"] or run_dir(config) / "generated") / f"{Path(config['audio']).stem}.npz"
     save_motion(path, motion)
     paths = [path]
     if config["video"]:

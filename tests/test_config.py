@@ -14,7 +14,8 @@ from semtalk.tasks.build import PHASES, build_network
 from semtalk.tasks.fit import epochs_of
 
 GROUPS = sorted(path for path in (ROOT / "configs").glob("*/*.yaml") if path.parent.name not in ("hydra", "experiment"))
-EXPERIMENTS = sorted(path.stem for path in (ROOT / "configs" / "experiment").glob("*.yaml"))
+FOLDER = ROOT / "configs" / "experiment"
+EXPERIMENTS = sorted(str(path.relative_to(FOLDER).with_suffix("")) for path in FOLDER.rglob("*.yaml"))
 LAYERS = [
     {"errors"}, {"motion"}, {"body"}, {"features"}, {"data", "models", "losses", "metrics"}, {"tasks"},
     {"generation", "viz", "release"}, {"evaluation"}, {"run"},

@@ -10,7 +10,7 @@ import torch
 from rich.progress import track
 
 from semtalk.body import BodyModel
-from semtalk.data.store import Store
+from semtalk.data.store import Store, joint_speed
 from semtalk.errors import SemTalkError
 from semtalk.evaluation.known_answers import known_answers
 from semtalk.evaluation.protocol import evaluate_rows
@@ -41,6 +41,7 @@ def evaluate_run(
     Raises:
         SemTalkError: The run was trained with other features, or a checkpoint is missing.
     """
+    torch.manual_seed(config["seed"])
     generator, stamped = load_generator(folder)
     trained, meta = stamped["config"], stamped["meta"]
     if trained["features"] != config["features"]:
@@ -48,15 +49,17 @@ def evaluate_run(
             f"the run {folder} was trained with features={trained['features']['name']} and other settings than "
             f"features={config['features']['name']} has now; evaluate it with the same."
         )
-    stride, beta = config["features"]["stride"], config["beta"]
+    stride, beta, gate = config["features"]["stride"], config["beta"], config["gate"]
     progress = partial(track, description="Generating")
-    takes, short = generate_takes(generator.to(device), store.split(config["split"]), meta, stride, beta, progress)
+    recordings = store.split(config["split"])
+    takes, short = generate_takes(generator.to(device), recordings, meta, stride, beta, gate, progress)
     generator.cpu()
     embedder, _ = load_network(folder, "fgd")
-    metrics, per_take = evaluate_rows(takes, ROWS, embedder, body, np.asarray(meta["mean_joint_speed"]))
+    speed = meta["mean_joint_speed"] or joint_speed(store.split("train"), body)
+    metrics, per_take = evaluate_rows(takes, ROWS, embedder, body, np.asarray(speed))
     known = {}
     if config["data"]["reader"] == "sample":
-        known = known_answers(generator, takes, store.split("train"), meta["speakers"], stride, beta)
+        known = known_answers(generator, takes, store.split("train"), meta["speakers"], stride, beta, gate)
     digest = hashlib.sha256(checkpoint_path(folder, "fgd").read_bytes()).hexdigest()[:12]
     result = {
         "run": str(folder), "split": config["split"], "takes": len(takes), "protocol": "legacy", "body": body.name,

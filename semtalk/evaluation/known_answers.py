@@ -95,6 +95,7 @@ def known_answers(
     speakers: list[int],
     stride: int,
     beta: float,
+    gate: str = "learned",
 ) -> dict[str, float]:
     """Compute every number of :data:`GOALS`."""
     errors = {
@@ -104,7 +105,7 @@ def known_answers(
     inside = torch.cat([take.semantic_frames for take in takes])
     recordings = [take.recording for take in takes]
     swapped, lengths = rollout_takes(
-        generator, recordings, speakers, stride, beta, fused=True, heard=other_takes(recordings)
+        generator, recordings, speakers, stride, beta, gate, heard=other_takes(recordings)
     )  # fmt: skip
     foreign = [
         angle(swapped.frames.rotation[index, :frames], take.rotation["truth"]).mean(dim=-1)

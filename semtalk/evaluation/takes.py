@@ -87,7 +87,7 @@ def rollout_takes(
     speakers: list[int],
     stride: int,
     beta: float,
-    fused: bool,
+    gate: str,
     heard: list[StoredRecording] | None = None,
     progress: Callable = lambda windows: windows,
 ) -> tuple[Rollout, list[int]]:
@@ -99,7 +99,7 @@ def rollout_takes(
         speakers: The corpus numbers that the networks know, in order.
         stride: Frames between rows of window features.
         beta: Threshold of the semantic score.
-        fused: False leaves the sparse network out.
+        gate: How sparse steps are chosen, see :meth:`Generator.rollout`.
         heard: Recordings whose speech is given instead of the takes' own.
         progress: Wraps the iteration over windows.
     """
@@ -112,7 +112,7 @@ def rollout_takes(
         torch.tensor([speakers.index(recording.info["speaker"]) for recording in recordings], device=device),
         stride,
         beta=beta,
-        fused=fused,
+        gate=gate,
         seed=tuple(torch.cat(values).to(device) for values in zip(*seeds, strict=True)),
         progress=progress,
     )
@@ -120,7 +120,13 @@ def rollout_takes(
 
 
 def generate_takes(
-    generator: Generator, recordings: list[StoredRecording], meta: Mapping, stride: int, beta: float, progress: Callable
+    generator: Generator,
+    recordings: list[StoredRecording],
+    meta: Mapping,
+    stride: int,
+    beta: float,
+    gate: str,
+    progress: Callable,
 ) -> tuple[list[Take], list[str]]:
     """Generate every recording with and without the sparse network.
 
@@ -139,9 +145,9 @@ def generate_takes(
     if not recordings:
         raise SemTalkError("no recording of this split is long enough to be evaluated (64 frames in whole seconds).")
     rollouts = {}
-    for name, fused in (("fused", True), ("base", False)):
+    for name, chosen in (("fused", gate), ("base", "never")):
         rollouts[name], lengths = rollout_takes(
-            generator, recordings, speakers, stride, beta, fused, progress=progress
+            generator, recordings, speakers, stride, beta, chosen, progress=progress
         )  # fmt: skip
     takes = []
     for index, (recording, frames) in enumerate(zip(recordings, lengths, strict=True)):

@@ -17,6 +17,7 @@ WINDOW_SLOTS = ("sentence", "emotion")
 SLOTS = FRAME_SLOTS + WINDOW_SLOTS
 
 ENCODERS = {
+    "absent": "semtalk.features.offline:Absent",
     "rhythm": "semtalk.features.rhythm:Rhythm",
     "log_mel": "semtalk.features.offline:LogMel",
     "hashed_words": "semtalk.features.offline:HashedWords",
@@ -42,7 +43,7 @@ def build_encoder(features: Mapping, slot: str) -> Encoder:
     if slot not in features["slots"]:
         raise SemTalkError(f"features={features['name']}: the slot {slot} is missing.")
     options = dict(features["slots"][slot])
-    name = options.pop("encoder")
+    name = options.pop("encoder", None)
     if name not in ENCODERS:
         raise SemTalkError(f"features.slots.{slot}.encoder={name}: choose one of {', '.join(ENCODERS)}.")
     module, _, attribute = ENCODERS[name].partition(":")

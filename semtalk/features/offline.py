@@ -26,6 +26,17 @@ def hashed_vector(text: str, dim: int) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal(dim).astype(np.float32)
 
 
+class Absent:
+    """Zeros (T, d) in the place of a feature, for ablations."""
+
+    def __init__(self, dim: int):
+        self.dim = dim
+
+    def __call__(self, utterance: Utterance) -> np.ndarray:
+        """Say nothing, (T, d)."""
+        return np.zeros((utterance.frames, self.dim), np.float32)
+
+
 class LogMel:
     """Log-mel bands (T, d) in the place of HuBERT."""
 

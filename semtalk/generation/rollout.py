@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from semtalk.errors import SemTalkError
 from semtalk.features.extract import FRAME_SLOTS, WINDOW_SLOTS
 from semtalk.models.base import BaseNetwork
 from semtalk.models.branches import Passes
@@ -37,6 +38,9 @@ NEW_FRAMES = WINDOW - SEED_FRAMES
 STEPS = WINDOW // DOWNSAMPLE
 DECODER_CONTEXT = 32
 """Code steps that the seed of the next window is decoded from; more than the decoder sees."""
+
+
+GATES = ("learned", "always", "never", "random")
 
 
 def window_count(frames: int) -> int:
@@ -92,9 +96,7 @@ class Rollout:
 class Generator(nn.Module):
     """The trained networks of a run, ready to generate."""
 
-    def __init__(
-        self, tokenizer: Tokenizer, translation: TranslationNetwork, base: BaseNetwork, sparse: SparseNetwork | None
-    ):
+    def __init__(self, tokenizer: Tokenizer, translation: TranslationNetwork, base: BaseNetwork, sparse: SparseNetwork):
         super().__init__()
         self.tokenizer = tokenizer
         self.translation = translation
@@ -130,14 +132,17 @@ class Generator(nn.Module):
         frames.root, frames.contact = self.translation.root(part_channels(frames, PARTS["lower"]))
         return frames, translation_from_root(frames.root, start)
 
-    def _window(self, batch: dict[str, Tensor], seed: Tensor, beta: float, fused: bool) -> tuple[Codes, Tensor]:
+    def _window(self, batch: dict[str, Tensor], seed: Tensor, beta: float, gate: str) -> tuple[Codes, Tensor]:
         motion = torch.cat([seed, seed.new_zeros(len(seed), NEW_FRAMES, seed.shape[-1])], dim=1)
         mask = seed_mask(seed.device).expand(1, *motion.shape)
         base = self.base(batch, motion, mask, Passes()).codes()
-        if self.sparse is None or not fused:
+        if gate == "never":
             return base, seed.new_zeros(len(seed), STEPS)
         sparse = self.sparse(batch, motion, mask, Passes())
-        return fuse_codes(base, sparse.codes(), sparse.psi, beta), sparse.psi
+        psi = {"learned": sparse.psi, "always": torch.ones_like(sparse.psi), "random": torch.rand_like(sparse.psi)}[
+            gate
+        ]
+        return fuse_codes(base, sparse.codes(), psi, beta), psi
 
     @torch.no_grad()
     def rollout(
@@ -146,7 +151,7 @@ class Generator(nn.Module):
         speaker: Tensor,
         stride: int,
         beta: float = 0.5,
-        fused: bool = True,
+        gate: str = "learned",
         seed: tuple[Tensor, Tensor] | None = None,
         progress: Callable = lambda windows: windows,
     ) -> Rollout:
@@ -157,10 +162,15 @@ class Generator(nn.Module):
             speaker: (B,) indices.
             stride: Frames between the rows of the window features.
             beta: Threshold of the semantic score.
-            fused: False leaves the sparse network out.
+            gate: ``learned``; or, for ablations, ``always``, ``never`` or ``random`` sparse steps.
             seed: (B, 4, 337) channels and start position (B, 3); the neutral seed by default.
             progress: Wraps the iteration over windows.
+
+        Raises:
+            SemTalkError: There is no such gate.
         """
+        if gate not in GATES:
+            raise SemTalkError(f"gate={gate}: choose one of {', '.join(GATES)}.")
         total = features["rhythm"].shape[1]
         channels, start = self.neutral_seed(len(speaker)) if seed is None else seed
         pieces: dict[str, list[Tensor]] = {name: [] for name in PARTS}
@@ -168,7 +178,7 @@ class Generator(nn.Module):
         for first in progress(range(0, total - SEED_FRAMES, NEW_FRAMES)):
             batch = {slot: features[slot][:, first : first + WINDOW] for slot in FRAME_SLOTS}
             batch |= {slot: features[slot][:, first // stride] for slot in WINDOW_SLOTS}
-            codes, psi = self._window(batch | {"speaker": speaker}, channels, beta, fused)
+            codes, psi = self._window(batch | {"speaker": speaker}, channels, beta, gate)
             skip = 1 if first else 0
             for name, indices in codes.items():
                 pieces[name].append(indices[:, skip:])

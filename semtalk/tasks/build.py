@@ -39,7 +39,9 @@ def build_network(phase: str, config: Mapping, speakers: int) -> nn.Module:
     try:
         return _build(phase, config["model"], config, speakers)
     except (TypeError, KeyError) as error:
-        raise SemTalkError(f"model={config['model'].get('name')}: its settings do not fit '{phase}': {error}.") from error
+        raise SemTalkError(
+            f"model={config['model'].get('name')}: its settings do not fit '{phase}': {error}."
+        ) from error
 
 
 def _build(phase: str, model: Mapping, config: Mapping, speakers: int) -> nn.Module:
