@@ -113,6 +113,12 @@ def test_quantizer_dropout_leaves_out_the_last_levels():
     assert {-1} < set(indices[..., 1].flatten().tolist())
 
 
+def test_one_level_is_a_plain_vq():
+    quantizer = ResidualQuantizer(1, 8, 4, dropout=1.0).train()
+    quantised, indices, _ = quantizer(torch.randn(2, 6, 4))
+    assert indices.shape == (2, 6, 1) and (indices >= 0).all() and quantised.shape == (2, 6, 4)
+
+
 def test_rvqvae_standardises_and_downsamples():
     rvqvae = RVQVAE(78, width=16, latent=8, levels=2, codes=4).eval()
     rvqvae.set_statistics(torch.full((78,), 5.0), torch.full((78,), 2.0))

@@ -109,7 +109,7 @@ class ResidualQuantizer(nn.Module):
             indices (-1 for levels that quantizer dropout left out), and the commitment loss, a scalar.
         """
         used = len(self.levels)
-        if self.training and self.dropout and torch.rand(()) < self.dropout:
+        if self.training and used > 1 and torch.rand(()) < self.dropout:
             used = int(torch.randint(1, len(self.levels), ()))
         residual, commitment, indices = x, x.new_zeros(()), []
         total = torch.zeros_like(x)
