@@ -147,6 +147,32 @@ def test_resume_goes_on_along_the_same_curve(tmp_path, store):
         assert torch.allclose(value.float(), ends[1][name].float(), atol=1e-6), name
 
 
+@pytest.mark.parametrize("phase", ["rvqvae_face", "rvqvae_lower", "translation", "fgd"])
+def test_half_precision_trains(tmp_path, store, phase):
+    weights = [f"recipe.{name}.epochs=1" for name in ("rvqvae", "translation", "fgd")]
+    weights += ["recipe.rvqvae.losses.position=1.0", "recipe.rvqvae.losses.skating=0.1", "trainer.precision=bf16-mixed"]
+    if phase == "translation":
+        fit(tmp_path, store, "recipe.rvqvae.epochs=1", phase="rvqvae_lower")
+    row = fit(tmp_path, store, *weights, "recipe.translation.losses.skating=0.1", phase=phase)
+    assert all(value == value for value in row["validation"].values())
+    network, _ = load_network(tmp_path, phase)
+    assert all(value.dtype != torch.bfloat16 for value in network.state_dict().values())
+
+
+@pytest.mark.parametrize("phase", ["base", "sparse"])
+def test_half_precision_losses_agree(store, batch, tokenizer, phase):
+    base = build_network("base", composed("train", *TINY), len(store.speakers))
+    networks = {"tokenizer": tokenizer} | ({"base": base} if phase == "sparse" else {})
+    task = make({"base": BaseTask, "sparse": SparseTask}[phase], phase, store, **networks)
+    values = []
+    for half in (False, True):
+        torch.manual_seed(0)
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            values.append(task.total(task.losses(batch)))
+        values[-1].backward()
+    assert values[1].item() == pytest.approx(values[0].item(), rel=0.02)
+
+
 def test_checkpoint_holds_its_configuration(tmp_path, store):
     fit(tmp_path, store, "recipe.rvqvae.epochs=1")
     network, stamped = load_network(tmp_path, "rvqvae_upper")

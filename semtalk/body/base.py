@@ -30,6 +30,11 @@ def forward_kinematics(rotations: Tensor, rest_joints: Tensor) -> Tensor:
     Returns:
         (..., 55, 3) joint positions in metres, before translation.
     """
+    with torch.autocast(rotations.device.type, enabled=False):
+        return _pose(rotations.float() if rotations.dtype != torch.float64 else rotations, rest_joints)
+
+
+def _pose(rotations: Tensor, rest_joints: Tensor) -> Tensor:
     rest_joints = rest_joints.expand(*rotations.shape[:-3], NUM_JOINTS, 3)
     offsets = rest_joints[..., 1:, :] - rest_joints[..., list(PARENTS[1:]), :]
     world_rotation = {0: rotations[..., 0, :, :]}

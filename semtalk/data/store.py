@@ -8,8 +8,7 @@ import csv
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -59,10 +58,11 @@ def motion_tensors(recording: Recording, body: BodyModel) -> dict[str, Tensor]:
 
 @dataclass
 class StoredRecording:
-    """One recording of a store; tensors are memory-mapped when first asked for."""
+    """One recording of a store; tensors are memory-mapped when first asked for, and kept."""
 
     folder: Path
     info: dict
+    tensors: dict[str, Tensor] = field(default_factory=dict, repr=False)
 
     @property
     def id(self) -> str:
@@ -80,15 +80,11 @@ class StoredRecording:
         return [tuple(word) for word in self.info["words"]]
 
     def __getitem__(self, key: str) -> Tensor:
-        if key in SLOTS:
-            return _tensor(self.folder / f"{self.id}.{key}.safetensors", key)
-        return _tensor(self.folder / f"{self.id}.{MOTION}.safetensors", key)
-
-
-@lru_cache(maxsize=65536)
-def _tensor(path: Path, key: str) -> Tensor:
-    with safe_open(path, framework="pt") as file:
-        return file.get_tensor(key)
+        if key not in self.tensors:
+            name = key if key in SLOTS else MOTION
+            with safe_open(self.folder / f"{self.id}.{name}.safetensors", framework="pt") as file:
+                self.tensors[key] = file.get_tensor(key)
+        return self.tensors[key]
 
 
 class Store:

@@ -45,7 +45,10 @@ def build_encoder(features: Mapping, slot: str) -> Encoder:
     options = dict(features["slots"][slot])
     name = options.pop("encoder", None)
     if name not in ENCODERS:
-        raise SemTalkError(f"features.slots.{slot}.encoder={name}: choose one of {', '.join(ENCODERS)}.")
+        raise SemTalkError(
+            f"features={features['name']}: the slot {slot} has the encoder {name}, which this version does not have; "
+            f"choose one of {', '.join(ENCODERS)}."
+        )
     module, _, attribute = ENCODERS[name].partition(":")
     encoder = getattr(import_module(module), attribute)
     dim = options.pop("dim")

@@ -6,7 +6,7 @@ from torch import Tensor
 
 def blend_latents(base: Tensor, sparse: Tensor, psi: Tensor) -> Tensor:
     """``q_m = psi q_s + (1 - psi) q_b`` while training: latents (..., S, L, C) and psi (..., S)."""
-    return torch.lerp(base, sparse, psi[..., None, None])
+    return base + psi[..., None, None] * (sparse - base)
 
 
 def fuse_codes(base: dict[str, Tensor], sparse: dict[str, Tensor], psi: Tensor, beta: float) -> dict[str, Tensor]:

@@ -108,6 +108,11 @@ class ResidualQuantizer(nn.Module):
             (B, S, D) the sum of the codes with a straight-through gradient (of one times the latent's), (B, S, L)
             indices (-1 for levels that quantizer dropout left out), and the commitment loss, a scalar.
         """
+        with torch.autocast(x.device.type, enabled=False):
+            return self._quantise(x.float())
+
+    def _quantise(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Quantise in float32: moving averages of half precision would stand still."""
         used = len(self.levels)
         if self.training and used > 1 and torch.rand(()) < self.dropout:
             used = int(torch.randint(1, len(self.levels), ()))

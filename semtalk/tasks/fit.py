@@ -67,7 +67,8 @@ def make_task(phase: str, config: dict, store: Store, run_dir: Path, meta: dict,
     tokenizer = load_tokenizer(run_dir)
     if phase == "base":
         return BaseTask(*arguments, tokenizer=tokenizer)
-    unlabelled = [recording.id for recording in store.split("train") if recording["semantic"].isnan().any()]
+    labelled = [*store.split("train"), *store.split("val")]
+    unlabelled = [recording.id for recording in labelled if recording["semantic"].isnan().any()]
     if unlabelled:
         raise SemTalkError(
             f"{unlabelled[0]} and {len(unlabelled) - 1} others have no semantic labels; sparse needs them."

@@ -56,7 +56,8 @@ class RVQVAETask(StageTask):
     def _face(self, channels: Tensor) -> Tensor:
         jaw = matrix_to_axis_angle(rotation_6d_to_matrix(channels[..., :6])).flatten(0, -2)
         expressions = channels[..., 6:].flatten(0, -2)
-        return self.body.face_vertices(jaw, expressions, expressions.new_zeros(300))
+        with torch.autocast(self.device.type, enabled=False):
+            return self.body.face_vertices(jaw.float(), expressions.float(), expressions.new_zeros(300).float())
 
     def _pose(self, rotation: Tensor, channels: Tensor, rest: Tensor) -> Tensor:
         """Joint positions (B, T, 55, 3) with this part's rotations in the true pose of the others."""
