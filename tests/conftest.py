@@ -1,8 +1,11 @@
 """Fixtures: composed configurations, a tiny corpus, and a run that went through the real command line."""
 
+import atexit
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,10 @@ from omegaconf import OmegaConf
 
 ROOT = Path(__file__).resolve().parents[1]
 torch.set_num_threads(1)
+
+# Two processes that fill one empty numba cache at once can crash each other: each test process has its own.
+os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="numba-")
+atexit.register(shutil.rmtree, os.environ["NUMBA_CACHE_DIR"], ignore_errors=True)
 
 
 def composed(name: str = "train", *overrides: str) -> dict:
