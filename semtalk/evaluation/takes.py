@@ -12,6 +12,7 @@ from semtalk.features.extract import FRAME_SLOTS, SLOTS, WINDOW_SLOTS
 from semtalk.generation.rollout import NEW_FRAMES, Generator, Rollout
 from semtalk.motion.parts import Frames, motion_channels
 from semtalk.motion.skeleton import DOWNSAMPLE, FPS, SEED_FRAMES
+from semtalk.tasks.motion import batch_frames
 
 
 def legacy_frames(frames: int) -> int:
@@ -54,8 +55,7 @@ class Take:
 
 def true_frames(recording: StoredRecording, frames: slice) -> Frames:
     """Frames of the truth as a batch of one."""
-    keys = ("rotation", "expressions", "root", "contact")
-    return Frames(*(recording[key][frames][None] for key in keys))
+    return batch_frames(recording).map(lambda value: value[frames][None])
 
 
 def true_seed(recording: StoredRecording) -> tuple[Tensor, Tensor]:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from semtalk.features.extract import SLOTS, build_encoder, encode
+from semtalk.features.extract import build_encoders, encode
 from semtalk.features.utterance import Utterance, fit_wave
 from semtalk.generation.rollout import padded_frames
 
@@ -29,5 +29,6 @@ def encode_speech(
     """
     total = padded_frames(frames)
     utterance = Utterance(fit_wave(wave, total), [tuple(word) for word in words], total)
-    encoded = {slot: torch.from_numpy(encode(build_encoder(features, slot), slot, utterance)) for slot in SLOTS}
+    encoders = build_encoders(features)
+    encoded = {slot: torch.from_numpy(encode(encoder, slot, utterance)) for slot, encoder in encoders.items()}
     return {slot: value[None].to(device) for slot, value in encoded.items()}, torch.tensor([speaker], device=device)

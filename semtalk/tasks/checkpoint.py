@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from semtalk.errors import SemTalkError
-from semtalk.tasks.build import PHASES, RVQVAE_PHASES, build_network
+from semtalk.tasks.build import RVQVAE_PHASES, build_network
 
 FORMAT = 1
 STAGE_OF_PHASE = dict.fromkeys((*RVQVAE_PHASES, "translation", "fgd"), "rvqvae") | {
@@ -78,8 +78,3 @@ def load_network(run_dir: str | Path, phase: str, which: str = "best") -> tuple[
     except RuntimeError as error:
         raise SemTalkError(f"{path}: its weights do not fit its configuration ({error}).") from error
     return network.eval(), stamped
-
-
-def trained_phases(run_dir: str | Path) -> list[str]:
-    """Phases that a run has a checkpoint of."""
-    return [phase for phase in PHASES if checkpoint_path(run_dir, phase).is_file()]

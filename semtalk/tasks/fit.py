@@ -19,11 +19,11 @@ from semtalk.data.windows import MOTION_KEYS
 from semtalk.errors import SemTalkError
 from semtalk.models.tokenizer import Tokenizer
 from semtalk.motion.io import atomic_write
-from semtalk.motion.parts import Frames, split_parts
+from semtalk.motion.parts import part_channels
 from semtalk.motion.skeleton import PARTS
 from semtalk.tasks.build import RVQVAE_PHASES, build_network
 from semtalk.tasks.checkpoint import checkpoint_path, load_checkpoint, load_network
-from semtalk.tasks.motion import EmbedderTask, RVQVAETask, TranslationTask
+from semtalk.tasks.motion import EmbedderTask, RVQVAETask, TranslationTask, batch_frames
 from semtalk.tasks.semtalk import BaseTask, SparseTask
 from semtalk.tasks.stage import StageTask
 
@@ -38,12 +38,7 @@ def load_tokenizer(run_dir: Path) -> Tokenizer:
 
 def channel_statistics(store: Store, part: str) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean and deviation (D,) of a part's channels over the training split."""
-    channels = torch.cat(
-        [
-            split_parts(Frames(*(recording[key] for key in ("rotation", "expressions", "root", "contact"))))[part]
-            for recording in store.split("train")
-        ]
-    )
+    channels = torch.cat([part_channels(batch_frames(recording), PARTS[part]) for recording in store.split("train")])
     return channels.mean(dim=0), channels.std(dim=0).clamp(min=MIN_SCALE)
 
 
