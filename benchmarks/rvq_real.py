@@ -36,7 +36,8 @@ from semtalk.tasks.motion import batch_frames, rotation_error
 ROOT = Path(__file__).resolve().parents[1]
 SETTINGS = ("recipe.rvqvae.lr=5e-4", "recipe.rvqvae.losses.expressions=0.5", "model.rvqvae.dropout=0.1")
 """What 36 seconds of training data ask for beside the defaults."""
-CHECKPOINTS = (200, 400, 1000)
+CHECKPOINTS = (50, *range(100, 1001, 100))
+TABLED = (200, 400, 1000)
 BATCH = 64
 REFERENCE = {
     "upper": {"e 200": 7.43, "e 400": 6.87, "e 1000": 7.03, "d 1000": 5.98, "a 1000": 2.18},
@@ -118,6 +119,24 @@ def main() -> None:
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps(results, indent=2))
     print_table(results)
+    draw_curves(results, arguments.out.with_suffix(".png"))
+
+
+def draw_curves(results: dict[str, dict], path: Path) -> None:
+    """Errors on the pieces over the steps, the reference's figures for the test piece as crosses."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4 * len(results), 3.2), layout="constrained")
+    for axes, (name, curve) in zip(figure.subplots(1, len(results), squeeze=False)[0], results.items(), strict=True):
+        steps = [step for step in curve if step != "seconds"]
+        for piece, label, colour in (("e", "test", "C3"), ("d", "val", "C0"), ("a", "train", "C7")):
+            axes.plot(steps, [curve[step][piece]["degrees"] for step in steps], colour, label=label)
+            crosses = {int(key[2:]): value for key, value in REFERENCE[name].items() if key[0] == piece}
+            axes.plot(list(crosses), list(crosses.values()), colour, linestyle="", marker="x")
+        axes.set(title="jaw" if name == "face" else name, xlabel="step", ylabel="degrees", ylim=(0, None))
+    axes.plot([], [], "kx", label="reference")
+    axes.legend(frameon=False)
+    figure.savefig(path, dpi=110)
 
 
 def print_table(results: dict[str, dict]) -> None:
@@ -125,7 +144,7 @@ def print_table(results: dict[str, dict]) -> None:
     table = Table("part", "piece", "steps", "degrees", "reference", "velocity x1000", "expressions", "reference")
     for name, curve in results.items():
         for step, pieces in curve.items():
-            if step == "seconds":
+            if step == "seconds" or step not in TABLED:
                 continue
             for piece in ("e", "d", "a"):
                 numbers, key = pieces[piece], f"{piece} {step}"

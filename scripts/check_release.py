@@ -7,9 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
-import yaml
-
-CONFIG = Path(__file__).resolve().parents[1] / "configs" / "model" / "release.yaml"
+CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 KINDS = ("rvq_face", "rvq_upper", "rvq_hands", "rvq_lower", "global", "fgd", "base", "sparse")
 
 
@@ -35,7 +33,7 @@ def main() -> None:
 
     try:
         weights = read_weights(arguments.weights)
-        config = release_config(yaml.safe_load(CONFIG.read_text()))
+        config = release_config(CONFIGS)
         network = convert(PHASES[arguments.kind], weights, config, str(arguments.weights)).network
         with np.load(arguments.inputs, allow_pickle=False) as file:
             inputs = {name: torch.from_numpy(file[name]) for name in file.files}

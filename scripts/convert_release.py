@@ -8,9 +8,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-import yaml
-
-CONFIG = Path(__file__).resolve().parents[1] / "configs" / "model" / "release.yaml"
+CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 
 
 def main() -> None:
@@ -18,19 +16,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source", type=Path, metavar="DIR", help="release folder, or one file of it")
     parser.add_argument("target", type=Path, metavar="OUT", help="run folder to write")
+    parser.add_argument("--vocab", type=Path, help="the release's vocab.pkl, where it is not in DIR")
     arguments = parser.parse_args()
 
     from semtalk.errors import SemTalkError
     from semtalk.release.convert import convert_folder, release_config
 
     try:
-        unused = convert_folder(arguments.source, arguments.target, release_config(yaml.safe_load(CONFIG.read_text())))
+        unused = convert_folder(arguments.source, arguments.target, release_config(CONFIGS), arguments.vocab)
     except SemTalkError as error:
         sys.exit(f"error: {error}")
     for phase, names in unused.items():
         print(f"{phase}: {arguments.target / phase / 'best.ckpt'}")
         for group, count in Counter(name.split(".")[0] for name in names).items():
             print(f"  never used: {group} ({count} tensors)")
+    if not (arguments.target / "vocab.json").is_file():
+        print("There is no vocab.pkl: give it with --vocab before generating; the networks read word ids.")
 
 
 if __name__ == "__main__":

@@ -39,7 +39,21 @@ def open_store(config: dict, corpus, body):
     """Prepare the corpus, or open what is prepared."""
     from semtalk.data.store import prepare
 
-    return prepare(corpus, config["features"], body, config["data"]["store"], config["strict"])
+    folder = Path(config["data"]["store"]) / f"{config['data']['name']}_{config['features']['name']}"
+    return prepare(corpus, config["features"], body, folder, config["strict"])
+
+
+def initial_meta(init: str | None) -> dict:
+    """Facts in the checkpoints of the run that training starts from; nothing without one."""
+    if init is None:
+        return {}
+    from semtalk.tasks.build import PHASES
+    from semtalk.tasks.checkpoint import checkpoint_path, load_checkpoint
+
+    for phase in PHASES:
+        if checkpoint_path(init, phase).is_file():
+            return load_checkpoint(checkpoint_path(init, phase), phase)["semtalk"]["meta"]
+    raise SemTalkError(f"init={init}: there is no checkpoint here; give the folder of a run, as in runs/NAME.")
 
 
 def train(config: dict) -> None:
@@ -60,9 +74,14 @@ def train(config: dict) -> None:
 
     body = load_body(config["body"]["path"])
     store = open_store(config, corpus, body)
+    known = initial_meta(config["init"])
+    store.know_speakers(known.get("speakers"))
     speed = corpus.mean_joint_speed()
     speed = joint_speed(store.split("train"), body) if speed is None else speed
-    meta = {"speakers": store.speakers, "mean_joint_speed": [float(value) for value in speed], "body": body.name}
+    meta = {
+        "speakers": store.speakers, "mean_joint_speed": [float(value) for value in speed], "body": body.name,
+        "generation": known.get("generation", "default"),
+    }  # fmt: skip
     phases = []
     for phase in config["stage"]["phases"]:
         phases += [f"rvqvae_{part}" for part in config["parts"]] if phase == "rvqvae" else [phase]
@@ -75,7 +94,8 @@ def train(config: dict) -> None:
         table.add_row(phase, str(row["steps"]), f"{row['seconds'] / 60:.1f}", numbers)
     console.print(table)
     if config["logger"]["name"] == "wandb" and "sparse" in phases:
-        chosen = {"split": "val", "beta": 0.5, "gate": "learned", "tag": None, "video": True, "video_seconds": 10}
+        chosen = {"split": "val", "beta": 0.5, "gate": "learned", "generation": "auto", "tag": None}
+        chosen |= {"video": True, "video_seconds": 10}
         evaluate(config | chosen)
 
 
@@ -91,12 +111,17 @@ def pick_device(accelerator: str):
 def evaluate(config: dict) -> None:
     """Evaluate a run on a split: print the tables, write metrics, and the npz and the video of one take."""
     from semtalk.data.recording import SPLITS
+    from semtalk.generation.load import located
     from semtalk.tasks.checkpoint import checkpoint_path, load_checkpoint
 
     if config["split"] not in SPLITS:
         raise SemTalkError(f"split={config['split']}: choose one of {', '.join(SPLITS)}.")
     folder = run_dir(config)
     load_checkpoint(checkpoint_path(folder, "fgd"), "fgd")
+    stamped = load_checkpoint(checkpoint_path(folder, "sparse"), "sparse")["semtalk"]
+    config = config | {"features": located(stamped["config"]["features"], folder)}
+    if config["features"]["name"] != "offline":
+        print(f"features={config['features']['name']}: those that the run was trained with.")
     corpus = open_corpus(config["data"])
 
     from semtalk.body import load_body
@@ -141,49 +166,49 @@ def _draw_take(take, config: dict, output: Path) -> list[Path]:
 
 
 def generate(config: dict) -> None:
-    """Turn a voice recording into motion: an npz and a video."""
+    """Turn voice recordings into motion: npz, other formats, and a video of each."""
     if config["audio"] is None:
         raise SemTalkError("audio is not set: give a voice recording, as in `python generate.py audio=FILE.wav`.")
-    import numpy as np
+    from semtalk.features.audio import find_audio
+    from semtalk.motion.skeleton import FPS
 
-    from semtalk.data.beat2 import read_textgrid
-    from semtalk.data.recording import load_audio
-    from semtalk.motion.skeleton import FPS, NUM_BETAS, SAMPLE_RATE
-
-    wave = load_audio(config["audio"])
-    words = read_textgrid(Path(config["transcript"])) if config["transcript"] else []
-    if not words:
-        print("No transcript: the words are unknown, so gestures follow the voice alone (transcript=FILE.TextGrid).")
-    if not np.abs(wave).max():
-        print(f"{config['audio']} is silent.")
+    paths = find_audio(config["audio"])
+    formats = {"npz", *([config["format"]] if isinstance(config["format"], str) else config["format"])}
+    if unknown := formats - {"npz", "bvh", "glb"}:
+        raise SemTalkError(f"format={sorted(unknown)[0]}: choose npz, bvh, glb, or a list of them.")
 
     from functools import partial
 
     from rich.progress import track
 
-    from semtalk.generation.rollout import load_generator
-    from semtalk.generation.speech import encode_speech
-    from semtalk.motion.io import save_motion
+    from semtalk.body import load_body
+    from semtalk.generation.inputs import read_speeches
+    from semtalk.generation.speech import SemTalk
+
+    device = pick_device(config["trainer"]["accelerator"])
+    body = load_body(config["body"]["path"])
+    model = SemTalk.from_pretrained(run_dir(config), config["generation"], str(device), body)
+    speeches, bad = read_speeches(paths, config["transcript"], config["whisper"])
+    keys = ("speaker", "emotion", "motion", "betas", "beta", "gate", "batch")
+    options = {key: config[key] for key in keys}
+    results = model.generate(speeches, **options, progress=partial(track, description="Generating"))
+    for line in model.counts():
+        print(line)
+    folder = Path(config["out"] or run_dir(config) / "generated")
+    for speech, result in zip(speeches, results, strict=True):
+        written = [result.save(folder / f"{speech.name}.{kind}") for kind in sorted(formats)]
+        if config["video"]:
+            written += _draw_speech(result, folder / f"{speech.name}.mp4", config["video_seconds"], config["beta"])
+        print(f"{speech.name}: {speech.frames} frames ({speech.frames / FPS:.1f} s)")
+        print("\n".join(str(path) for path in written))
+    if bad:
+        raise SemTalkError("; ".join(bad) + f" ({len(bad)} of {len(paths)} recordings gave no motion).")
+
+
+def _draw_speech(result, path: Path, seconds: float | None, beta: float) -> list[Path]:
+    from semtalk.motion.skeleton import FPS
     from semtalk.viz.video import Scene, write_video
 
-    generator, stamped = load_generator(run_dir(config))
-    speakers = stamped["meta"]["speakers"]
-    speaker = speakers[0] if config["speaker"] is None else config["speaker"]
-    if speaker not in speakers:
-        raise SemTalkError(f"speaker={speaker}: the run knows the speakers {speakers}.")
-    frames = max(1, len(wave) * FPS // SAMPLE_RATE)
-    device = pick_device(config["trainer"]["accelerator"])
-    features, index = encode_speech(wave, words, frames, stamped["config"]["features"], speakers.index(speaker), device)
-    rollout = generator.to(device).rollout(
-        features, index, stamped["config"]["features"]["stride"], beta=config["beta"], gate=config["gate"],
-        progress=partial(track, description="Generating"),
-    )  # fmt: skip
-    motion = rollout.motion(0, frames, np.zeros(NUM_BETAS))
-    path = Path(config["out"] or run_dir(config) / "generated") / f"{Path(config['audio']).stem}.npz"
-    save_motion(path, motion)
-    paths = [path]
-    if config["video"]:
-        scene = Scene({"generated": motion}, wave, rollout.psi[0].cpu().numpy(), config["beta"])
-        paths += write_video(scene, path.with_suffix(".mp4"))
-    print(f"{frames} frames ({frames / FPS:.1f} s) as speaker {speaker}")
-    print("\n".join(str(path) for path in paths))
+    if seconds is not None and len(result.motion) > seconds * FPS:
+        print(f"The video shows the first {seconds:g} s (video_seconds=null for all).")
+    return write_video(Scene({"generated": result.motion}, result.wave, result.psi, beta), path, seconds)

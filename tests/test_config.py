@@ -17,7 +17,7 @@ GROUPS = sorted(path for path in (ROOT / "configs").glob("*/*.yaml") if path.par
 FOLDER = ROOT / "configs" / "experiment"
 EXPERIMENTS = sorted(str(path.relative_to(FOLDER).with_suffix("")) for path in FOLDER.rglob("*.yaml"))
 LAYERS = [
-    {"errors"}, {"motion"}, {"body"}, {"features"}, {"data", "models", "losses", "metrics"}, {"tasks"},
+    {"errors"}, {"unpickle"}, {"motion"}, {"body"}, {"features"}, {"data", "models", "losses", "metrics"}, {"tasks"},
     {"generation", "viz", "release"}, {"evaluation"}, {"run"},
 ]  # fmt: skip
 """Each layer may import itself and the layers before it."""

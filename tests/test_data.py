@@ -9,15 +9,17 @@ import soundfile
 import torch
 from conftest import composed
 
-from semtalk.data.beat2 import FOLDER, BEAT2Corpus, emotion_of, read_semantics, read_textgrid
+from semtalk.data.beat2 import FOLDER, BEAT2Corpus, emotion_of, read_semantics
 from semtalk.data.datamodule import EpochSampler, MotionDataModule
-from semtalk.data.recording import SemanticInterval, frame_scores, load_audio
+from semtalk.data.recording import SemanticInterval, frame_scores
 from semtalk.data.sample import SampleCorpus
 from semtalk.data.sample.script import HOMOPHONES, pronunciation, write_script
 from semtalk.data.store import prepare
 from semtalk.data.windows import WindowDataset
 from semtalk.errors import SemTalkError
+from semtalk.features.audio import load_audio
 from semtalk.features.extract import SLOTS
+from semtalk.features.transcript import read_textgrid
 from semtalk.motion.parts import foot_contact
 from semtalk.motion.skeleton import FEET
 

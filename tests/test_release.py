@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import yaml
 from conftest import ROOT, run_command
 
 from semtalk.errors import SemTalkError
@@ -18,7 +17,7 @@ from semtalk.release.names import OWN_STATE, RELEASE_SPEAKERS, release_name
 from semtalk.tasks.build import build_network
 from semtalk.tasks.checkpoint import load_network
 
-CONFIG = release_config(yaml.safe_load((ROOT / "configs" / "model" / "release.yaml").read_text()))
+CONFIG = release_config(ROOT / "configs")
 REFERENCE = json.loads((Path(__file__).parent / "data" / "release_reference.json").read_text())
 STRUCTURE = re.compile(r"\.mask$|\.common\.\d+\.weight$")
 

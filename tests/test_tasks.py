@@ -32,7 +32,12 @@ def make(task_class, phase: str, store, **networks):
     network = build_network(phase, config, len(store.speakers))
     name = "rvqvae" if phase.startswith("rvqvae") else phase
     task = task_class(
-        network, config, config["recipe"][name], {"speakers": store.speakers}, load_body(None), **networks
+        network,
+        config,
+        config["recipe"][name],
+        meta_of(store),
+        load_body(None),
+        **networks,
     )
     type(task).progress = property(lambda self: 0.5)
     return task.train()
@@ -122,9 +127,13 @@ def test_every_reconstruction_loss_has_a_weight_and_a_gradient(store, batch, par
     assert all(torch.isfinite(p.grad).all() for p in task.network.parameters())
 
 
+def meta_of(store) -> dict:
+    return {"speakers": store.speakers, "generation": "default"}
+
+
 def fit(folder, store, *overrides, phase="rvqvae_upper"):
     config = composed("train", *TINY, "recipe.rvqvae.batch_size=8", "trainer=cpu", *overrides)
-    return fit_phase(phase, config, store, folder, {"speakers": store.speakers}, load_body(None))
+    return fit_phase(phase, config, store, folder, meta_of(store), load_body(None))
 
 
 def losses_of(folder, phase="rvqvae_upper") -> dict[int, float]:

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from semtalk.data.recording import SPLITS, Entry, Recording, SemanticInterval, Word, load_audio
+from semtalk.data.recording import SPLITS, Entry, Recording, SemanticInterval
 from semtalk.errors import SemTalkError
+from semtalk.features.audio import load_audio
+from semtalk.features.transcript import read_textgrid
 from semtalk.motion.io import load_motion
 from semtalk.motion.skeleton import FPS, NUM_JOINTS, SAMPLE_RATE
 
@@ -35,27 +37,6 @@ def emotion_of(recording_id: str) -> str:
             if int(start) <= last:
                 return label
     return "neutral"
-
-
-def read_textgrid(path: Path) -> list[Word]:
-    """Words of the first tier of a long or short TextGrid; pauses are left out.
-
-    Raises:
-        SemTalkError: The file is missing, unreadable, or without an interval tier.
-    """
-    from praatio import textgrid
-    from praatio.utilities.errors import PraatioException
-
-    if not path.is_file():
-        raise SemTalkError(f"{path}: no such TextGrid.")
-    try:
-        grid = textgrid.openTextgrid(str(path), includeEmptyIntervals=False)
-        tier = grid.getTier(grid.tierNames[0])
-    except (PraatioException, ValueError, IndexError, AssertionError, UnicodeError) as error:
-        raise SemTalkError(f"{path}: not a readable TextGrid ({type(error).__name__}: {error}).") from error
-    if not isinstance(tier, textgrid.IntervalTier):
-        raise SemTalkError(f"{path}: its first tier, '{tier.name}', is no interval tier of words.")
-    return [Word(entry.label.strip(), entry.start, entry.end) for entry in tier.entries if entry.label.strip()]
 
 
 def read_semantics(path: Path) -> list[SemanticInterval]:

@@ -1,26 +1,15 @@
 """What a corpus is made of: recordings, and the contract of a reader."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
-import soundfile
-import soxr
 
-from semtalk.errors import SemTalkError
+from semtalk.features.transcript import Word
 from semtalk.motion.io import Motion
 from semtalk.motion.skeleton import FPS, SAMPLE_RATE
 
 SPLITS = ("train", "val", "test")
-
-
-class Word(NamedTuple):
-    """A spoken word; seconds."""
-
-    text: str
-    start: float
-    end: float
 
 
 class SemanticInterval(NamedTuple):
@@ -87,27 +76,6 @@ class Corpus(Protocol):
 
     def mean_joint_speed(self) -> np.ndarray | None:
         """The corpus's own mean joint speed (55,) in m/s, where it ships one."""
-
-
-def load_audio(path: str | Path) -> np.ndarray:
-    """Read any sound file as (S,) mono float32 at 16 kHz.
-
-    Raises:
-        SemTalkError: The file is missing, unreadable, empty, or holds NaN or infinite samples.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise SemTalkError(f"{path}: no such sound file.")
-    try:
-        wave, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        raise SemTalkError(f"{path}: not a readable sound file ({error}).") from error
-    wave = wave.mean(axis=1)
-    if not len(wave):
-        raise SemTalkError(f"{path}: the sound file is empty.")
-    if not np.isfinite(wave).all():
-        raise SemTalkError(f"{path}: the sound holds NaN or infinite samples.")
-    return wave if rate == SAMPLE_RATE else soxr.resample(wave, rate, SAMPLE_RATE)
 
 
 def frame_scores(semantics: list[SemanticInterval], frames: int) -> np.ndarray:

@@ -108,6 +108,19 @@ class Store:
             )
         return found
 
+    def know_speakers(self, speakers: list[int] | None) -> None:
+        """Number the speakers as an earlier run did.
+
+        Raises:
+            SemTalkError: That run did not know all of the corpus's speakers.
+        """
+        if speakers is None:
+            return
+        unknown = sorted(set(self.speakers) - set(speakers))
+        if unknown:
+            raise SemTalkError(f"the speakers {unknown} are unknown to the run that training starts from: {speakers}.")
+        self.speakers = speakers
+
     def speaker_index(self, speaker: int) -> int:
         """Index of a corpus's speaker number among the speakers of the store."""
         return self.speakers.index(speaker)

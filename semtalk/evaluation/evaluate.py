@@ -11,11 +11,10 @@ from rich.progress import track
 
 from semtalk.body import BodyModel
 from semtalk.data.store import Store, joint_speed
-from semtalk.errors import SemTalkError
 from semtalk.evaluation.known_answers import known_answers
 from semtalk.evaluation.protocol import evaluate_rows
 from semtalk.evaluation.takes import Take, generate_takes
-from semtalk.generation.rollout import load_generator
+from semtalk.generation.load import load_generator
 from semtalk.tasks.checkpoint import checkpoint_path, load_network
 
 ROWS = ("fused", "base", "truth")
@@ -42,13 +41,8 @@ def evaluate_run(
         SemTalkError: The run was trained with other features, or a checkpoint is missing.
     """
     torch.manual_seed(config["seed"])
-    generator, stamped = load_generator(folder)
-    trained, meta = stamped["config"], stamped["meta"]
-    if trained["features"] != config["features"]:
-        raise SemTalkError(
-            f"the run {folder} was trained with features={trained['features']['name']} and other settings than "
-            f"features={config['features']['name']} has now; evaluate it with the same."
-        )
+    generator, stamped = load_generator(folder, config["generation"])
+    meta = stamped["meta"]
     stride, beta, gate = config["features"]["stride"], config["beta"], config["gate"]
     progress = partial(track, description="Generating")
     recordings = store.split(config["split"])

@@ -8,9 +8,10 @@ from torch import Tensor
 
 from semtalk.data.store import StoredRecording
 from semtalk.errors import SemTalkError
-from semtalk.features.extract import FRAME_SLOTS, SLOTS, WINDOW_SLOTS
+from semtalk.features.extract import SLOTS
 from semtalk.generation.rollout import NEW_FRAMES, Generator, Rollout
-from semtalk.motion.parts import Frames, motion_channels
+from semtalk.generation.speech import stack_features
+from semtalk.motion.parts import Frames
 from semtalk.motion.skeleton import DOWNSAMPLE, FPS, SEED_FRAMES
 from semtalk.tasks.motion import batch_frames
 
@@ -58,27 +59,11 @@ def true_frames(recording: StoredRecording, frames: slice) -> Frames:
     return batch_frames(recording).map(lambda value: value[frames][None])
 
 
-def true_seed(recording: StoredRecording) -> tuple[Tensor, Tensor]:
+def true_seed(generator: Generator, recording: StoredRecording) -> tuple[Tensor, Tensor]:
     """First 4 frames of the truth as seed channels (1, 4, 337) and start position (1, 3)."""
     head = slice(0, SEED_FRAMES)
     trans = recording["trans"][head][None]
-    return motion_channels(true_frames(recording, head), trans), trans[:, 0]
-
-
-def stack_features(recordings: list[StoredRecording], frames: int) -> dict[str, Tensor]:
-    """Features of several recordings, padded to ``frames`` frames with zeros (window features with the last)."""
-
-    def fit(value: Tensor, rows: int, repeat: bool) -> Tensor:
-        value = value[:rows]
-        missing = rows - len(value)
-        filler = value[-1:].expand(missing, -1) if repeat else value.new_zeros(missing, value.shape[-1])
-        return torch.cat([value, filler])
-
-    features = {slot: torch.stack([fit(r[slot], frames, False) for r in recordings]) for slot in FRAME_SLOTS}
-    for slot in WINDOW_SLOTS:
-        rows = max(len(recording[slot]) for recording in recordings)
-        features[slot] = torch.stack([fit(recording[slot], rows, True) for recording in recordings])
-    return features
+    return generator.channels(true_frames(recording, head), trans), trans[:, 0]
 
 
 def rollout_takes(
@@ -106,7 +91,7 @@ def rollout_takes(
     lengths = [legacy_frames(recording.frames) for recording in recordings]
     device = next(generator.parameters()).device
     features = stack_features(heard or recordings, max(lengths))
-    seeds = [true_seed(recording) for recording in recordings]
+    seeds = [true_seed(generator, recording) for recording in recordings]
     rollout = generator.rollout(
         {slot: features[slot].to(device) for slot in SLOTS},
         torch.tensor([speakers.index(recording.info["speaker"]) for recording in recordings], device=device),

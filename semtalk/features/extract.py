@@ -23,6 +23,13 @@ ENCODERS = {
     "hashed_words": "semtalk.features.offline:HashedWords",
     "hashed_bag": "semtalk.features.offline:HashedBag",
     "spectral_statistics": "semtalk.features.offline:SpectralStatistics",
+    "hubert": "semtalk.features.hubert:Hubert",
+    "clip": "semtalk.features.text:ClipSentence",
+    "fasttext": "semtalk.features.text:FastText",
+    "vocabulary_ids": "semtalk.features.text:VocabularyIds",
+    "vocabulary_vectors": "semtalk.features.text:VocabularyVectors",
+    "emotion2vec": "semtalk.features.emotion:Emotion2Vec",
+    "emotion_label": "semtalk.features.emotion:EmotionLabel",
 }
 """Name in a configuration -> class; a new feature is a class and a line here."""
 
@@ -50,13 +57,12 @@ def build_encoder(features: Mapping, slot: str) -> Encoder:
             f"choose one of {', '.join(ENCODERS)}."
         )
     module, _, attribute = ENCODERS[name].partition(":")
-    encoder = getattr(import_module(module), attribute)
-    dim = options.pop("dim")
-    if slot in WINDOW_SLOTS:
+    if slot in WINDOW_SLOTS and name != "absent":
         options["stride"] = features["stride"]
-    if getattr(encoder, "dim", dim) != dim:
-        raise SemTalkError(f"features.slots.{slot}.dim={dim}: {name} has {encoder.dim} channels.")
-    return encoder(**options) if hasattr(encoder, "dim") else encoder(dim=dim, **options)
+    try:
+        return getattr(import_module(module), attribute)(**options)
+    except TypeError as error:
+        raise SemTalkError(f"features.slots.{slot}: its settings do not fit the encoder {name} ({error}).") from error
 
 
 def build_encoders(features: Mapping) -> dict[str, Encoder]:
@@ -70,3 +76,12 @@ def encode(encoder: Encoder, slot: str, utterance: Utterance) -> np.ndarray:
     if not np.isfinite(values).all():
         raise SemTalkError(f"the encoder of {slot} gave NaN or infinite values.")
     return values
+
+
+def count_lines(encoders: Mapping[str, Encoder]) -> list[str]:
+    """What encoders counted while they ran (unknown words, sentences that were cut), a line each."""
+    lines = []
+    for encoder in encoders.values():
+        (_, total), *rest = getattr(encoder, "counts", {"": 0}).items()
+        lines += [f"{name}: {count} of {total}" for name, count in rest if count]
+    return lines

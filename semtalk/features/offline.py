@@ -4,6 +4,7 @@ import hashlib
 
 import numpy as np
 
+from semtalk.features.spectrum import mel_power
 from semtalk.features.utterance import Utterance, to_frames, window_starts
 from semtalk.motion.skeleton import FPS, SAMPLE_RATE, WINDOW
 
@@ -14,9 +15,7 @@ def log_mel(wave: np.ndarray, bands: int) -> np.ndarray:
     """Log-mel spectrogram (n, bands) at hop 256 of a wave (S,), scaled to about [-2, 2]."""
     import librosa
 
-    power = librosa.feature.melspectrogram(
-        y=wave, sr=SAMPLE_RATE, n_fft=1024, hop_length=HOP, n_mels=bands, pad_mode="constant"
-    )
+    power = mel_power(wave, bands, 1024, HOP)
     return (librosa.power_to_db(power, ref=1.0, amin=1e-6, top_db=None).T + 20) / 20
 
 
@@ -27,7 +26,7 @@ def hashed_vector(text: str, dim: int) -> np.ndarray:
 
 
 class Absent:
-    """Zeros (T, d) in the place of a feature, for ablations."""
+    """Zeros (T, d) in the place of a feature, for ablations and for inputs that a network does not read."""
 
     def __init__(self, dim: int):
         self.dim = dim

@@ -15,11 +15,13 @@ class Utterance:
         wave: (S,) mono float32 at 16 kHz.
         words: (text, start, end) with times in seconds, in order; empty without a transcript.
         frames: T, the frames that features must cover.
+        emotion: Emotion label, where it is known.
     """
 
     wave: np.ndarray
     words: list[tuple[str, float, float]]
     frames: int
+    emotion: str | None = None
 
     def words_between(self, start: float, end: float) -> list[str]:
         """Texts of the words that overlap a span of seconds."""

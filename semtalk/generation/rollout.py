@@ -5,7 +5,6 @@ The whole code sequence is decoded once at the end, so that seams between window
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -30,8 +29,6 @@ from semtalk.motion.parts import (
 )
 from semtalk.motion.rotation import matrix_to_6d, rotation_6d_to_matrix
 from semtalk.motion.skeleton import DOWNSAMPLE, PARTS, SEED_FRAMES, WINDOW
-from semtalk.tasks.checkpoint import load_network
-from semtalk.tasks.fit import load_tokenizer
 from semtalk.tasks.masking import seed_mask
 
 NEW_FRAMES = WINDOW - SEED_FRAMES
@@ -51,6 +48,12 @@ def window_count(frames: int) -> int:
 def padded_frames(frames: int) -> int:
     """Frames that ``window_count(frames)`` windows give."""
     return window_count(frames) * NEW_FRAMES + SEED_FRAMES
+
+
+def join_windows(windows: list[Codes]) -> Codes:
+    """Codes (B, S, L) of windows one after another: all but the first lose the step that holds their seed."""
+    skipped = [{name: codes[name][:, 1 if index else 0 :] for name in PARTS} for index, codes in enumerate(windows)]
+    return {name: torch.cat([codes[name] for codes in skipped], dim=1) for name in PARTS}
 
 
 def smooth_seams(latents: Tensor, seams: tuple[int, ...]) -> Tensor:
@@ -94,7 +97,10 @@ class Rollout:
 
 
 class Generator(nn.Module):
-    """The trained networks of a run, ready to generate."""
+    """The trained networks of a run, ready to generate.
+
+    The methods before :meth:`rollout` are what :class:`semtalk.generation.release.ReleaseGenerator` does otherwise.
+    """
 
     def __init__(self, tokenizer: Tokenizer, translation: TranslationNetwork, base: BaseNetwork, sparse: SparseNetwork):
         super().__init__()
@@ -116,7 +122,18 @@ class Generator(nn.Module):
         height = frames.root[..., 1]
         trans = torch.stack([torch.zeros_like(height), height, torch.zeros_like(height)], dim=-1)
         frames.contact = torch.ones_like(frames.contact)
-        return motion_channels(frames, trans), trans[:, 0]
+        return self.channels(frames, trans), trans[:, 0]
+
+    def channels(self, frames: Frames, trans: Tensor) -> Tensor:
+        """Channels (B, T, 337) of a known part of a window."""
+        return motion_channels(frames, trans)
+
+    def next_seed(self, windows: list[Codes], start: Tensor) -> Tensor:
+        """Seed (B, 4, 337) of the next window: the last frames of the windows so far, each (B, 16, L)."""
+        recent = {name: codes[:, -DECODER_CONTEXT:] for name, codes in join_windows(windows[-3:]).items()}
+        frames, trans = self.decode(recent, start)
+        last = frames.map(lambda value: value[:, -SEED_FRAMES:])
+        return self.channels(last, trans[:, -SEED_FRAMES:])
 
     def decode(self, codes: Codes, start: Tensor, seams: tuple[int, ...] = ()) -> tuple[Frames, Tensor]:
         """Frames and translation (B, 4S, 3) of codes.
@@ -173,28 +190,15 @@ class Generator(nn.Module):
             raise SemTalkError(f"gate={gate}: choose one of {', '.join(GATES)}.")
         total = features["rhythm"].shape[1]
         channels, start = self.neutral_seed(len(speaker)) if seed is None else seed
-        pieces: dict[str, list[Tensor]] = {name: [] for name in PARTS}
+        windows: list[Codes] = []
         scores = []
         for first in progress(range(0, total - SEED_FRAMES, NEW_FRAMES)):
             batch = {slot: features[slot][:, first : first + WINDOW] for slot in FRAME_SLOTS}
             batch |= {slot: features[slot][:, first // stride] for slot in WINDOW_SLOTS}
             codes, psi = self._window(batch | {"speaker": speaker}, channels, beta, gate)
-            skip = 1 if first else 0
-            for name, indices in codes.items():
-                pieces[name].append(indices[:, skip:])
-            scores.append(psi[:, skip:])
-            recent = {name: torch.cat(indices[-3:], dim=1)[:, -DECODER_CONTEXT:] for name, indices in pieces.items()}
-            frames, trans = self.decode(recent, start)
-            last = frames.map(lambda value: value[:, -SEED_FRAMES:])
-            channels = motion_channels(last, trans[:, -SEED_FRAMES:])
-        codes = {name: torch.cat(indices, dim=1) for name, indices in pieces.items()}
+            windows.append(codes)
+            scores.append(psi[:, 1 if first else 0 :])
+            channels = self.next_seed(windows, start)
+        codes = join_windows(windows)
         frames, trans = self.decode(codes, start, tuple(range(STEPS, codes["face"].shape[1], STEPS - 1)))
         return Rollout(frames, trans, torch.cat(scores, dim=1), codes)
-
-
-def load_generator(run_dir: str | Path) -> tuple[Generator, dict]:
-    """The trained networks of a run, and the stamp of its sparse network (config, meta)."""
-    base, _ = load_network(run_dir, "base")
-    sparse, stamped = load_network(run_dir, "sparse")
-    translation, _ = load_network(run_dir, "translation")
-    return Generator(load_tokenizer(Path(run_dir)), translation, base, sparse), stamped

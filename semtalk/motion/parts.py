@@ -109,15 +109,19 @@ def merge_parts(channels: dict[str, Tensor]) -> Frames:
     return frames
 
 
-def motion_channels(frames: Frames, trans: Tensor) -> Tensor:
+def motion_channels(frames: Frames, trans: Tensor, world: bool = False) -> Tensor:
     """Whole-body channels (..., T, 337) of a window: rotations 330, translation 3, contact 4.
 
-    Horizontal translation is counted from the window's first frame, so that where a person stands does not matter.
+    Horizontal translation is counted from the window's first frame, so that where a person stands does not matter;
+    the released networks count it from the origin of the world.
 
     Args:
         frames: The window's frames.
         trans: (..., T, 3) translation in metres.
+        world: Count from the origin of the world.
     """
+    if world:
+        return torch.cat([frames.rotation.flatten(-2), trans, frames.contact], dim=-1)
     origin = trans[..., :1, :] * trans.new_tensor([1.0, 0.0, 1.0])
     return torch.cat([frames.rotation.flatten(-2), trans - origin, frames.contact], dim=-1)
 

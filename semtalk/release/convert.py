@@ -1,31 +1,49 @@
 """Reads the authors' released files and writes checkpoints of this code base."""
 
+import json
 import pickle
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+import yaml
 from torch import Tensor, nn
 
 from semtalk.errors import SemTalkError
+from semtalk.features.text import read_vocabulary
 from semtalk.motion.io import atomic_write
 from semtalk.release.names import FILES, OWN_STATE, POSITIONS, RELEASE_SPEAKERS, UNUSED, release_name
 from semtalk.tasks.build import build_network
 from semtalk.tasks.checkpoint import checkpoint_path, stamp
 
-FEATURE_DIMS = {"rhythm": 3, "hubert": 1024, "words": 300, "sentence": 512, "emotion": 512}
-"""Sizes of the features that the released networks were trained with."""
+VOCABULARY = "vocab.pkl"
 
 
-def release_config(model: dict) -> dict:
-    """Configuration that is kept in converted checkpoints.
+def release_config(configs: Path) -> dict:
+    """Configuration that is kept in converted checkpoints: ``model=release`` and ``features=release``.
 
     Args:
-        model: The contents of ``configs/model/release.yaml``.
+        configs: The folder ``configs``.
     """
-    slots = {name: {"dim": dim} for name, dim in FEATURE_DIMS.items()}
-    return {"model": model, "features": {"name": "release", "stride": 20, "slots": slots}}
+    names = ("model", "features")
+    return {name: yaml.safe_load((configs / name / "release.yaml").read_text(encoding="utf-8")) for name in names}
+
+
+def convert_vocabulary(source: Path, target: Path, size: int) -> None:
+    """Write the release's ``vocab.pkl``, a list of ``size`` words, as a plain ``vocab.json`` into a run folder.
+
+    Raises:
+        SemTalkError: It is missing, is no word list, or asks for code to be run.
+    """
+    index, _ = read_vocabulary(source)
+    if not index or max(index.values()) >= size:
+        raise SemTalkError(f"{source}: {len(index)} words with ids that the released networks do not have ({size}).")
+    words = [""] * size
+    for word, number in index.items():
+        words[number] = word
+    path = target / "vocab.json"
+    atomic_write(path, lambda temporary: temporary.write_text(json.dumps(words), encoding="utf-8"))
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -99,8 +117,10 @@ def convert(phase: str, weights: dict[str, Tensor], config: dict, source: str) -
     return Conversion(network.eval(), dead)
 
 
-def convert_folder(source: Path, target: Path, config: dict) -> dict[str, list[str]]:
+def convert_folder(source: Path, target: Path, config: dict, vocabulary: Path | None = None) -> dict[str, list[str]]:
     """Convert every network that a release folder (or a single file) holds into a run folder.
+
+    The word list ``vocab.pkl`` is taken from wherever it lies below the folder, or from ``vocabulary``.
 
     Returns:
         Phase -> names of the tensors that are never used.
@@ -115,7 +135,12 @@ def convert_folder(source: Path, target: Path, config: dict) -> dict[str, list[s
     if not found:
         raise SemTalkError(f"{source}: none of the released files is here; expected {', '.join(FILES.values())}.")
     converted = {phase: convert(phase, read_weights(path), config, str(path)) for phase, path in found.items()}
-    meta = {"speakers": RELEASE_SPEAKERS, "mean_joint_speed": None, "body": None}
+    meta = {"speakers": RELEASE_SPEAKERS, "mean_joint_speed": None, "body": None, "generation": "release"}
+    listed = [vocabulary] if vocabulary else sorted(source.rglob(VOCABULARY)) if source.is_dir() else []
+    if listed or (target / "vocab.json").is_file():
+        if listed:
+            convert_vocabulary(listed[0], target, config["model"]["sparse"]["vocabulary"])
+        config["features"]["slots"]["words"]["path"] = "run:vocab.json"
     for phase, conversion in converted.items():
         checkpoint = {"state_dict": {f"network.{name}": v for name, v in conversion.network.state_dict().items()}}
         stamp(checkpoint, phase, config, meta)

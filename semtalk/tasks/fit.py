@@ -11,6 +11,7 @@ import pytorch_lightning as pl
 import torch
 import yaml
 from pytorch_lightning.callbacks import ModelCheckpoint, RichProgressBar
+from torch import nn
 
 from semtalk.body import BodyModel
 from semtalk.data.datamodule import MotionDataModule
@@ -31,9 +32,32 @@ MIN_SCALE = 0.02
 """Channels are not stretched beyond 1 / this when they are standardised."""
 
 
-def load_tokenizer(run_dir: Path) -> Tokenizer:
-    """The four trained RVQ-VAEs of a run."""
-    return Tokenizer({part: load_network(run_dir, f"rvqvae_{part}")[0] for part in PARTS})
+def load_tokenizer(run_dir: Path, init: str | None = None) -> Tokenizer:
+    """The four trained RVQ-VAEs of a run, or of the run that it started from."""
+    return Tokenizer({part: load_earlier(run_dir, init, f"rvqvae_{part}") for part in PARTS})
+
+
+def load_earlier(run_dir: Path, init: str | None, phase: str) -> nn.Module:
+    """Network of an earlier phase of a run, or of the run that it started from."""
+    own = checkpoint_path(run_dir, phase).is_file()
+    return load_network(run_dir if own or init is None else init, phase)[0]
+
+
+def start_from(network: nn.Module, init: str | None, phase: str) -> None:
+    """Give a fresh network the weights that another run ended with.
+
+    Raises:
+        SemTalkError: That run has no such phase, or its network has other sizes.
+    """
+    if init is None:
+        return
+    try:
+        network.load_state_dict(load_network(init, phase)[0].state_dict())
+    except RuntimeError as error:
+        raise SemTalkError(
+            f"init={init}: its '{phase}' does not fit this configuration ({str(error).splitlines()[1].strip()}); "
+            "choose the same model and features."
+        ) from error
 
 
 def channel_statistics(store: Store, part: str) -> tuple[torch.Tensor, torch.Tensor]:
@@ -49,17 +73,20 @@ def make_task(phase: str, config: dict, store: Store, run_dir: Path, meta: dict,
         SemTalkError: An earlier phase has no checkpoint; or the sparse network is asked for without semantic labels.
     """
     network = build_network(phase, config, len(meta["speakers"]))
+    init = config["init"]
+    start_from(network, init, phase)
     name = "rvqvae" if phase in RVQVAE_PHASES else phase
     arguments = (network, config, config["recipe"][name], meta, body)
     if phase in RVQVAE_PHASES:
         part = phase.removeprefix("rvqvae_")
-        network.set_statistics(*channel_statistics(store, part))
+        if init is None:
+            network.set_statistics(*channel_statistics(store, part))
         return RVQVAETask(*arguments, part=part)
     if phase == "translation":
-        return TranslationTask(*arguments, rvqvae=load_network(run_dir, "rvqvae_lower")[0])
+        return TranslationTask(*arguments, rvqvae=load_earlier(run_dir, init, "rvqvae_lower"))
     if phase == "fgd":
         return EmbedderTask(*arguments)
-    tokenizer = load_tokenizer(run_dir)
+    tokenizer = load_tokenizer(run_dir, init)
     if phase == "base":
         return BaseTask(*arguments, tokenizer=tokenizer)
     labelled = [*store.split("train"), *store.split("val")]
@@ -68,7 +95,7 @@ def make_task(phase: str, config: dict, store: Store, run_dir: Path, meta: dict,
         raise SemTalkError(
             f"{unlabelled[0]} and {len(unlabelled) - 1} others have no semantic labels; sparse needs them."
         )
-    return SparseTask(*arguments, tokenizer=tokenizer, base=load_network(run_dir, "base")[0])
+    return SparseTask(*arguments, tokenizer=tokenizer, base=load_earlier(run_dir, init, "base"))
 
 
 def make_logger(config: Mapping, folder: Path):

@@ -30,10 +30,13 @@ class CodePredictionTask(StageTask):
         """The frozen RVQ-VAEs, on the task's device; no part of the checkpoint."""
         return self._tokenizer[0].to(self.device)
 
+    def motion(self, batch: dict[str, Tensor]) -> Tensor:
+        """Whole-body channels (B, T, 337), counted as the networks' own rollout will count them."""
+        return motion_channels(batch_frames(batch), batch["trans"], world=self.meta["generation"] == "release")
+
     def predict(self, batch: dict[str, Tensor], passes: Passes = TRAINING_PASSES) -> Prediction:
         """Run the network on seed and random masks; codes are predicted for each pass."""
-        frames = batch_frames(batch)
-        motion = motion_channels(frames, batch["trans"])
+        motion = self.motion(batch)
         seed = seed_mask(motion.device).expand_as(motion)
         schedule = self.recipe["mask"]
         progress = self.progress if self.training else 1.0
@@ -120,7 +123,7 @@ class SparseTask(CodePredictionTask):
 
     @torch.no_grad()
     def _base_latents(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        motion = motion_channels(batch_frames(batch), batch["trans"])
+        motion = self.motion(batch)
         mask = seed_mask(motion.device).expand(1, *motion.shape)
         prediction = self._base[0].to(self.device)(batch, motion, mask, Passes())
         return {part: latents[0] for part, latents in prediction.latents.items()}

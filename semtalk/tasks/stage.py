@@ -27,7 +27,7 @@ class StageTask(pl.LightningModule):
             network: What is trained.
             config: The full plain configuration, kept in every checkpoint.
             recipe: Of this phase: ``lr``, ``schedule``, ``losses`` and what the subclass reads.
-            meta: Facts about the training data: ``speakers``, ``mean_joint_speed``.
+            meta: Facts about data and method: ``speakers``, ``mean_joint_speed``, ``body``, ``generation``.
             body: For losses on positions.
         """
         super().__init__()

@@ -1,0 +1,50 @@
+"""Pretrained models from a local folder or the Hugging Face cache; nothing is ever fetched here."""
+
+from pathlib import Path
+
+from semtalk.errors import SemTalkError
+
+
+def local_model(name: str, key: str, alternative: str) -> Path:
+    """Folder of a pretrained model.
+
+    Args:
+        name: A folder, or the name of a repository whose files are in the Hugging Face cache.
+        key: The configuration key that names the model.
+        alternative: What to do without it.
+
+    Raises:
+        SemTalkError: It is in neither place; the message holds the command that fetches it.
+    """
+    if Path(name).is_dir():
+        return Path(name)
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(name, local_files_only=True))
+    except (LocalEntryNotFoundError, HFValidationError, FileNotFoundError) as error:
+        raise SemTalkError(
+            f"{key}={name}: the model is neither a folder nor in the Hugging Face cache; fetch it with "
+            f"`hf download {name}`, or {alternative}."
+        ) from error
+
+
+def load_pretrained(load, folder: Path, key: str, **options):
+    """Call a ``from_pretrained`` on a local folder; what it cannot read is one sentence."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    try:
+        return load(folder, local_files_only=True, **options)
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise SemTalkError(f"{key}: {folder} does not hold a readable model ({str(error).splitlines()[0]}).") from error
+
+
+def pick_device(wanted: str = "auto"):
+    """``cuda`` where there is a GPU, unless another device is wanted."""
+    import torch
+
+    if wanted == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(wanted)

@@ -1,0 +1,184 @@
+"""Text features (paper section 3.4): sentence vectors of CLIP, word vectors of fastText, the release's word list."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from semtalk.errors import SemTalkError
+from semtalk.features.pretrained import load_pretrained, local_model, pick_device
+from semtalk.features.utterance import Utterance, window_starts
+from semtalk.motion.skeleton import FPS, WINDOW
+from semtalk.unpickle import load_pickle
+
+PAUSE, UNKNOWN = 0, 3
+"""Ids of the release's word list: PAD 0, SOS 1, EOS 2, UNK 3."""
+
+
+def spoken(utterance: Utterance) -> list[tuple[str, slice]]:
+    """Words and the frames on which they are spoken, one or more."""
+    spans = ((text, round(start * FPS), round(end * FPS)) for text, start, end in utterance.words)
+    return [(text, slice(first, max(last, first + 1))) for text, first, last in spans]
+
+
+class ClipSentence:
+    """Sentence feature phi_g: CLIP's text embedding of each window's words, (W, d)."""
+
+    def __init__(self, dim: int, model: str, stride: int, batch: int = 64):
+        """Load the text tower.
+
+        Args:
+            dim: d, the size of the projection.
+            model: Folder or name of a transformers CLIP.
+            stride: Frames between the starts of windows.
+            batch: Sentences at once.
+        """
+        from transformers import AutoTokenizer, CLIPTextModelWithProjection
+
+        key = "features.slots.sentence.model"
+        folder = local_model(model, key, "train with features=offline")
+        self.device = pick_device()
+        self.tokenizer = load_pretrained(AutoTokenizer.from_pretrained, folder, key)
+        self.model = load_pretrained(CLIPTextModelWithProjection.from_pretrained, folder, key).eval().to(self.device)
+        self.dim = self.model.config.projection_dim
+        if self.dim != dim:
+            raise SemTalkError(f"features.slots.sentence.dim={dim}: {model} has {self.dim} channels.")
+        self.longest = self.model.config.max_position_embeddings
+        self.stride = stride
+        self.batch = batch
+        self.counts = {"sentences": 0, "sentences cut at the model's longest text": 0}
+
+    def __call__(self, utterance: Utterance) -> np.ndarray:
+        """Encode the words of each window as (W, d)."""
+        starts = window_starts(utterance.frames, self.stride)
+        texts = [" ".join(utterance.words_between(start / FPS, (start + WINDOW) / FPS)) for start in starts]
+        unique = list(dict.fromkeys(texts))
+        vectors = np.concatenate([self._embed(unique[i : i + self.batch]) for i in range(0, len(unique), self.batch)])
+        return vectors[[unique.index(text) for text in texts]]
+
+    def _embed(self, texts: list[str]) -> np.ndarray:
+        import torch
+
+        lengths = [len(ids) for ids in self.tokenizer(texts, truncation=False, verbose=False)["input_ids"]]
+        self.counts["sentences"] += len(texts)
+        self.counts["sentences cut at the model's longest text"] += sum(length > self.longest for length in lengths)
+        tokens = self.tokenizer(texts, padding=True, truncation=True, max_length=self.longest, return_tensors="pt")
+        with torch.no_grad():
+            return self.model(**tokens.to(self.device)).text_embeds.float().cpu().numpy()
+
+
+class FastText:
+    """Frame text phi_l: the fastText vector of the word that is spoken on each frame, zero in pauses, (T, d).
+
+    A ``.bin`` file makes vectors of unknown words from their parts; with a ``.vec`` file they are zero.
+    """
+
+    def __init__(self, dim: int, path: str | None):
+        """Load the vectors; raises SemTalkError when the file or the package gensim is missing."""
+        if path is None:
+            raise SemTalkError(
+                "features.slots.words.path is not set: give a fastText file such as crawl-300d-2M-subword.bin (from "
+                "fasttext.cc/docs/en/english-vectors.html), or use features=offline."
+            )
+        if not Path(path).is_file():
+            raise SemTalkError(f"features.slots.words.path={path}: no such file; fasttext.cc has it.")
+        try:
+            from gensim.models import KeyedVectors
+            from gensim.models.fasttext import load_facebook_vectors
+        except ModuleNotFoundError as error:
+            raise SemTalkError("fastText files need gensim: run `pip install -e .[fasttext]` first.") from error
+        try:
+            binary = Path(path).suffix == ".bin"
+            self.vectors = load_facebook_vectors(path) if binary else KeyedVectors.load_word2vec_format(path)
+        except (ValueError, NotImplementedError, EOFError, UnicodeError, OSError) as error:
+            raise SemTalkError(f"{path}: not a readable fastText file ({error}).") from error
+        self.binary = binary
+        self.dim = self.vectors.vector_size
+        if self.dim != dim:
+            raise SemTalkError(f"features.slots.words.dim={dim}: {path} has vectors of {self.dim}.")
+        self.counts = {"words": 0, "words that the fastText file does not have": 0}
+
+    def __call__(self, utterance: Utterance) -> np.ndarray:
+        """Encode words as (T, d)."""
+        track = np.zeros((utterance.frames, self.dim), np.float32)
+        for text, frames in spoken(utterance):
+            track[frames] = self._vector(text)
+        return track
+
+    def _vector(self, text: str) -> np.ndarray | float:
+        self.counts["words"] += 1
+        for form in (text, text.lower()):
+            if form in self.vectors.key_to_index:
+                return self.vectors[form]
+        self.counts["words that the fastText file does not have"] += 1
+        return self.vectors[text.lower()] if self.binary else 0.0
+
+
+def read_vocabulary(path: str | Path | None) -> tuple[dict[str, int], np.ndarray | None]:
+    """Read the release's word list.
+
+    Args:
+        path: ``vocab.pkl`` of the release, or the ``vocab.json`` that ``convert_release.py`` made of it.
+
+    Returns:
+        Word -> id, and the word vectors (n, 300) where the file has them.
+
+    Raises:
+        SemTalkError: The file is missing, not such a list, or asks for code to be run.
+    """
+    if path is None:
+        raise SemTalkError(
+            "features.slots.words.path is not set: give the release's vocab.pkl (convert_release.py takes it from the "
+            "release folder or by --vocab)."
+        )
+    path = Path(path)
+    if path.suffix == ".json":
+        if not path.is_file():
+            raise SemTalkError(f"{path}: no such word list.")
+        return {word: index for index, word in enumerate(json.loads(path.read_text(encoding="utf-8")))}, None
+    content = load_pickle(path, lambda module, name: name == "Vocab")
+    index, vectors = (getattr(content, name, None) for name in ("word2index", "word_embedding_weights"))
+    if not isinstance(index, dict) or not all(isinstance(value, int) for value in index.values()):
+        raise SemTalkError(f"{path}: it holds no Vocab with a word2index; is this the release's vocab.pkl?")
+    return index, vectors
+
+
+class VocabularyIds:
+    """Ids (T,) in the release's word list of the words on each frame; the network holds their vectors."""
+
+    def __init__(self, dim: int, path: str | None):
+        self.dim = dim
+        self.index, _ = read_vocabulary(path)
+        self.counts = {"words": 0, "words that the release's list does not have": 0}
+
+    def __call__(self, utterance: Utterance) -> np.ndarray:
+        """Encode words as (T,) integers."""
+        track = np.full(utterance.frames, PAUSE, np.int64)
+        for text, frames in spoken(utterance):
+            track[frames] = self._id(text)
+        return track
+
+    def _id(self, text: str) -> int:
+        self.counts["words"] += 1
+        for form in (text, text.lower()):
+            if form in self.index:
+                return self.index[form]
+        self.counts["words that the release's list does not have"] += 1
+        return UNKNOWN
+
+
+class VocabularyVectors(VocabularyIds):
+    """Word vectors (T, d) of the release's word list, zero in pauses: fastText without its large file."""
+
+    def __init__(self, dim: int, path: str | None):
+        super().__init__(dim, path)
+        _, self.vectors = read_vocabulary(path)
+        if self.vectors is None or self.vectors.shape[1] != dim:
+            raise SemTalkError(f"features.slots.words.path={path}: it holds no word vectors of {dim} channels.")
+
+    def __call__(self, utterance: Utterance) -> np.ndarray:
+        """Encode words as (T, d)."""
+        track = np.zeros((utterance.frames, self.dim), np.float32)
+        for text, frames in spoken(utterance):
+            track[frames] = self.vectors[self._id(text)]
+        return track

@@ -1,0 +1,173 @@
+"""Words with times: TextGrid, Whisper and WhisperX json, srt, plain text, or Whisper itself through transformers."""
+
+import json
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from semtalk.errors import SemTalkError
+from semtalk.features.pretrained import load_pretrained, local_model, pick_device
+from semtalk.motion.skeleton import SAMPLE_RATE
+
+WHISPER = "openai/whisper-small.en"
+
+
+class Word(NamedTuple):
+    """A spoken word; seconds."""
+
+    text: str
+    start: float
+    end: float
+
+
+def read_textgrid(path: Path) -> list[Word]:
+    """Words of the first tier of a long or short TextGrid; pauses are left out.
+
+    Raises:
+        SemTalkError: The file is missing, unreadable, without an interval tier, or has words that overlap or run
+            backwards.
+    """
+    from praatio import textgrid
+    from praatio.utilities.errors import PraatioException
+
+    if not path.is_file():
+        raise SemTalkError(f"{path}: no such TextGrid.")
+    try:
+        grid = textgrid.openTextgrid(str(path), includeEmptyIntervals=False)
+        tier = grid.getTier(grid.tierNames[0])
+    except (PraatioException, ValueError, IndexError, AssertionError, UnicodeError, KeyError) as error:
+        raise SemTalkError(f"{path}: not a readable TextGrid ({type(error).__name__}: {error}).") from error
+    if not isinstance(tier, textgrid.IntervalTier):
+        raise SemTalkError(f"{path}: its first tier, '{tier.name}', is no interval tier of words.")
+    return _checked([Word(entry.label.strip(), entry.start, entry.end) for entry in tier.entries], path)
+
+
+def _checked(words: list[Word], path: Path) -> list[Word]:
+    """Words in order, without the empty ones; refuses times that cannot be."""
+    words = sorted((word for word in words if word.text), key=lambda word: word.start)
+    for before, word in zip([None, *words], words, strict=False):
+        if not (np.isfinite(word.start) and np.isfinite(word.end)) or word.end < word.start or word.start < 0:
+            raise SemTalkError(f"{path}: '{word.text}' runs from {word.start} to {word.end} s; mend its times.")
+        if before is not None and word.start < before.end - 0.5:
+            raise SemTalkError(
+                f"{path}: '{word.text}' begins at {word.start:.2f} s, but '{before.text}' ends at {before.end:.2f} s."
+            )
+    return words
+
+
+def _from_json(path: Path) -> list[Word]:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if isinstance(content, dict) and "segments" in content:
+        segments = content["segments"]
+    elif isinstance(content, dict) and "chunks" in content:
+        segments = [
+            {"text": c["text"], "start": c["timestamp"][0], "end": c["timestamp"][1]} for c in content["chunks"]
+        ]
+    elif isinstance(content, list):
+        segments = content
+    else:
+        raise SemTalkError(f"{path}: neither a Whisper nor a WhisperX transcript: no 'segments' and no 'chunks'.")
+    words: list[Word] = []
+    for segment in segments:
+        timed = [word for word in segment.get("words", ()) if "start" in word and "end" in word]
+        if timed:
+            words += [Word((w.get("word") or w.get("text")).strip(), float(w["start"]), float(w["end"])) for w in timed]
+        else:
+            words += spread(segment.get("text") or segment["word"], float(segment["start"]), float(segment["end"]))
+    return words
+
+
+def _from_srt(path: Path) -> list[Word]:
+    def seconds(stamp: str) -> float:
+        hours, minutes, rest = stamp.replace(",", ".").split(":")
+        return 3600 * int(hours) + 60 * int(minutes) + float(rest)
+
+    time = r"(\d+:\d+:\d+[.,]\d+)"
+    blocks = re.findall(rf"{time}\s*-->\s*{time}[^\n]*\n(.*?)(?:\n\s*\n|\Z)", path.read_text("utf-8-sig"), re.S)
+    if not blocks:
+        raise SemTalkError(f"{path}: no 'hh:mm:ss,mmm --> hh:mm:ss,mmm' line; is this an srt file?")
+    return [word for start, end, text in blocks for word in spread(text, seconds(start), seconds(end))]
+
+
+def spread(text: str, start: float, end: float) -> list[Word]:
+    """Give the words of a text a share of a time span by their length."""
+    words = re.sub(r"<[^>]+>", "", text).split()
+    shares = np.cumsum([0.0, *(len(word) + 1 for word in words)])
+    times = start + (end - start) * shares / max(shares[-1], 1)
+    return [Word(word, float(a), float(b)) for word, a, b in zip(words, times, times[1:], strict=False)]
+
+
+def _spread_over_speech(text: str, wave: np.ndarray) -> list[Word]:
+    """Spread a text without times over the parts of a recording that are loud enough to be speech."""
+    import librosa
+
+    parts = librosa.effects.split(wave, top_db=35, frame_length=1024, hop_length=256) / SAMPLE_RATE
+    if not len(parts):
+        parts = np.array([[0.0, len(wave) / SAMPLE_RATE]])
+    spoken = np.concatenate([[0.0], np.cumsum(parts[:, 1] - parts[:, 0])])
+
+    def clock(at: float) -> float:
+        part = min(int(np.searchsorted(spoken, at, side="right")) - 1, len(parts) - 1)
+        return float(parts[part, 0] + at - spoken[part])
+
+    words = spread(text, 0.0, spoken[-1])
+    return [Word(word.text, clock(word.start), max(clock(word.end), clock(word.start))) for word in words]
+
+
+def read_transcript(path: str | Path, wave: np.ndarray) -> list[Word]:
+    """Read words with times from a file of any kind that people have.
+
+    Args:
+        path: ``.TextGrid``; ``.json`` of Whisper or WhisperX; ``.srt``; or plain text without times.
+        wave: (S,) the recording at 16 kHz; plain text is spread over its speech.
+
+    Raises:
+        SemTalkError: The file is missing or is not what its name says.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise SemTalkError(f"{path}: no such transcript.")
+    kind = path.suffix.lower()
+    try:
+        if kind == ".textgrid":
+            return read_textgrid(path)
+        if kind == ".json":
+            return _checked(_from_json(path), path)
+        if kind == ".srt":
+            return _checked(_from_srt(path), path)
+        return _spread_over_speech(path.read_text(encoding="utf-8"), wave)
+    except (KeyError, TypeError, ValueError, AttributeError, UnicodeError) as error:
+        raise SemTalkError(f"{path}: not a readable {kind or 'text'} transcript ({error}).") from error
+
+
+class Whisper:
+    """Speech recognition with word times, through transformers."""
+
+    def __init__(self, model: str = WHISPER):
+        """Load the model; raises SemTalkError when it is neither a folder nor in the Hugging Face cache."""
+        from transformers import AutoModelForSpeechSeq2Seq, AutoProcessor, pipeline
+
+        key, instead = "whisper", "give transcript=FILE, or transcript=none to go on without words"
+        folder = local_model(model, key, instead)
+        processor = load_pretrained(AutoProcessor.from_pretrained, folder, key)
+        self.pipeline = pipeline(
+            "automatic-speech-recognition",
+            model=load_pretrained(AutoModelForSpeechSeq2Seq.from_pretrained, folder, key),
+            tokenizer=processor.tokenizer,
+            feature_extractor=processor.feature_extractor,
+            device=pick_device(),
+        )
+
+    def __call__(self, wave: np.ndarray) -> list[Word]:
+        """Transcribe a wave (S,) at 16 kHz."""
+        result = self.pipeline({"raw": wave, "sampling_rate": SAMPLE_RATE}, return_timestamps="word")
+        seconds = len(wave) / SAMPLE_RATE
+        words = []
+        for chunk in result["chunks"]:
+            start, end = chunk["timestamp"]
+            start = 0.0 if start is None else min(start, seconds)
+            end = min(start + 0.3 if end is None else end, seconds)
+            words.append(Word(chunk["text"].strip(), start, max(end, start)))
+        return sorted((word for word in words if word.text), key=lambda word: word.start)

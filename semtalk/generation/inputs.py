@@ -1,0 +1,84 @@
+"""What a user gives to ``generate.py``: files or folders of recordings, and their words."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from semtalk.errors import SemTalkError
+from semtalk.features.audio import load_audio
+from semtalk.features.transcript import Whisper, read_transcript
+from semtalk.generation.speech import Speech
+
+TRANSCRIPT_SUFFIXES = (".TextGrid", ".json", ".srt", ".txt")
+
+
+def word_source(transcript: str, whisper: str, recordings: int) -> Callable[[Path, np.ndarray], list]:
+    """Choose where words come from, and say so.
+
+    Args:
+        transcript: A file, a folder of files with the recordings' names, ``whisper``, ``none``, or ``auto``: Whisper
+            where its model is on this machine.
+        whisper: Name or folder of the Whisper model.
+        recordings: How many there are.
+
+    Returns:
+        Path of a recording and its wave (S,) -> words.
+    """
+    unknown = "the words are unknown, so gestures follow the voice alone"
+    if transcript == "none":
+        print(f"transcript=none: {unknown}.")
+        return lambda path, wave: []
+    if transcript in ("auto", "whisper"):
+        try:
+            recognise = Whisper(whisper)
+        except SemTalkError as error:
+            if transcript == "whisper":
+                raise
+            print(f"No transcript: {unknown} (transcript=FILE gives them). {error}")
+            return lambda path, wave: []
+        return lambda path, wave: recognise(wave)
+    source = Path(transcript)
+    if source.is_dir():
+        return lambda path, wave: read_transcript(_beside(source, path.stem), wave)
+    if recordings > 1:
+        raise SemTalkError(f"transcript={transcript}: one file for {recordings} recordings; give a folder of files.")
+    return lambda path, wave: read_transcript(source, wave)
+
+
+def _beside(folder: Path, stem: str) -> Path:
+    for suffix in TRANSCRIPT_SUFFIXES:
+        if (folder / f"{stem}{suffix}").is_file():
+            return folder / f"{stem}{suffix}"
+    raise SemTalkError(f"{folder}: there is no transcript {stem} ({', '.join(TRANSCRIPT_SUFFIXES)}).")
+
+
+def read_speeches(paths: list[Path], transcript: str, whisper: str) -> tuple[list[Speech], list[str]]:
+    """Read recordings and their words.
+
+    Returns:
+        The recordings, and what is wrong with those that could not be read.
+
+    Raises:
+        SemTalkError: Not one of them could be read.
+    """
+    waves, bad = {}, []
+    for path in paths:
+        try:
+            waves[path] = load_audio(path)
+        except SemTalkError as error:
+            bad.append(str(error))
+    if not waves:
+        raise SemTalkError("; ".join(bad))
+    words_of = word_source(transcript, whisper, len(paths))
+    speeches = []
+    for path, wave in waves.items():
+        if not np.abs(wave).max():
+            print(f"{path} is silent.")
+        try:
+            speeches.append(Speech(path.stem, wave, words_of(path, wave)))
+        except SemTalkError as error:
+            bad.append(str(error))
+    if not speeches:
+        raise SemTalkError("; ".join(bad))
+    return speeches, bad

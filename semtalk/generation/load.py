@@ -1,0 +1,48 @@
+"""Puts the trained networks of a run together."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from semtalk.errors import SemTalkError
+from semtalk.generation.release import ReleaseGenerator
+from semtalk.generation.rollout import Generator
+from semtalk.tasks.checkpoint import load_network
+from semtalk.tasks.fit import load_tokenizer
+
+ROLLOUTS = {"default": Generator, "release": ReleaseGenerator}
+IN_RUN = "run:"
+"""Begins the path of a file that lies in the run's own folder."""
+
+
+def located(features: Mapping, folder: Path) -> dict:
+    """Feature configuration with the files of the run's folder where they are now."""
+    slots = {
+        slot: {
+            key: str(folder / value.removeprefix(IN_RUN)) if str(value).startswith(IN_RUN) else value
+            for key, value in options.items()
+        }
+        for slot, options in features["slots"].items()
+    }
+    return {**features, "slots": slots}
+
+
+def load_generator(run_dir: str | Path, generation: str = "auto") -> tuple[Generator, dict]:
+    """The trained networks of a run, and the stamp of its sparse network (config, meta).
+
+    Args:
+        run_dir: Folder of the run.
+        generation: ``default``, ``release``, or ``auto``: what the run's networks were trained for.
+
+    Raises:
+        SemTalkError: A checkpoint is missing, or there is no such rollout.
+    """
+    if generation not in ("auto", *ROLLOUTS):
+        raise SemTalkError(f"generation={generation}: choose one of auto, {', '.join(ROLLOUTS)}.")
+    base, _ = load_network(run_dir, "base")
+    sparse, stamped = load_network(run_dir, "sparse")
+    translation, _ = load_network(run_dir, "translation")
+    if generation == "auto":
+        generation = stamped["meta"].get("generation", "default")
+    features = located(stamped["config"]["features"], Path(run_dir))
+    stamped = {**stamped, "config": {**stamped["config"], "features": features}}
+    return ROLLOUTS[generation](load_tokenizer(Path(run_dir)), translation, base, sparse), stamped

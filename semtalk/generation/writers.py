@@ -1,0 +1,224 @@
+"""Writes motion for other programs: BEAT2 npz, BVH skeletons, and glTF figures, skinned and animated (.glb)."""
+
+import json
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from semtalk.body import BodyModel
+from semtalk.errors import SemTalkError
+from semtalk.motion.io import Motion, atomic_write, save_motion
+from semtalk.motion.rotation import matrix_to_axis_angle
+from semtalk.motion.skeleton import FPS, HAND_JOINTS, JAW, JOINT_NAMES, NUM_JOINTS, PARENTS
+
+CENTIMETRES = 100.0
+FLOAT, UNSIGNED_SHORT, UNSIGNED_INT = 5126, 5123, 5125
+"""Component types of glTF."""
+
+
+def local_rotations(motion: Motion, body: BodyModel) -> torch.Tensor:
+    """Axis-angle (T, 55, 3) of each joint's whole rotation, SMPL-X's mean hand included."""
+    return matrix_to_axis_angle(body.matrices(torch.from_numpy(motion.poses)))
+
+
+def rest_offsets(motion: Motion, body: BodyModel) -> tuple[np.ndarray, np.ndarray]:
+    """Rest positions (55, 3) of the motion's shape in metres, and their offsets (55, 3) from the parents."""
+    rest = body.rest_joints(torch.from_numpy(np.asarray(motion.betas, np.float32))).numpy()
+    offsets = rest.copy()
+    offsets[1:] -= rest[list(PARENTS[1:])]
+    return rest, offsets
+
+
+def bvh_order() -> list[int]:
+    """Joints depth first, as a BVH file lists them."""
+    order, stack = [], [0]
+    while stack:
+        joint = stack.pop()
+        order.append(joint)
+        stack += reversed([child for child in range(NUM_JOINTS) if PARENTS[child] == joint])
+    return order
+
+
+def _hierarchy(joint: int, offsets: np.ndarray, depth: int) -> Iterator[str]:
+    pad = "  " * depth
+    yield f"{pad}{'ROOT' if joint == 0 else 'JOINT'} {JOINT_NAMES[joint]}"
+    yield pad + "{"
+    offset = " ".join(f"{value * CENTIMETRES:.5f}" for value in offsets[joint])
+    yield f"{pad}  OFFSET {offset}"
+    rotations = "Zrotation Xrotation Yrotation"
+    yield f"{pad}  CHANNELS " + (f"6 Xposition Yposition Zposition {rotations}" if joint == 0 else f"3 {rotations}")
+    children = [child for child in range(NUM_JOINTS) if PARENTS[child] == joint]
+    for child in children:
+        yield from _hierarchy(child, offsets, depth + 1)
+    if not children:
+        end = " ".join(f"{value * CENTIMETRES * 0.5:.5f}" for value in offsets[joint])
+        yield from (f"{pad}  End Site", pad + "  {", f"{pad}    OFFSET {end}", pad + "  }")
+    yield pad + "}"
+
+
+def write_bvh(path: Path, motion: Motion, body: BodyModel) -> None:
+    """Write a BVH file: 55 joints, centimetres, degrees in the order Z X Y; expressions have no place in it."""
+    from scipy.spatial.transform import Rotation
+
+    rest, offsets = rest_offsets(motion, body)
+    order = bvh_order()
+    axis_angle = local_rotations(motion, body).numpy()[:, order]
+    angles = Rotation.from_rotvec(axis_angle.reshape(-1, 3)).as_euler("ZXY", degrees=True)
+    root = (motion.trans + rest[0]) * CENTIMETRES
+    rows = np.concatenate([root, angles.reshape(len(motion), -1)], axis=1)
+    still = offsets.copy()
+    still[0] = 0
+
+    def write(temporary: Path) -> None:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write("HIERARCHY\n" + "\n".join(_hierarchy(0, still, 0)) + "\n")
+            file.write(f"MOTION\nFrames: {len(rows)}\nFrame Time: {1 / FPS:.8f}\n")
+            np.savetxt(file, rows, fmt="%.5f")
+
+    atomic_write(path, write)
+
+
+def figure_mesh(betas: np.ndarray, rest: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The wooden figure at rest, and how its vertices hang on the joints.
+
+    The weights are read off the figure's own movement: turning one joint by R moves a vertex x by
+    ``W (R - I) (x - p)``, where W is the weight of that joint and all below it, and p the joint's place.
+
+    Args:
+        betas: (300,) shape.
+        rest: (55, 3) joint positions of that shape.
+
+    Returns:
+        Vertices (V, 3) in metres, faces (F, 3), weights (V, 55) that add up to 1.
+    """
+    from mannequin import Mannequin
+    from scipy.spatial.transform import Rotation
+
+    model = Mannequin("wooden", shape=np.asarray(betas[:10], np.float32), flat_hand_mean=True)
+    still = model.vertices(model.rest_pose())
+    below = np.zeros((NUM_JOINTS, len(still)))
+    below[0] = 1
+    for joint in [*range(1, JAW), *HAND_JOINTS]:
+        product = square = np.zeros(len(still))
+        for turn in np.eye(3)[:2]:
+            pose = model.rest_pose()
+            key, index = ("body_pose", joint - 1) if joint < JAW else ("hand_pose", joint - HAND_JOINTS[0])
+            pose[key][index] = turn
+            lever = (still - rest[joint]) @ (Rotation.from_rotvec(turn).as_matrix() - np.eye(3)).T
+            product = product + ((model.vertices(pose) - still) * lever).sum(axis=1)
+            square = square + np.square(lever).sum(axis=1)
+        below[joint] = product / np.maximum(square, 1e-12)
+    weights = below.copy()
+    for joint in range(1, NUM_JOINTS):
+        weights[PARENTS[joint]] -= below[joint]
+    weights = np.where(weights.T < 1e-3, 0, weights.T)
+    return still.astype(np.float32), np.asarray(model.faces, np.uint32), weights / weights.sum(axis=1, keepdims=True)
+
+
+class _Buffer:
+    """Binary data of a glb file, with its views and accessors."""
+
+    def __init__(self):
+        self.data = bytearray()
+        self.views: list[dict] = []
+        self.accessors: list[dict] = []
+
+    def add(self, array: np.ndarray, kind: str, component: int, bounds: bool = False) -> int:
+        """Append an array; returns the number of its accessor."""
+        raw = np.ascontiguousarray(array).tobytes()
+        self.views.append({"buffer": 0, "byteOffset": len(self.data), "byteLength": len(raw)})
+        self.data += raw + bytes(-len(raw) % 4)
+        accessor = {"bufferView": len(self.views) - 1, "componentType": component, "count": len(array), "type": kind}
+        if bounds:
+            rows = array.reshape(len(array), -1)
+            accessor |= {"min": rows.min(axis=0).tolist(), "max": rows.max(axis=0).tolist()}
+        self.accessors.append(accessor)
+        return len(self.accessors) - 1
+
+
+def _nodes(offsets: np.ndarray) -> list[dict]:
+    nodes = []
+    for joint, name in enumerate(JOINT_NAMES):
+        node = {"name": name, "translation": offsets[joint].tolist()}
+        children = [child for child in range(NUM_JOINTS) if PARENTS[child] == joint]
+        nodes.append(node | ({"children": children} if children else {}))
+    return [*nodes, {"name": "figure", "mesh": 0, "skin": 0}]
+
+
+def write_glb(path: Path, motion: Motion, body: BodyModel) -> None:
+    """Write a glTF 2.0 binary: the wooden figure, skinned to 55 joints and animated; metres, y up."""
+    import roma
+
+    rest, offsets = rest_offsets(motion, body)
+    vertices, faces, carried = figure_mesh(motion.betas, rest)
+    quaternions = roma.rotvec_to_unitquat(local_rotations(motion, body)).numpy()
+    flips = np.sign((quaternions[1:] * quaternions[:-1]).sum(axis=-1, keepdims=True))
+    quaternions[1:] *= np.cumprod(np.where(flips == 0, 1, flips), axis=0)  # neighbours on one side of the sphere
+    buffer = _Buffer()
+    joints = np.argsort(-carried, axis=1)[:, :4].astype(np.uint16)
+    weights = np.take_along_axis(carried, joints.astype(int), axis=1).astype(np.float32)
+    weights /= weights.sum(axis=1, keepdims=True)
+    inverse = np.tile(np.eye(4, dtype=np.float32), (NUM_JOINTS, 1, 1))
+    inverse[:, 3, :3] = -rest  # column-major, so that the translation is the last row here
+    attributes = {
+        "POSITION": buffer.add(vertices, "VEC3", FLOAT, bounds=True),
+        "JOINTS_0": buffer.add(joints, "VEC4", UNSIGNED_SHORT),
+        "WEIGHTS_0": buffer.add(weights, "VEC4", FLOAT),
+    }
+    mesh = {"attributes": attributes, "indices": buffer.add(faces.reshape(-1), "SCALAR", UNSIGNED_INT), "material": 0}
+    skin = {"joints": list(range(NUM_JOINTS)), "inverseBindMatrices": buffer.add(inverse, "MAT4", FLOAT), "skeleton": 0}
+    times = buffer.add((np.arange(len(motion)) / FPS).astype(np.float32), "SCALAR", FLOAT, bounds=True)
+    place = buffer.add((motion.trans + rest[0]).astype(np.float32), "VEC3", FLOAT)
+    tracks = [("translation", 0, place)] + [
+        ("rotation", joint, buffer.add(quaternions[:, joint].astype(np.float32), "VEC4", FLOAT))
+        for joint in range(NUM_JOINTS)
+    ]
+    document = {
+        "asset": {"version": "2.0", "generator": "semtalk"},
+        "scene": 0,
+        "scenes": [{"nodes": [0, NUM_JOINTS]}],
+        "nodes": _nodes(offsets),
+        "meshes": [{"primitives": [mesh]}],
+        "materials": [{"pbrMetallicRoughness": {"baseColorFactor": [0.6, 0.42, 0.2, 1], "metallicFactor": 0.0}}],
+        "skins": [skin],
+        "animations": [{
+            "name": "motion",
+            "samplers": [{"input": times, "output": track} for _, _, track in tracks],
+            "channels": [
+                {"sampler": number, "target": {"node": joint, "path": kind}}
+                for number, (kind, joint, _) in enumerate(tracks)
+            ],
+        }],
+        "buffers": [{"byteLength": len(buffer.data)}],
+        "bufferViews": buffer.views,
+        "accessors": buffer.accessors,
+    }  # fmt: skip
+    text = json.dumps(document, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 4)
+    size = 12 + 8 + len(text) + 8 + len(buffer.data)
+
+    def write(temporary: Path) -> None:
+        with temporary.open("wb") as file:
+            file.write(struct.pack("<4sII", b"glTF", 2, size))
+            file.write(struct.pack("<I4s", len(text), b"JSON") + text)
+            file.write(struct.pack("<I4s", len(buffer.data), b"BIN\0") + buffer.data)
+
+    atomic_write(path, write)
+
+
+WRITERS = {"npz": lambda path, motion, body: save_motion(path, motion), "bvh": write_bvh, "glb": write_glb}
+
+
+def write_motion(path: Path, motion: Motion, body: BodyModel) -> None:
+    """Write a motion in the format of the path's suffix: .npz, .bvh or .glb.
+
+    Raises:
+        SemTalkError: The suffix is another one.
+    """
+    kind = path.suffix.removeprefix(".").lower()
+    if kind not in WRITERS:
+        raise SemTalkError(f"{path}: motion is written as {', '.join(f'.{name}' for name in WRITERS)}.")
+    WRITERS[kind](path, motion, body)

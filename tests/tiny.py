@@ -1,0 +1,84 @@
+"""Tiny models of the same classes as the pretrained ones, written as a user's folders would be."""
+
+import json
+from pathlib import Path
+
+import torch
+
+
+def save_hubert(folder: Path, width: int = 32) -> str:
+    from transformers import HubertConfig, HubertModel, Wav2Vec2FeatureExtractor
+
+    torch.manual_seed(0)
+    config = HubertConfig(
+        hidden_size=width, num_hidden_layers=2, num_attention_heads=4, intermediate_size=48, conv_dim=[16] * 7,
+        feat_extract_norm="layer", do_stable_layer_norm=True, conv_bias=True,
+    )  # fmt: skip
+    HubertModel(config).save_pretrained(folder)
+    Wav2Vec2FeatureExtractor(do_normalize=True).save_pretrained(folder)
+    return str(folder)
+
+
+def byte_vocabulary(specials: list[str]) -> dict[str, int]:
+    """Every byte as a token of its own, as byte-level BPE begins, with and without the end of a word."""
+    from transformers.convert_slow_tokenizer import bytes_to_unicode
+
+    letters = list(bytes_to_unicode().values())
+    tokens = letters + [letter + "</w>" for letter in letters] + ["th"] + specials
+    return {token: index for index, token in enumerate(tokens)}
+
+
+def save_clip(folder: Path, width: int = 16, longest: int = 77) -> str:
+    from transformers import CLIPTextConfig, CLIPTextModelWithProjection, CLIPTokenizer
+
+    torch.manual_seed(0)
+    vocabulary = byte_vocabulary(["<|startoftext|>", "<|endoftext|>"])
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "vocab.json").write_text(json.dumps(vocabulary))
+    (folder / "merges.txt").write_text("#version: 0.2\nt h\n")
+    tokenizer = CLIPTokenizer(vocab=str(folder / "vocab.json"), merges=str(folder / "merges.txt"))
+    tokenizer.save_pretrained(folder)
+    config = CLIPTextConfig(
+        vocab_size=len(vocabulary) + 10, hidden_size=16, intermediate_size=32, num_hidden_layers=2,
+        num_attention_heads=2, projection_dim=width, max_position_embeddings=longest,
+        bos_token_id=vocabulary["<|startoftext|>"], eos_token_id=vocabulary["<|endoftext|>"],
+    )  # fmt: skip
+    CLIPTextModelWithProjection(config).save_pretrained(folder)
+    return str(folder)
+
+
+def save_whisper(folder: Path) -> str:
+    from transformers import (
+        GenerationConfig,
+        WhisperConfig,
+        WhisperFeatureExtractor,
+        WhisperForConditionalGeneration,
+        WhisperProcessor,
+        WhisperTokenizer,
+    )
+
+    torch.manual_seed(0)
+    folder.mkdir(parents=True, exist_ok=True)
+    stamps = [f"<|{index * 0.02:.2f}|>" for index in range(1501)]
+    specials = ["<|endoftext|>", "<|startoftranscript|>", "<|en|>", "<|transcribe|>", "<|notimestamps|>", *stamps]
+    vocabulary = byte_vocabulary(specials)
+    (folder / "vocab.json").write_text(json.dumps(vocabulary))
+    (folder / "merges.txt").write_text("#version: 0.2\nt h\n")
+    tokenizer = WhisperTokenizer(vocab=str(folder / "vocab.json"), merges=str(folder / "merges.txt"))
+    tokenizer.add_special_tokens({"additional_special_tokens": specials[1:]})
+    WhisperProcessor(WhisperFeatureExtractor(feature_size=80), tokenizer).save_pretrained(folder)
+    ids = {name: tokenizer.convert_tokens_to_ids(name) for name in specials[:5]}
+    end, start = ids["<|endoftext|>"], ids["<|startoftranscript|>"]
+    config = WhisperConfig(
+        vocab_size=len(tokenizer), d_model=16, encoder_layers=1, decoder_layers=2, encoder_attention_heads=2,
+        decoder_attention_heads=2, encoder_ffn_dim=32, decoder_ffn_dim=32, decoder_start_token_id=start,
+        bos_token_id=end, eos_token_id=end, pad_token_id=end,
+    )  # fmt: skip
+    model = WhisperForConditionalGeneration(config)
+    model.generation_config = GenerationConfig(
+        decoder_start_token_id=start, bos_token_id=end, eos_token_id=end, pad_token_id=end, max_length=40,
+        no_timestamps_token_id=ids["<|notimestamps|>"], alignment_heads=[[0, 0], [1, 1]], is_multilingual=False,
+        return_timestamps=True,
+    )  # fmt: skip
+    model.save_pretrained(folder)
+    return str(folder)
