@@ -23,7 +23,8 @@ from rich.table import Table
 
 from semtalk.body import load_body
 from semtalk.data.beat2 import BEAT2Corpus
-from semtalk.data.store import Store, prepare
+from semtalk.data.prepare import prepare
+from semtalk.data.store import Store
 from semtalk.data.windows import MOTION_KEYS, WindowDataset
 from semtalk.evaluation.takes import true_frames
 from semtalk.losses import reconstruction_losses

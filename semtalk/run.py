@@ -1,5 +1,6 @@
 """The three commands. Heavy imports wait until the configuration is known to be sound."""
 
+import errno
 import sys
 from pathlib import Path
 
@@ -16,6 +17,10 @@ def command(function, config: DictConfig) -> None:
         function(plain)
     except (SemTalkError, OmegaConfBaseException) as error:
         sys.exit(f"error: {error}")
+    except OSError as error:
+        if error.filename is None and error.errno != errno.ENOSPC:
+            raise
+        sys.exit(f"error: {error.filename or 'the disk'}: {error.strerror}; nothing half-written is left.")
 
 
 def run_dir(config: dict) -> Path:
@@ -27,20 +32,21 @@ def open_corpus(data: dict):
     """Build the reader that a data configuration names."""
     from semtalk.data.beat2 import BEAT2Corpus
     from semtalk.data.sample import SampleCorpus
+    from semtalk.data.show import SHOWCorpus
 
-    readers = {"beat2": BEAT2Corpus, "sample": SampleCorpus}
+    readers = {"beat2": BEAT2Corpus, "sample": SampleCorpus, "show": SHOWCorpus}
     options = {key: value for key, value in data.items() if key not in ("reader", "store")}
     if data["reader"] not in readers:
         raise SemTalkError(f"data.reader={data['reader']}: choose one of {', '.join(readers)}.")
     return readers[data["reader"]](**options)
 
 
-def open_store(config: dict, corpus, body):
-    """Prepare the corpus, or open what is prepared."""
-    from semtalk.data.store import prepare
+def open_store(config: dict, corpus, body, shard: str | None = None):
+    """Prepare the corpus, or a share of it, or open what is prepared."""
+    from semtalk.data.prepare import parse_shard, prepare
 
     folder = Path(config["data"]["store"]) / f"{config['data']['name']}_{config['features']['name']}"
-    return prepare(corpus, config["features"], body, folder, config["strict"])
+    return prepare(corpus, config["features"], body, folder, config["strict"], parse_shard(shard))
 
 
 def initial_meta(init: str | None) -> dict:
@@ -80,8 +86,10 @@ def train(config: dict) -> None:
     speed = joint_speed(store.split("train"), body) if speed is None else speed
     meta = {
         "speakers": store.speakers, "mean_joint_speed": [float(value) for value in speed], "body": body.name,
-        "generation": known.get("generation", "default"),
+        "generation": known.get("generation", "default"), "notes": corpus.notes,
     }  # fmt: skip
+    for note in corpus.notes:
+        print(note)
     phases = []
     for phase in config["stage"]["phases"]:
         phases += [f"rvqvae_{part}" for part in config["parts"]] if phase == "rvqvae" else [phase]
@@ -97,6 +105,46 @@ def train(config: dict) -> None:
         chosen = {"split": "val", "beta": 0.5, "gate": "learned", "generation": "auto", "tag": None}
         chosen |= {"video": True, "video_seconds": 10}
         evaluate(config | chosen)
+
+
+def prepare_corpus(config: dict) -> None:
+    """Prepare a corpus, or a share of it; say what there is when asked to."""
+    corpus = open_corpus(config["data"])
+
+    from semtalk.body import load_body
+    from semtalk.data.report import print_report
+
+    store = open_store(config, corpus, load_body(config["body"]["path"]), config["shard"])
+    for note in corpus.notes:
+        print(note)
+    print(f"{len(store.recordings)} of {len(corpus.entries())} recordings are in {store.folder}.")
+    if config["report"]:
+        print_report(store)
+
+
+def label_semantics(config: dict) -> None:
+    """Label a corpus that has no semantic labels with the gate of a trained run."""
+    if config["ckpt"] is None:
+        raise SemTalkError("ckpt is not set: give the run whose gate labels, as in ckpt=runs/NAME.")
+    if config["data"]["reader"] != "show":
+        raise SemTalkError(f"data={config['data']['name']}: it has labels of its own; label data=show.")
+    corpus = open_corpus(config["data"])
+
+    from functools import partial
+
+    from rich.progress import track
+
+    from semtalk.generation.label import label_corpus
+    from semtalk.generation.speech import SemTalk
+
+    model = SemTalk.from_pretrained(config["ckpt"])
+    folder = Path(config["data"]["made"]) / "semantics"
+    shares, bad = label_corpus(model, corpus, folder, config["beta"], partial(track, description="Labelling"))
+    for entry, reason in bad:
+        print(f"  {entry.id}: {reason}")
+    if not shares:
+        raise SemTalkError("no recording could be labelled.")
+    print(f"{len(shares)} recordings labelled in {folder}; {sum(shares.values()) / len(shares):.0%} of their frames.")
 
 
 def pick_device(accelerator: str):
@@ -132,6 +180,7 @@ def evaluate(config: dict) -> None:
     body = load_body(config["body"]["path"])
     device = pick_device(config["trainer"]["accelerator"])
     result, per_take, takes = evaluate_run(config, folder, open_store(config, corpus, body), body, device)
+    result["notes"] = sorted({*corpus.notes, *stamped["meta"].get("notes", [])})
     print_result(result)
     output = folder / "eval" / "_".join(filter(None, (config["split"], config["tag"])))
     paths = write_result(result, per_take, output)

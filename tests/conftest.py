@@ -62,7 +62,7 @@ def corpus(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def store(corpus, body, tmp_path_factory):
-    from semtalk.data.store import prepare
+    from semtalk.data.prepare import prepare
 
     return prepare(corpus, composed()["features"], body, tmp_path_factory.mktemp("store"))
 

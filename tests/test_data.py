@@ -11,10 +11,10 @@ from conftest import composed
 
 from semtalk.data.beat2 import FOLDER, BEAT2Corpus, emotion_of, read_semantics
 from semtalk.data.datamodule import EpochSampler, MotionDataModule
+from semtalk.data.prepare import prepare
 from semtalk.data.recording import SemanticInterval, frame_scores
 from semtalk.data.sample import SampleCorpus
 from semtalk.data.sample.script import HOMOPHONES, pronunciation, write_script
-from semtalk.data.store import prepare
 from semtalk.data.windows import WindowDataset
 from semtalk.errors import SemTalkError
 from semtalk.features.audio import load_audio
@@ -141,12 +141,13 @@ def test_store_prepares_only_what_changed(copied, body, tmp_path):
     features["slots"]["hubert"]["dim"] = 24
     store = prepare(BEAT2Corpus(str(copied)), features, body, tmp_path / "store")
     changed = {path.name for path, time in times.items() if path.stat().st_mtime_ns != time}
-    assert changed == {f"{r.id}.hubert.safetensors" for r in store.recordings} | {"manifest.json"}
+    files = {f"{r.id}.{kind}" for r in store.recordings for kind in ("hubert.safetensors", "record.json")}
+    assert changed == files | {"manifest.json"}
     assert store.recordings[0]["hubert"].shape == (180, 24)
 
 
 def test_interrupted_preparation_resumes(copied, body, tmp_path, monkeypatch):
-    from semtalk.data import store as module
+    from semtalk.data import prepare as module
 
     corpus, features = BEAT2Corpus(str(copied)), composed()["features"]
     done = []

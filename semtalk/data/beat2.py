@@ -88,6 +88,7 @@ class BEAT2Corpus:
         self.name = name
         self.speakers = speakers
         self.additional = additional
+        self.notes: list[str] = []
 
     def entries(self) -> list[Entry]:
         """Recordings of the split file, for the chosen speakers, in its order."""

@@ -64,6 +64,8 @@ class Corpus(Protocol):
     """A reader of one corpus on disk."""
 
     name: str
+    notes: list[str]
+    """What every result from this corpus has to say."""
 
     def entries(self) -> list[Entry]:
         """List the recordings."""

@@ -28,6 +28,7 @@ def notes(result: dict) -> list[str]:
         lines.append(
             "BC, DIV, MSE and LVD are of a STAND-IN body, not of SMPL-X: do not compare them with published tables."
         )
+    lines += result.get("notes", [])
     if result["too_short"]:
         lines.append(f"left out as too short: {', '.join(result['too_short'])}")
     return lines

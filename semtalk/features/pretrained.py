@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from semtalk.errors import SemTalkError
+from semtalk.errors import MissingModelError
 
 
 def local_model(name: str, key: str, alternative: str) -> Path:
@@ -14,7 +14,7 @@ def local_model(name: str, key: str, alternative: str) -> Path:
         alternative: What to do without it.
 
     Raises:
-        SemTalkError: It is in neither place; the message holds the command that fetches it.
+        MissingModelError: It is in neither place; the message holds the command that fetches it.
     """
     if Path(name).is_dir():
         return Path(name)
@@ -24,7 +24,7 @@ def local_model(name: str, key: str, alternative: str) -> Path:
     try:
         return Path(snapshot_download(name, local_files_only=True))
     except (LocalEntryNotFoundError, HFValidationError, FileNotFoundError) as error:
-        raise SemTalkError(
+        raise MissingModelError(
             f"{key}={name}: the model is neither a folder nor in the Hugging Face cache; fetch it with "
             f"`hf download {name}`, or {alternative}."
         ) from error
@@ -38,7 +38,9 @@ def load_pretrained(load, folder: Path, key: str, **options):
     try:
         return load(folder, local_files_only=True, **options)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise SemTalkError(f"{key}: {folder} does not hold a readable model ({str(error).splitlines()[0]}).") from error
+        raise MissingModelError(
+            f"{key}: {folder} does not hold a readable model ({str(error).splitlines()[0]})."
+        ) from error
 
 
 def pick_device(wanted: str = "auto"):

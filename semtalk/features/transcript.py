@@ -74,8 +74,10 @@ def _from_json(path: Path) -> list[Word]:
         timed = [word for word in segment.get("words", ()) if "start" in word and "end" in word]
         if timed:
             words += [Word((w.get("word") or w.get("text")).strip(), float(w["start"]), float(w["end"])) for w in timed]
+        elif "word" in segment:
+            words.append(Word(segment["word"].strip(), float(segment["start"]), float(segment["end"])))
         else:
-            words += spread(segment.get("text") or segment["word"], float(segment["start"]), float(segment["end"]))
+            words += spread(segment["text"], float(segment["start"]), float(segment["end"]))
     return words
 
 

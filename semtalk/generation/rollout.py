@@ -162,6 +162,21 @@ class Generator(nn.Module):
         return fuse_codes(base, sparse.codes(), psi, beta), psi
 
     @torch.no_grad()
+    def scores(self, features: Mapping[str, Tensor], stride: int) -> Tensor:
+        """Semantic score (B, T/4) of every code step of the rollout's windows; no motion is needed for it."""
+        steps = []
+        for first in range(0, features["rhythm"].shape[1] - SEED_FRAMES, NEW_FRAMES):
+            gate, _ = self.sparse.semantics(self._features(features, first, stride))
+            steps.append(gate.softmax(dim=-1)[:, 1 if first else 0 :, 1])
+        return torch.cat(steps, dim=1)
+
+    @staticmethod
+    def _features(features: Mapping[str, Tensor], first: int, stride: int) -> dict[str, Tensor]:
+        """Features of the window that begins at a frame."""
+        window = {slot: features[slot][:, first : first + WINDOW] for slot in FRAME_SLOTS}
+        return window | {slot: features[slot][:, first // stride] for slot in WINDOW_SLOTS}
+
+    @torch.no_grad()
     def rollout(
         self,
         features: Mapping[str, Tensor],
@@ -193,9 +208,8 @@ class Generator(nn.Module):
         windows: list[Codes] = []
         scores = []
         for first in progress(range(0, total - SEED_FRAMES, NEW_FRAMES)):
-            batch = {slot: features[slot][:, first : first + WINDOW] for slot in FRAME_SLOTS}
-            batch |= {slot: features[slot][:, first // stride] for slot in WINDOW_SLOTS}
-            codes, psi = self._window(batch | {"speaker": speaker}, channels, beta, gate)
+            batch = self._features(features, first, stride) | {"speaker": speaker}
+            codes, psi = self._window(batch, channels, beta, gate)
             windows.append(codes)
             scores.append(psi[:, 1 if first else 0 :])
             channels = self.next_seed(windows, start)

@@ -199,6 +199,13 @@ class SemTalk:
                 results[index] = Generated(rollout.motion(take, speech.frames, shape), psi, speech.wave, self.body)
         return [results[index] for index in range(len(speeches))]
 
+    def scores(self, speech: Speech, emotion: str | None = None) -> Tensor:
+        """Semantic score (S,) of every code step of a recording, padded to whole windows."""
+        features = self._encode(speech, self._emotion(emotion)).items()
+        return self.generator.scores({name: v[None].to(self.device) for name, v in features}, self.features["stride"])[
+            0
+        ]
+
     def counts(self) -> list[str]:
         """What the encoders counted so far: unknown words, sentences that were cut."""
         return count_lines(self.encoders)

@@ -89,6 +89,8 @@ def load_motion(path: str | Path) -> Motion:
         raise SemTalkError(f"{path}: {rate:g} frames a second, expected {FPS}; resample it first.")
     motion = Motion(**{key: np.asarray(data[key], np.float32) for key in ("poses", "expressions", "trans", "betas")})
     frames = len(motion.poses)
+    if not frames:
+        raise SemTalkError(f"{path}: there is no frame in it.")
     expected = {
         "poses": (frames, NUM_JOINTS * 3), "expressions": (frames, NUM_EXPRESSIONS), "trans": (frames, 3),
         "betas": (NUM_BETAS,),

@@ -93,7 +93,8 @@ def make_task(phase: str, config: dict, store: Store, run_dir: Path, meta: dict,
     unlabelled = [recording.id for recording in labelled if recording["semantic"].isnan().any()]
     if unlabelled:
         raise SemTalkError(
-            f"{unlabelled[0]} and {len(unlabelled) - 1} others have no semantic labels; sparse needs them."
+            f"{unlabelled[0]} and {len(unlabelled) - 1} others have no semantic labels; sparse needs them "
+            "(scripts/label_semantics.py makes them with a trained gate)."
         )
     return SparseTask(*arguments, tokenizer=tokenizer, base=load_earlier(run_dir, init, "base"))
 

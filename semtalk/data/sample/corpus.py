@@ -14,6 +14,7 @@ from semtalk.data.beat2 import FILES, FOLDER, BEAT2Corpus, emotion_of
 from semtalk.data.sample.gesture import Mood, Style, animate
 from semtalk.data.sample.script import KEYWORD_LABELS, Phrase, write_script
 from semtalk.data.sample.voice import Tone, Voice, synthesise
+from semtalk.errors import SemTalkError
 from semtalk.motion.io import save_motion
 from semtalk.motion.skeleton import SAMPLE_RATE
 
@@ -96,9 +97,7 @@ def write_sample(root: Path, settings: SampleSettings) -> None:
     if label.is_file() and json.loads(label.read_text()) == asdict(settings):
         return
     if root.exists() and not label.is_file():
-        raise FileExistsError(
-            f"{root}: not a folder of the embedded corpus; it is left alone. Set data.root elsewhere."
-        )
+        raise SemTalkError(f"{root}: not a folder of the embedded corpus; it is left alone. Set data.root elsewhere.")
     body = load_body(None)
 
     def rest_joints(style: Style) -> np.ndarray:

@@ -1,0 +1,16 @@
+"""Prepare a corpus: `python scripts/prepare.py --help`."""
+
+import hydra
+from omegaconf import DictConfig
+
+from semtalk.run import command, prepare_corpus
+
+
+@hydra.main(version_base="1.3", config_path="../configs", config_name="prepare")
+def main(config: DictConfig) -> None:
+    """Run the command."""
+    command(prepare_corpus, config)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""What a prepared corpus holds: hours, takes and words by speaker and split."""
+
+import csv
+from collections import Counter
+
+from rich.console import Console
+from rich.table import Table
+
+from semtalk.data.recording import SPLITS
+from semtalk.data.store import Store
+
+
+def print_report(store: Store) -> None:
+    """Print the table, and what was quarantined and why."""
+    table = Table("speaker", *(f"{split}: hours / takes / words" for split in SPLITS), title=str(store.folder))
+    totals: dict[tuple, Counter] = {}
+    for recording in store.recordings:
+        for speaker in (recording.info["speaker"], "all"):
+            cell = totals.setdefault((speaker, recording.info["split"]), Counter())
+            cell.update(hours=recording.info["seconds"] / 3600, takes=1, words=len(recording.words))
+    for speaker in [*store.speakers, "all"]:
+        cells = [totals.get((speaker, split), Counter()) for split in SPLITS]
+        table.add_row(str(speaker), *(f"{c['hours']:.3f} / {c['takes']} / {c['words']}" for c in cells))
+    console = Console()
+    console.print(table)
+    listing = store.folder / "quarantine.csv"
+    if listing.is_file():
+        with listing.open(newline="", encoding="utf-8") as file:
+            bad = Table("quarantined", "reason")
+            for row in csv.DictReader(file):
+                bad.add_row(row["id"], row["reason"])
+        console.print(bad)
