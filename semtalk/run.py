@@ -69,6 +69,11 @@ def train(config: dict) -> None:
         raise SemTalkError(f"parts={config['parts']}: choose among face, upper, hands, lower.")
     if config["recipe"]["stride"] % config["features"]["stride"]:
         raise SemTalkError("recipe.stride must be a multiple of features.stride, where window features are kept.")
+    phases = []
+    for phase in config["stage"]["phases"]:
+        phases += [f"rvqvae_{part}" for part in config["parts"]] if phase == "rvqvae" else [phase]
+    if config["dry_run"]:
+        return plan(config, phases)
     corpus = open_corpus(config["data"])
 
     from rich.console import Console
@@ -90,9 +95,6 @@ def train(config: dict) -> None:
     }  # fmt: skip
     for note in corpus.notes:
         print(note)
-    phases = []
-    for phase in config["stage"]["phases"]:
-        phases += [f"rvqvae_{part}" for part in config["parts"]] if phase == "rvqvae" else [phase]
     table = Table("phase", "steps", "minutes", "validation", title=f"Trained {run_dir(config)}")
     console = Console()
     for phase in phases:
@@ -105,6 +107,21 @@ def train(config: dict) -> None:
         chosen = {"split": "val", "beta": 0.5, "gate": "learned", "generation": "auto", "tag": None}
         chosen |= {"video": True, "video_seconds": 10}
         evaluate(config | chosen)
+
+
+def plan(config: dict, phases: list[str]) -> None:
+    """Print what a training would do."""
+    try:
+        corpus = open_corpus(config["data"])
+    except SemTalkError as error:
+        corpus = error
+    import torch
+
+    from semtalk.body import load_body
+    from semtalk.tasks.plan import print_plan
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    print_plan(config, phases, corpus, load_body(config["body"]["path"]), device)
 
 
 def prepare_corpus(config: dict) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from semtalk.data.recording import SPLITS, Entry, Recording, SemanticInterval
 from semtalk.errors import SemTalkError
-from semtalk.features.audio import load_audio
+from semtalk.features.audio import load_audio, sound_seconds
 from semtalk.features.transcript import read_textgrid
 from semtalk.motion.io import load_motion
 from semtalk.motion.skeleton import FPS, NUM_JOINTS, SAMPLE_RATE
@@ -156,6 +156,10 @@ class BEAT2Corpus:
             semantics=read_semantics(self._path("semantics", entry.id)),
             emotion=emotion_of(entry.id),
         )
+
+    def seconds(self, entry: Entry) -> float | None:
+        """Length of the recording's sound by the file's header."""
+        return sound_seconds(self._path("audio", entry.id))
 
     def mean_joint_speed(self) -> np.ndarray | None:
         """``weights/mean_vel_smplxflame_30.npy`` (55,) in m/s, where the corpus has it."""

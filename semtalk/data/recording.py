@@ -76,6 +76,9 @@ class Corpus(Protocol):
     def stamp(self, entry: Entry) -> str:
         """Text that changes when the files of the recording change."""
 
+    def seconds(self, entry: Entry) -> float | None:
+        """Length of its sound by the file's header, or none where there is no readable file."""
+
     def mean_joint_speed(self) -> np.ndarray | None:
         """The corpus's own mean joint speed (55,) in m/s, where it ships one."""
 

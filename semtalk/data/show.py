@@ -7,14 +7,13 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import soundfile
 import torch
 
 from semtalk.body import load_body
 from semtalk.data.beat2 import MAX_LENGTH_GAP, read_semantics
 from semtalk.data.recording import SPLITS, Entry, Recording
 from semtalk.errors import SemTalkError
-from semtalk.features.audio import load_audio
+from semtalk.features.audio import load_audio, sound_seconds
 from semtalk.features.transcript import Whisper, Word, read_transcript
 from semtalk.motion.io import Motion, atomic_write
 from semtalk.motion.rotation import axis_angle_to_matrix, matrix_to_axis_angle
@@ -208,18 +207,17 @@ class SHOWCorpus:
             if self.split_file and split is None:
                 continue
             wave = path.with_suffix(".wav")
-            if wave.is_file() and self._seconds(wave) < self.min_seconds - 0.5 / FPS:
+            seconds = sound_seconds(wave)  # reading it will say what is wrong with one that has none
+            if seconds is not None and seconds < self.min_seconds - 0.5 / FPS:
                 continue
             found.append(Entry(identifier, SPEAKERS.index(place.parts[0]), split or self._split_by_video(place)))
         if not found:
             raise SemTalkError(f"{self.root}: no sequence of {self.min_seconds:g} s or more (data.min_seconds).")
         return found
 
-    def _seconds(self, wave: Path) -> float:
-        try:
-            return soundfile.info(wave).duration
-        except soundfile.LibsndfileError:
-            return self.min_seconds  # reading it will say what is wrong
+    def seconds(self, entry: Entry) -> float | None:
+        """Length of the sequence's sound by the file's header."""
+        return sound_seconds(self._paths[entry.id].with_suffix(".wav"))
 
     def _split_by_video(self, place: Path) -> str:
         """8 of 10 videos of a speaker train, one val, one test, in an order that depends on their names alone."""

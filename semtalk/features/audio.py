@@ -115,3 +115,11 @@ def _ffmpeg_blocks(path: Path, why: Exception) -> Iterator[np.ndarray]:
                 yield out.to_ndarray().mean(axis=0)
     except av.FFmpegError as error:
         raise SemTalkError(f"{path}: not a readable sound file ({why}).") from error
+
+
+def sound_seconds(path: Path) -> float | None:
+    """Length of a sound file by its header, or none where there is no readable one."""
+    try:
+        return soundfile.info(path).duration
+    except (soundfile.LibsndfileError, OSError):
+        return None

@@ -1,0 +1,184 @@
+"""What a training would do, without doing it: sizes of the data, cost of a step, time and memory, sources of inputs."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import track
+from rich.table import Column, Table
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from semtalk.body import BodyModel
+from semtalk.data.recording import SPLITS, Corpus
+from semtalk.errors import SemTalkError
+from semtalk.features.extract import FRAME_SLOTS, SLOTS, build_encoder
+from semtalk.models.tokenizer import Tokenizer
+from semtalk.motion.parts import foot_contact, rotation_from_poses
+from semtalk.motion.skeleton import FPS, PARTS, WINDOW
+from semtalk.tasks.build import RVQVAE_PHASES, build_network
+from semtalk.tasks.motion import EmbedderTask, RVQVAETask, TranslationTask
+from semtalk.tasks.semtalk import BaseTask, SparseTask
+
+A100 = 312e12
+"""Peak of an A100 in bf16, FLOP/s."""
+UTILISATION = 0.3
+"""Share of a device's matrix rate that training is taken to reach."""
+SAMPLES = 2
+"""Windows that a step is measured with."""
+GIB = 2**30
+
+
+def random_batch(features: Mapping, vocabulary: int | None) -> dict[str, Tensor]:
+    """A batch of :class:`WindowDataset` with random content."""
+    generator = torch.Generator().manual_seed(0)
+
+    def rand(*shape: int) -> Tensor:
+        return 0.3 * torch.randn(SAMPLES, *shape, generator=generator)
+
+    batch = {slot: rand(*([WINDOW] if slot in FRAME_SLOTS else []), features["slots"][slot]["dim"]) for slot in SLOTS}
+    if vocabulary:
+        batch["words"] = torch.randint(0, vocabulary, (SAMPLES, WINDOW), generator=generator)
+    feet = rand(WINDOW, 4, 3)
+    return batch | {
+        "rotation": rotation_from_poses(rand(WINDOW, 55, 3)), "expressions": rand(WINDOW, 100), "root": rand(WINDOW, 3),
+        "trans": rand(WINDOW, 3), "contact": foot_contact(feet), "betas": rand(300),
+        "speaker": torch.zeros(SAMPLES, dtype=torch.long), "semantic": rand(WINDOW // 4).abs(),
+    }  # fmt: skip
+
+
+def fresh_task(phase: str, config: dict, speakers: int, body: BodyModel):
+    """The task of a phase with untrained networks."""
+    network = build_network(phase, config, speakers)
+    name = "rvqvae" if phase in RVQVAE_PHASES else phase
+    arguments = (network, config, config["recipe"][name], {"generation": "default"}, body)
+    if phase in RVQVAE_PHASES:
+        return RVQVAETask(*arguments, part=phase.removeprefix("rvqvae_"))
+    if phase == "translation":
+        return TranslationTask(*arguments, rvqvae=build_network("rvqvae_lower", config, speakers))
+    if phase == "fgd":
+        return EmbedderTask(*arguments)
+    tokenizer = Tokenizer({part: build_network(f"rvqvae_{part}", config, speakers) for part in PARTS})
+    if phase == "base":
+        return BaseTask(*arguments, tokenizer=tokenizer)
+    return SparseTask(*arguments, tokenizer=tokenizer, base=build_network("base", config, speakers))
+
+
+def step_cost(phase: str, config: dict, speakers: int, body: BodyModel) -> dict[str, float]:
+    """Parameters of a phase, and FLOPs and bytes of activations of one window in a training step, measured."""
+    task = fresh_task(phase, config, speakers, body).eval()
+    sparse = config["model"]["sparse"] if phase in ("base", "sparse") else {}
+    batch = random_batch(config["features"], sparse.get("vocabulary"))
+    kept: dict[int, int] = {}
+
+    def note(tensor: Tensor) -> Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    weights = {p.untyped_storage().data_ptr() for p in task.network.parameters()}
+    with FlopCounterMode(display=False) as counter:
+        with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+            total = task.total(task.losses(batch))
+        total.backward()
+    activations = sum(size for place, size in kept.items() if place not in weights)
+    return {
+        "parameters": sum(p.numel() for p in task.network.parameters()),
+        "flops": counter.get_total_flops() / SAMPLES,
+        "bytes": activations / SAMPLES,
+    }
+
+
+def matrix_rate(device: torch.device, precision: str) -> float:
+    """Measured FLOP/s of a square matrix product on a device."""
+    kind = torch.bfloat16 if precision.startswith("bf16") else torch.float32
+    size = 8192 if device.type == "cuda" else 1536
+    a = torch.randn(size, size, device=device, dtype=kind)
+    for repeats in (2, 8):  # the first round warms up
+        began = time.perf_counter()
+        for _ in range(repeats):
+            b = a @ a
+        b.sum().item()
+    return 8 * 2 * size**3 / (time.perf_counter() - began)
+
+
+def count_windows(corpus: Corpus, stride: int) -> dict[str, dict[str, float]]:
+    """For each split: takes, hours and windows by the headers of the sound files, and takes without one."""
+    counts = {split: {"takes": 0, "hours": 0.0, "windows": 0, "missing": 0} for split in SPLITS}
+    for entry in track(corpus.entries(), description="Reading headers", transient=True):
+        seconds, cell = corpus.seconds(entry), counts[entry.split]
+        if seconds is None:
+            cell["missing"] += 1
+            continue
+        cell["takes"] += 1
+        cell["hours"] += seconds / 3600
+        cell["windows"] += max(0, (int(seconds * FPS) - WINDOW) // stride + 1)
+    return counts
+
+
+def input_sources(config: dict, corpus: Corpus | SemTalkError) -> list[tuple[str, str]]:
+    """Where each input comes from, or what is missing."""
+    sources = [("corpus", f"missing: {corpus}" if isinstance(corpus, SemTalkError) else config["data"]["root"])]
+    sources.append(("body", config["body"]["path"] or "the stand-in (body.path gives SMPL-X)"))
+    for slot in SLOTS:
+        options = config["features"]["slots"][slot]
+        try:
+            build_encoder(config["features"], slot)
+            place = options.get("model") or options.get("path") or "made here"
+        except SemTalkError as error:
+            place = f"missing: {error}"
+        sources.append((slot, f"{options['encoder']}: {place}"))
+    return sources
+
+
+def print_plan(config: dict, phases: list[str], corpus: Corpus | SemTalkError, body: BodyModel, device) -> None:
+    """Print takes and windows, what each phase costs, and where inputs come from.
+
+    Args:
+        config: Of the training.
+        phases: That it would go through.
+        corpus: The reader, or why there is none.
+        body: For position losses.
+        device: Where it would train.
+    """
+    console, recipe = Console(), config["recipe"]
+    windows, speakers = None, 25
+    if not isinstance(corpus, SemTalkError):
+        counts = count_windows(corpus, recipe["stride"])
+        speakers = len({entry.speaker for entry in corpus.entries()})
+        table = Table("split", "takes", "hours", f"windows (stride {recipe['stride']})", "without sound", title="Data")
+        for split, cell in counts.items():
+            numbers = (cell["takes"], f"{cell['hours']:.2f}", cell["windows"], cell["missing"])
+            table.add_row(split, *map(str, numbers))
+        console.print(table)
+        windows = counts["train"]["windows"]
+    rate = matrix_rate(device, config["trainer"]["precision"])
+    table = Table(Column("phase", no_wrap=True), title=f"Training (this device: {rate / 1e12:.2g} TFLOP/s)")
+    for name in ("parameters", "batch", "steps/epoch", "steps", "GFLOP/step", "GiB", "hours here", "hours A100"):
+        table.add_column(name, justify="right")
+    for phase in track(phases, description="Measuring a step of each phase", transient=True):
+        settings = recipe["rvqvae" if phase in RVQVAE_PHASES else phase]
+        cost = step_cost(phase, config, speakers, body)
+        batch = settings["batch_size"] if windows is None else min(settings["batch_size"], max(windows, 1))
+        per_epoch = None if windows is None else max(1, windows // batch)
+        steps = settings["steps"] if not settings["epochs"] else per_epoch and settings["epochs"] * per_epoch
+        flops = cost["flops"] * batch
+        memory = (16 * cost["parameters"] + cost["bytes"] * batch) / GIB
+        hours = [f"{steps * flops / (UTILISATION * speed) / 3600:.2g}" if steps else "?" for speed in (rate, A100)]
+        table.add_row(
+            phase, f"{cost['parameters'] / 1e6:.2f} M", str(batch), str(per_epoch or "?"),
+            str(steps or f"{settings['epochs']} epochs"), f"{flops / 1e9:.0f}", f"{memory:.2f}", *hours,
+        )  # fmt: skip
+    console.print(table)
+    console.print(
+        f"GFLOP and GiB are measured on {SAMPLES} windows in float32 and scaled to the batch; hours are at "
+        f"{UTILISATION:.0%} of the device's matrix rate."
+    )
+    table = Table("input", "comes from", title="Inputs")
+    for name, place in input_sources(config, corpus):
+        table.add_row(name, escape(str(place)))
+    console.print(table)
+    run = Path(config["runs_dir"]) / config["name"]
+    console.print(f"Nothing was trained (dry_run=true); the run would be {run}.")
