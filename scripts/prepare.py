@@ -3,7 +3,8 @@
 import hydra
 from omegaconf import DictConfig
 
-from semtalk.run import command, prepare_corpus
+from semtalk.corpora import prepare_corpus
+from semtalk.run import command
 
 
 @hydra.main(version_base="1.3", config_path="../configs", config_name="prepare")

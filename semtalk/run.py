@@ -7,6 +7,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from semtalk.corpora import open_corpus, open_store
 from semtalk.errors import SemTalkError
 
 
@@ -26,27 +27,6 @@ def command(function, config: DictConfig) -> None:
 def run_dir(config: dict) -> Path:
     """Folder that all stages of a run share: ``ckpt`` where it is given."""
     return Path(config.get("ckpt") or Path(config["runs_dir"]) / config["name"])
-
-
-def open_corpus(data: dict):
-    """Build the reader that a data configuration names."""
-    from semtalk.data.beat2 import BEAT2Corpus
-    from semtalk.data.sample import SampleCorpus
-    from semtalk.data.show import SHOWCorpus
-
-    readers = {"beat2": BEAT2Corpus, "sample": SampleCorpus, "show": SHOWCorpus}
-    options = {key: value for key, value in data.items() if key not in ("reader", "store")}
-    if data["reader"] not in readers:
-        raise SemTalkError(f"data.reader={data['reader']}: choose one of {', '.join(readers)}.")
-    return readers[data["reader"]](**options)
-
-
-def open_store(config: dict, corpus, body, shard: str | None = None):
-    """Prepare the corpus, or a share of it, or open what is prepared."""
-    from semtalk.data.prepare import parse_shard, prepare
-
-    folder = Path(config["data"]["store"]) / f"{config['data']['name']}_{config['features']['name']}"
-    return prepare(corpus, config["features"], body, folder, config["strict"], parse_shard(shard))
 
 
 def initial_meta(init: str | None) -> dict:
@@ -80,15 +60,14 @@ def train(config: dict) -> None:
     from rich.table import Table
 
     from semtalk.body import load_body
-    from semtalk.data.store import joint_speed
+    from semtalk.data.store import mean_joint_speed
     from semtalk.tasks.fit import fit_phase
 
     body = load_body(config["body"]["path"])
     store = open_store(config, corpus, body)
     known = initial_meta(config["init"])
     store.know_speakers(known.get("speakers"))
-    speed = corpus.mean_joint_speed()
-    speed = joint_speed(store.split("train"), body) if speed is None else speed
+    speed, _ = mean_joint_speed(store, corpus, body)
     meta = {
         "speakers": store.speakers, "mean_joint_speed": [float(value) for value in speed], "body": body.name,
         "generation": known.get("generation", "default"), "notes": corpus.notes,
@@ -105,8 +84,8 @@ def train(config: dict) -> None:
     console.print(table)
     if config["logger"]["name"] == "wandb" and "sparse" in phases:
         chosen = {"split": "val", "beta": 0.5, "gate": "learned", "generation": "auto", "tag": None}
-        chosen |= {"video": True, "video_seconds": 10}
-        evaluate(config | chosen)
+        chosen |= {"video": True, "video_seconds": 10, "protocol": "legacy", "metrics": "main", "out": None}
+        _evaluate_run(config | chosen)
 
 
 def plan(config: dict, phases: list[str]) -> None:
@@ -124,46 +103,6 @@ def plan(config: dict, phases: list[str]) -> None:
     print_plan(config, phases, corpus, load_body(config["body"]["path"]), device)
 
 
-def prepare_corpus(config: dict) -> None:
-    """Prepare a corpus, or a share of it; say what there is when asked to."""
-    corpus = open_corpus(config["data"])
-
-    from semtalk.body import load_body
-    from semtalk.data.report import print_report
-
-    store = open_store(config, corpus, load_body(config["body"]["path"]), config["shard"])
-    for note in corpus.notes:
-        print(note)
-    print(f"{len(store.recordings)} of {len(corpus.entries())} recordings are in {store.folder}.")
-    if config["report"]:
-        print_report(store)
-
-
-def label_semantics(config: dict) -> None:
-    """Label a corpus that has no semantic labels with the gate of a trained run."""
-    if config["ckpt"] is None:
-        raise SemTalkError("ckpt is not set: give the run whose gate labels, as in ckpt=runs/NAME.")
-    if config["data"]["reader"] != "show":
-        raise SemTalkError(f"data={config['data']['name']}: it has labels of its own; label data=show.")
-    corpus = open_corpus(config["data"])
-
-    from functools import partial
-
-    from rich.progress import track
-
-    from semtalk.generation.label import label_corpus
-    from semtalk.generation.speech import SemTalk
-
-    model = SemTalk.from_pretrained(config["ckpt"])
-    folder = Path(config["data"]["made"]) / "semantics"
-    shares, bad = label_corpus(model, corpus, folder, config["beta"], partial(track, description="Labelling"))
-    for entry, reason in bad:
-        print(f"  {entry.id}: {reason}")
-    if not shares:
-        raise SemTalkError("no recording could be labelled.")
-    print(f"{len(shares)} recordings labelled in {folder}; {sum(shares.values()) / len(shares):.0%} of their frames.")
-
-
 def pick_device(accelerator: str):
     """The device of ``trainer.accelerator``."""
     import torch
@@ -174,13 +113,44 @@ def pick_device(accelerator: str):
 
 
 def evaluate(config: dict) -> None:
-    """Evaluate a run on a split: print the tables, write metrics, and the npz and the video of one take."""
+    """Evaluate a run, or a folder of motion files, or compare evaluations; print the tables and write the numbers."""
     from semtalk.data.recording import SPLITS
-    from semtalk.generation.load import located
-    from semtalk.tasks.checkpoint import checkpoint_path, load_checkpoint
 
     if config["split"] not in SPLITS:
         raise SemTalkError(f"split={config['split']}: choose one of {', '.join(SPLITS)}.")
+    if config["metrics"] not in ("main", "extended"):
+        raise SemTalkError(f"metrics={config['metrics']}: choose main or extended.")
+    if config["compare"]:
+        return _compare(config)
+    if config["motions"]:
+        return _evaluate_folder(config)
+    _evaluate_run(config)
+
+
+def _compare(config: dict) -> None:
+    from semtalk.evaluation.compare import compare
+    from semtalk.evaluation.report import print_comparison
+
+    split = "_".join(filter(None, (config["split"], config["tag"])))
+    comparison = compare(config["compare"], split, config["seed"])
+    print_comparison(comparison, Path(config["out"] or Path(config["runs_dir"]) / "compare"))
+
+
+def _evaluate_folder(config: dict) -> None:
+    from semtalk.body import load_body
+    from semtalk.evaluation.evaluate import evaluate_folder
+    from semtalk.evaluation.report import print_result, write_result
+
+    result, measured = evaluate_folder(config, load_body(config["body"]["path"]))
+    print_result(result)
+    paths = write_result(result, measured, Path(config["out"] or Path(config["motions"]) / "eval"))
+    print("\n".join(str(path) for path in paths))
+
+
+def _evaluate_run(config: dict) -> None:
+    from semtalk.generation.load import located
+    from semtalk.tasks.checkpoint import checkpoint_path, load_checkpoint
+
     folder = run_dir(config)
     load_checkpoint(checkpoint_path(folder, "fgd"), "fgd")
     stamped = load_checkpoint(checkpoint_path(folder, "sparse"), "sparse")["semtalk"]
@@ -190,17 +160,21 @@ def evaluate(config: dict) -> None:
     corpus = open_corpus(config["data"])
 
     from semtalk.body import load_body
+    from semtalk.data.store import mean_joint_speed
     from semtalk.evaluation.evaluate import evaluate_run
     from semtalk.evaluation.report import log_wandb, print_result, write_result
     from semtalk.evaluation.takes import most_gestured
 
     body = load_body(config["body"]["path"])
     device = pick_device(config["trainer"]["accelerator"])
-    result, per_take, takes = evaluate_run(config, folder, open_store(config, corpus, body), body, device)
+    store = open_store(config, corpus, body)
+    speed, source = mean_joint_speed(store, corpus, body)
+    result, measured, takes = evaluate_run(config, folder, store, speed, body, device)
+    result["mean_joint_speed"] = source
     result["notes"] = sorted({*corpus.notes, *stamped["meta"].get("notes", [])})
     print_result(result)
-    output = folder / "eval" / "_".join(filter(None, (config["split"], config["tag"])))
-    paths = write_result(result, per_take, output)
+    output = Path(config["out"] or folder / "eval" / "_".join(filter(None, (config["split"], config["tag"]))))
+    paths = write_result(result, measured, output)
     paths += _draw_take(most_gestured(takes, config["video_seconds"]), config, output)
     if config["logger"]["name"] == "wandb":
         video = next((path for path in paths if path.suffix == ".mp4"), None)

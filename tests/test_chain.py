@@ -11,11 +11,11 @@ import torch
 from conftest import composed, run_command
 
 from semtalk.body import load_body
+from semtalk.corpora import open_corpus, open_store
 from semtalk.data.datamodule import MotionDataModule
 from semtalk.generation.rollout import padded_frames, smooth_seams, window_count
 from semtalk.generation.speech import SemTalk, Speech
 from semtalk.motion.io import load_motion
-from semtalk.run import open_corpus, open_store
 from semtalk.tasks.checkpoint import load_network
 from semtalk.tasks.fit import make_task
 
@@ -58,7 +58,7 @@ def test_evaluation_prints_and_writes(evaluated):
     assert result["metrics"]["fused"]["fgd"] > 0 and result["stand_in"] and result["config"]["seed"] == 0
     assert "STAND-IN" in (run / "eval" / "test" / "metrics.md").read_text()
     rows = (run / "eval" / "test" / "per_take.csv").read_text().splitlines()
-    assert len(rows) == 1 + 3 * result["takes"]
+    assert len(rows) == 1 + 4 * result["takes"]
 
 
 def test_evaluation_writes_motion_and_video(evaluated):

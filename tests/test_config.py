@@ -18,7 +18,7 @@ FOLDER = ROOT / "configs" / "experiment"
 EXPERIMENTS = sorted(str(path.relative_to(FOLDER).with_suffix("")) for path in FOLDER.rglob("*.yaml"))
 LAYERS = [
     {"errors"}, {"unpickle"}, {"motion"}, {"body"}, {"features"}, {"data", "models", "losses", "metrics"}, {"tasks"},
-    {"generation", "viz", "release"}, {"evaluation"}, {"run"},
+    {"generation", "viz", "release"}, {"evaluation"}, {"corpora"}, {"run"},
 ]  # fmt: skip
 """Each layer may import itself and the layers before it."""
 

@@ -1,5 +1,6 @@
 """The prepared corpus: each recording once, one memory-mapped safetensors file for its motion and for each feature."""
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,8 +9,10 @@ from safetensors import safe_open
 from torch import Tensor
 
 from semtalk.body import BodyModel
+from semtalk.data.recording import Corpus
 from semtalk.errors import SemTalkError
 from semtalk.features.extract import SLOTS
+from semtalk.motion.io import atomic_write
 from semtalk.motion.skeleton import FPS
 
 MOTION = "motion"
@@ -83,6 +86,24 @@ class Store:
     def speaker_index(self, speaker: int) -> int:
         """Index of a corpus's speaker number among the speakers of the store."""
         return self.speakers.index(speaker)
+
+
+def mean_joint_speed(store: Store, corpus: Corpus, body: BodyModel) -> tuple[np.ndarray, str]:
+    """What the beat metric is normalised by, (55,) m/s, and where it is from.
+
+    The corpus's own file where it has one; otherwise that of the training split, computed once and kept in the store.
+    """
+    given = corpus.mean_joint_speed()
+    if given is not None:
+        return given, "the corpus's own file"
+    training = store.split("train")
+    key = [body.name, *sorted(recording.info["keys"][MOTION] for recording in training)]
+    path = store.folder / "mean_joint_speed.json"
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if kept.get("key") != key:
+        kept = {"key": key, "speed": joint_speed(training, body).tolist()}
+        atomic_write(path, lambda temporary: temporary.write_text(json.dumps(kept), encoding="utf-8"))
+    return np.asarray(kept["speed"]), "computed from the training split"
 
 
 def joint_speed(recordings: list[StoredRecording], body: BodyModel) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Evaluates a trained run: generates the takes of a split and computes every number of the report."""
+"""Evaluates a trained run, or any folder of motion files: the rows, the known answers, and all that a result states."""
 
 import hashlib
 from functools import partial
@@ -10,35 +10,67 @@ import torch
 from rich.progress import track
 
 from semtalk.body import BodyModel
-from semtalk.data.store import Store, joint_speed
-from semtalk.evaluation.known_answers import known_answers
-from semtalk.evaluation.protocol import evaluate_rows
-from semtalk.evaluation.takes import Take, generate_takes
+from semtalk.data.store import Store
+from semtalk.evaluation.folder import folder_takes, joint_speed_of
+from semtalk.evaluation.known_answers import f1_score, known_answers
+from semtalk.evaluation.protocol import Measured, evaluate_rows
+from semtalk.evaluation.takes import Take, add_mean_pose, generate_takes
 from semtalk.generation.load import load_generator
 from semtalk.tasks.checkpoint import checkpoint_path, load_network
 
-ROWS = ("fused", "base", "truth")
+ROWS = ("fused", "base", "truth", "mean")
 PACKAGES = ("semtalk", "torch", "numpy", "scipy", "librosa", "pytorch-lightning")
 """What numbers depend on; their versions are in every result."""
 
 
+def embedder_of(folder: Path) -> tuple[torch.nn.Module, dict[str, str]]:
+    """The FGD embedder of a run, and what a result says of it: whose it is, and its file's hash."""
+    network, stamped = load_network(folder, "fgd")
+    digest = hashlib.sha256(checkpoint_path(folder, "fgd").read_bytes()).hexdigest()[:12]
+    released = stamped["meta"].get("generation") == "release"
+    return network, {"source": "released" if released else f"trained by {folder}", "sha256": digest}
+
+
+def _result(config: dict, measured: Measured, body: BodyModel, takes: list[Take], **more) -> dict:
+    return {
+        "split": config["split"], "takes": len(takes), "protocol": config["protocol"], "body": body.name,
+        "stand_in": body.stand_in, "metrics": measured.table, "notes": [], "too_short": [], "known_answers": {},
+        "versions": {name: version(name) for name in PACKAGES}, "config": config, **more,
+    }  # fmt: skip
+
+
+def gate_scores(takes: list[Take], beta: float) -> dict[str, float]:
+    """Precision, recall and F1 of the gate per code step, where takes are labelled."""
+    labelled = [take for take in takes if take.semantic is not None and take.psi is not None]
+    if not labelled:
+        return {}
+    predicted = torch.cat([take.psi for take in labelled]) > beta
+    true = torch.cat([take.semantic_steps for take in labelled])
+    hits = (predicted & true).sum().item()
+    return {
+        "precision": hits / max(1, predicted.sum().item()), "recall": hits / max(1, true.sum().item()),
+        "f1": f1_score(predicted, true),
+    }  # fmt: skip
+
+
 def evaluate_run(
-    config: dict, folder: Path, store: Store, body: BodyModel, device: torch.device
-) -> tuple[dict, list[dict], list[Take]]:
-    """Generate and measure.
+    config: dict, folder: Path, store: Store, speed: np.ndarray, body: BodyModel, device: torch.device
+) -> tuple[dict, Measured, list[Take]]:
+    """Generate the takes of a split and measure them.
 
     Args:
         config: Plain configuration of the evaluation.
         folder: Of the run.
         store: The prepared corpus.
+        speed: (55,) mean joint speed in m/s, for BC.
         body: For joints and face vertices.
         device: Where to generate.
 
     Returns:
-        The result that is written, one row for each take and row of the table, and the takes.
+        The result that is written, its numbers, and the takes.
 
     Raises:
-        SemTalkError: The run was trained with other features, or a checkpoint is missing.
+        SemTalkError: A checkpoint is missing, or the split holds nothing that can be evaluated.
     """
     torch.manual_seed(config["seed"])
     generator, stamped = load_generator(folder, config["generation"])
@@ -47,18 +79,44 @@ def evaluate_run(
     progress = partial(track, description="Generating")
     recordings = store.split(config["split"])
     takes, short = generate_takes(generator.to(device), recordings, meta, stride, beta, gate, progress)
+    add_mean_pose(takes, store.split("train"))
     generator.cpu()
-    embedder, _ = load_network(folder, "fgd")
-    speed = meta["mean_joint_speed"] or joint_speed(store.split("train"), body)
-    metrics, per_take = evaluate_rows(takes, ROWS, embedder, body, np.asarray(speed))
+    embedder, embedded = embedder_of(folder)
+    extended = config["metrics"] == "extended"
+    measured = evaluate_rows(
+        takes, ROWS, embedder, body, speed, config["protocol"], extended, partial(track, description="Measuring")
+    )
     known = {}
     if config["data"]["reader"] == "sample":
         known = known_answers(generator, takes, store.split("train"), meta["speakers"], stride, beta, gate)
-    digest = hashlib.sha256(checkpoint_path(folder, "fgd").read_bytes()).hexdigest()[:12]
-    result = {
-        "run": str(folder), "split": config["split"], "takes": len(takes), "protocol": "legacy", "body": body.name,
-        "stand_in": body.stand_in, "embedder": f"trained by this run, sha256 {digest}", "too_short": short,
-        "metrics": metrics, "known_answers": known, "versions": {name: version(name) for name in PACKAGES},
-        "config": config,
-    }  # fmt: skip
-    return result, per_take, takes
+    result = _result(
+        config, measured, body, takes, run=str(folder), embedder=embedded, too_short=short, known_answers=known,
+        gate=gate_scores(takes, beta) if extended else {}, mean_joint_speed="of the corpus",
+    )  # fmt: skip
+    return result, measured, takes
+
+
+def evaluate_folder(config: dict, body: BodyModel) -> tuple[dict, Measured]:
+    """Measure a folder of motion files of any method against the truth; no model is needed.
+
+    Args:
+        config: With ``motions``, ``truth``, and where they are given ``audio``, ``embedder`` and ``mean_speed``.
+        body: For joints and face vertices.
+
+    Raises:
+        SemTalkError: Nothing matches, or a file is bad.
+    """
+    takes, notes = folder_takes(config["motions"], config["truth"], config["audio"])
+    speed, source = joint_speed_of(config["mean_speed"], takes, body)
+    embedder, embedded = None, {"source": "none: FGD is left out (embedder=RUN gives one)", "sha256": ""}
+    if config["embedder"]:
+        embedder, embedded = embedder_of(Path(config["embedder"]))
+    measured = evaluate_rows(
+        takes, ("method", "truth", "mean"), embedder, body, speed, config["protocol"], config["metrics"] == "extended",
+        partial(track, description="Measuring"),
+    )  # fmt: skip
+    result = _result(
+        config, measured, body, takes, run=config["motions"], embedder=embedded, mean_joint_speed=source, gate={}
+    )
+    result["notes"] = notes
+    return result, measured

@@ -1,6 +1,6 @@
 """Generates the takes of a split, as the legacy protocol does: seeded with 4 true frames, 60 k + 4 frames long."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +12,7 @@ from semtalk.features.extract import SLOTS
 from semtalk.generation.rollout import NEW_FRAMES, Generator, Rollout
 from semtalk.generation.speech import stack_features
 from semtalk.motion.parts import Frames
+from semtalk.motion.rotation import matrix_to_6d, rotation_6d_to_matrix
 from semtalk.motion.skeleton import DOWNSAMPLE, FPS, SEED_FRAMES
 from semtalk.tasks.motion import batch_frames
 
@@ -28,30 +29,38 @@ class Take:
     """One recording and what was generated for it.
 
     Attributes:
-        recording: The truth.
+        id: Its name.
         frames: T that is compared.
+        betas: (300,) true body shape.
+        wave: (S,) at 16 kHz, or none.
+        semantic: (T,) labelled semantic score, or none.
         rotation: Row -> (T, 55, 6): ``truth``, ``fused``, ``base``.
         expressions: Row -> (T, 100).
         trans: Row -> (T, 3) in metres.
-        psi: (T/4,) semantic score.
+        psi: (T/4,) predicted semantic score, or none.
+        recording: The truth as prepared, or none for a file that belongs to no corpus.
     """
 
-    recording: StoredRecording
+    id: str
     frames: int
+    betas: Tensor
+    wave: Tensor | None
+    semantic: Tensor | None
     rotation: dict[str, Tensor]
     expressions: dict[str, Tensor]
     trans: dict[str, Tensor]
-    psi: Tensor
+    psi: Tensor | None = None
+    recording: StoredRecording | None = None
 
     @property
     def semantic_frames(self) -> Tensor:
         """(T,) whether a frame is inside a labelled semantic interval."""
-        return self.recording["semantic"][: self.frames] > 0
+        return self.semantic > 0
 
     @property
     def semantic_steps(self) -> Tensor:
         """(T/4,) whether the mean semantic score of a code step is above 0."""
-        return self.recording["semantic"][: self.frames].unflatten(0, (-1, DOWNSAMPLE)).mean(dim=-1) > 0
+        return self.semantic.unflatten(0, (-1, DOWNSAMPLE)).mean(dim=-1) > 0
 
 
 def true_frames(recording: StoredRecording, frames: slice) -> Frames:
@@ -136,7 +145,12 @@ def generate_takes(
         )  # fmt: skip
     takes = []
     for index, (recording, frames) in enumerate(zip(recordings, lengths, strict=True)):
-        take = Take(recording, frames, {}, {}, {}, rollouts["fused"].psi[index, : frames // DOWNSAMPLE].cpu())
+        psi = rollouts["fused"].psi[index, : frames // DOWNSAMPLE].cpu()
+        semantic = recording["semantic"][:frames]
+        semantic = None if semantic.isnan().any() else semantic
+        take = Take(
+            recording.id, frames, recording["betas"], recording["wave"], semantic, {}, {}, {}, psi, recording
+        )  # fmt: skip
         take.rotation["truth"] = recording["rotation"][:frames]
         take.expressions["truth"] = recording["expressions"][:frames]
         take.trans["truth"] = recording["trans"][:frames]
@@ -151,4 +165,15 @@ def generate_takes(
 def most_gestured(takes: list[Take], seconds: float | None) -> Take:
     """The take with the most frames of labelled gestures in its first seconds: the one worth looking at."""
     frames = None if seconds is None else int(seconds * FPS)
-    return max(takes, key=lambda take: int(take.semantic_frames[:frames].sum()))
+    return max(takes, key=lambda take: 0 if take.semantic is None else int(take.semantic_frames[:frames].sum()))
+
+
+def add_mean_pose(takes: list[Take], training: Sequence[Mapping[str, Tensor]]) -> None:
+    """Give every take the row ``mean``: the mean pose and face of the training split, the floor of every metric."""
+    rotation = torch.cat([recording["rotation"] for recording in training]).mean(dim=0)
+    rotation = matrix_to_6d(rotation_6d_to_matrix(rotation))
+    expressions = torch.cat([recording["expressions"] for recording in training]).mean(dim=0)
+    for take in takes:
+        take.rotation["mean"] = rotation.expand(take.frames, -1, -1)
+        take.expressions["mean"] = expressions.expand(take.frames, -1)
+        take.trans["mean"] = take.trans["truth"].mean(dim=0).expand(take.frames, -1)

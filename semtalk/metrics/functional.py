@@ -4,6 +4,7 @@ Names and quirks are those of the evaluators behind published tables (``legacy``
 tables are comparable with). Where a quirk can be switched, the argument says so.
 """
 
+from collections.abc import Iterable
 from typing import Literal
 
 import numpy as np
@@ -106,12 +107,11 @@ def motion_beats(
     """
     speed = joint_speed(joints, fps) / np.asarray(mean_speed)
     inner = speed[skip : len(speed) - skip]
-    beats = []
-    for joint in range(speed.shape[1]):
-        minima = signal.argrelextrema(inner[:, joint], np.less, order=BEAT_ORDER)[0]
-        reference = speed[:, joint] if mask_from_zero else inner[:, joint]
-        beats.append(minima[reference[minima] > threshold])
-    return beats
+    minima, joint = signal.argrelextrema(inner, np.less, axis=0, order=BEAT_ORDER)
+    reference = speed if mask_from_zero else inner
+    fast = reference[minima, joint] > threshold
+    minima, joint = minima[fast], joint[fast]
+    return [minima[joint == number] for number in range(speed.shape[1])]
 
 
 def beat_consistency(
@@ -147,14 +147,21 @@ def beat_consistency(
 
 
 def trim_wave(
-    wave: np.ndarray, frames: int, skip: int = BEAT_SKIP, fps: int = FPS, sample_rate: int = SAMPLE_RATE
+    wave: np.ndarray,
+    frames: int,
+    skip: int = BEAT_SKIP,
+    fps: int = FPS,
+    sample_rate: int = SAMPLE_RATE,
+    untrimmed_end: bool = True,
 ) -> np.ndarray:
     """Cut a wave (S,) for beat consistency with ``frames`` of motion.
 
-    Legacy's quirk: the wave ends with the motion, but the cut at its end is counted from its untrimmed length.
+    ``untrimmed_end`` is legacy's quirk: the wave ends with the motion, but the cut at its end is counted from its own
+    length, so that audio which outlasts the motion is cut too little.
     """
     samples = int(skip / fps * sample_rate)
-    return wave[: int(sample_rate / fps * frames)][samples : len(wave) - samples]
+    heard = wave[: int(sample_rate / fps * frames)]
+    return heard[samples : len(wave if untrimmed_end else heard) - samples]
 
 
 def face_mse(a: np.ndarray, b: np.ndarray) -> float:
@@ -171,3 +178,67 @@ def face_velocity_difference(a: np.ndarray, b: np.ndarray) -> float:
     """LVD by its name: mean L1 difference of the velocities of vertices (T, V, 3), in metres per frame."""
     a, b = (np.diff(np.asarray(x, np.float64), axis=0) for x in (a, b))
     return float(np.abs(a - b).mean())
+
+
+def face_errors(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
+    """All three face metrics of one sequence whose vertices come in consecutive pieces.
+
+    Args:
+        pairs: Pieces (t, V, 3) of two sequences in metres.
+
+    Returns:
+        ``mse``, ``position`` and ``velocity``: what :func:`face_mse`, :func:`face_l1_position` and
+        :func:`face_velocity_difference` give for the whole.
+    """
+    sums, frames, last = np.zeros(3), 0, None
+    for a, b in pairs:
+        difference = np.asarray(a, np.float64) - np.asarray(b, np.float64)
+        sums[0] += np.square(difference).mean(axis=(1, 2)).sum()
+        sums[1] += np.abs(difference[0 if frames else 1 :]).mean(axis=(1, 2)).sum()
+        joined = difference if last is None else np.concatenate([last, difference])
+        sums[2] += np.abs(np.diff(joined, axis=0)).mean(axis=(1, 2)).sum()
+        frames, last = frames + len(a), difference[-1:]
+    later = max(frames - 1, 1)
+    return {"mse": sums[0] / max(frames, 1), "position": sums[1] / later, "velocity": sums[2] / later}
+
+
+def mean_jerk(joints: np.ndarray, fps: int = FPS) -> float:
+    """Mean norm of the third derivative of joints (T, J, 3), in m/s^3: how shaky a motion is; 0 below 4 frames."""
+    if len(joints) < 4:
+        return 0.0
+    return float(np.linalg.norm(np.diff(np.asarray(joints, np.float64), n=3, axis=0), axis=-1).mean() * fps**3)
+
+
+def foot_skating(feet: np.ndarray, fps: int = FPS, reach: float = 0.05) -> tuple[float, int]:
+    """Mean horizontal speed in m/s of feet that stand.
+
+    Args:
+        feet: (T, F, 3) positions in metres, y up.
+        fps: Frames a second.
+        reach: A foot joint stands on the frames where it is less than this above its lowest place, in metres.
+
+    Returns:
+        The mean over standing joints and frames, and how many there are.
+    """
+    feet = np.asarray(feet, np.float64)
+    standing = (feet[:-1, :, 1] - feet[..., 1].min(axis=0)) < reach
+    speed = np.linalg.norm(np.diff(feet[..., [0, 2]], axis=0), axis=-1) * fps
+    count = int(standing.sum())
+    return (float(speed[standing].mean()) if count else 0.0), count
+
+
+def semantic_recall(joints: np.ndarray, true: np.ndarray, scores: np.ndarray, threshold: float = 0.1) -> float:
+    """Semantic-relevant gesture recall (SRGR, Liu et al. 2022): share of joints near their place, by semantic score.
+
+    Args:
+        joints: (T, J, 3) positions in metres from the root.
+        true: (T, J, 3) of the truth.
+        scores: (T,) semantic score of each frame.
+        threshold: Metres that count as near.
+
+    Returns:
+        Mean over joints and frames, frames weighted by their score.
+    """
+    near = (np.linalg.norm(np.asarray(joints) - np.asarray(true), axis=-1) < threshold).mean(axis=1)
+    weight = np.nan_to_num(np.asarray(scores, np.float64))
+    return float((near * weight).sum() / weight.sum())

@@ -13,8 +13,10 @@ class FrechetGestureDistance(Metric):
 
     full_state_update = False
 
-    def __init__(self, **kwargs):
+    def __init__(self, eps: str = "legacy", **kwargs):
+        """See :func:`semtalk.metrics.functional.frechet_distance` for ``eps``."""
         super().__init__(**kwargs)
+        self.eps = eps
         self.add_state("generated", default=[], dist_reduce_fx="cat")
         self.add_state("real", default=[], dist_reduce_fx="cat")
 
@@ -26,11 +28,11 @@ class FrechetGestureDistance(Metric):
     def compute(self) -> Tensor:
         """The distance, a scalar."""
         rows = [torch.cat(x) if isinstance(x, list) else x for x in (self.generated, self.real)]
-        return torch.tensor(F.frechet_distance(*(r.cpu().numpy() for r in rows)), dtype=torch.float64)
+        return torch.tensor(F.frechet_distance(*(r.cpu().numpy() for r in rows), self.eps), dtype=torch.float64)
 
 
-class _Ratio(Metric):
-    """A sum over a count."""
+class WeightedMean(Metric):
+    """A sum over a count; NaN where nothing was added."""
 
     full_state_update = False
 
@@ -38,6 +40,10 @@ class _Ratio(Metric):
         super().__init__(**kwargs)
         self.add_state("total", default=torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("count", default=torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
+
+    def update(self, value: float, weight: float) -> None:
+        """Add a mean with its weight."""
+        self.add(value, weight)
 
     def add(self, value: float, weight: float) -> None:
         """Add a mean with its weight."""
@@ -49,7 +55,7 @@ class _Ratio(Metric):
         return self.total / self.count
 
 
-class L1Diversity(_Ratio):
+class L1Diversity(WeightedMean):
     """DIV over sequences, each frame weighing the same."""
 
     def update(self, joints: np.ndarray) -> None:
@@ -58,33 +64,53 @@ class L1Diversity(_Ratio):
         self.add(total / frames, frames)
 
 
-class BeatConsistency(_Ratio):
-    """BC in the legacy protocol, quirks included; sequences are weighted by their frames less the cuts.
+class BeatConsistency(WeightedMean):
+    """BC; sequences are weighted by their frames less the cuts. The defaults are the legacy protocol's quirks."""
 
-    Legacy reads the joints after L1 diversity has overwritten them with their distance to the sequence mean.
-    """
+    def __init__(
+        self,
+        mean_speed: np.ndarray,
+        threshold: float = F.BEAT_THRESHOLD["legacy"],
+        overwrite: bool = True,
+        mask_from_zero: bool = True,
+        untrimmed_end: bool = True,
+        **kwargs,
+    ):
+        """Choose the quirks.
 
-    def __init__(self, mean_speed: np.ndarray, **kwargs):
+        Args:
+            mean_speed: (J,) the corpus's mean joint speed in m/s.
+            threshold: Relative speed that a beat's joint must have.
+            overwrite: Read joints after L1 diversity has overwritten them with their distance to the sequence mean.
+            mask_from_zero: See :func:`semtalk.metrics.functional.motion_beats`.
+            untrimmed_end: See :func:`semtalk.metrics.functional.trim_wave`.
+            kwargs: Of torchmetrics.
+        """
         super().__init__(**kwargs)
         self.mean_speed = np.asarray(mean_speed)
+        self.threshold, self.overwrite = threshold, overwrite
+        self.mask_from_zero, self.untrimmed_end = mask_from_zero, untrimmed_end
 
     def update(self, joints: np.ndarray, wave: np.ndarray) -> None:
         """Add one sequence of joints (T, J, 3) in metres with its 16 kHz wave (S,)."""
         frames = len(joints)
         if frames <= 2 * F.BEAT_SKIP:
             return
-        overwritten = np.abs(joints - joints.mean(axis=0))
-        beats = F.motion_beats(overwritten, self.mean_speed)
-        onsets = F.audio_onsets(F.trim_wave(wave, frames))
+        if self.overwrite:
+            joints = np.abs(joints - joints.mean(axis=0))
+        beats = F.motion_beats(joints, self.mean_speed, threshold=self.threshold, mask_from_zero=self.mask_from_zero)
+        onsets = F.audio_onsets(F.trim_wave(wave, frames, untrimmed_end=self.untrimmed_end))
         self.add(F.beat_consistency(onsets, beats), frames - 2 * F.BEAT_SKIP)
 
 
-class FaceError(_Ratio):
-    """MSE or LVD (legacy: L1 of positions) of face vertices, each frame weighing the same."""
+class FaceError(WeightedMean):
+    """MSE, or L1 differences of positions or velocities, of face vertices; each frame weighs the same."""
 
     def __init__(self, kind: str, **kwargs):
+        """Choose ``mse``, ``position`` (what legacy calls LVD) or ``velocity``."""
         super().__init__(**kwargs)
-        self.function = {"mse": F.face_mse, "lvd": F.face_l1_position}[kind]
+        functions = {"mse": F.face_mse, "position": F.face_l1_position, "velocity": F.face_velocity_difference}
+        self.function = functions[kind]
 
     def update(self, generated: np.ndarray, real: np.ndarray) -> None:
         """Add one sequence of vertices (T, V, 3) in metres."""

@@ -10,6 +10,11 @@ import numpy as np
 from semtalk.errors import SemTalkError
 from semtalk.motion.skeleton import FPS, NUM_BETAS, NUM_EXPRESSIONS, NUM_JOINTS
 
+LARGEST_TURN = 4 * np.pi
+"""Radians; axis-angles stay below pi, or 2 pi where they are never wrapped."""
+LARGEST_PLACE = 30.0
+"""Metres."""
+
 
 @dataclass
 class Motion:
@@ -102,4 +107,14 @@ def load_motion(path: str | Path) -> Motion:
         if not np.isfinite(value).all():
             raise SemTalkError(f"{path}: {key} holds NaN or infinite values.")
     motion.poses = motion.poses.reshape(frames, NUM_JOINTS, 3)
+    _refuse_other_units(motion, path)
     return motion
+
+
+def _refuse_other_units(motion: Motion, path: Path) -> None:
+    """Refuse angles that can only be degrees, and places that can only be centimetres or millimetres."""
+    turn, place = np.abs(motion.poses).max(), np.abs(np.median(motion.trans, axis=0)).max()
+    if turn > LARGEST_TURN:
+        raise SemTalkError(f"{path}: poses reach {turn:.0f}; they seem to be degrees, expected radians.")
+    if place > LARGEST_PLACE:
+        raise SemTalkError(f"{path}: trans lies about {place:.0f} from the origin; centimetres? Expected metres.")
