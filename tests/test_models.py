@@ -13,6 +13,7 @@ from semtalk.models.embedder import MotionEmbedder, edge_neighbours, pool_edges,
 from semtalk.models.fusion import blend_latents, fuse_codes
 from semtalk.models.quantizer import ResidualQuantizer
 from semtalk.models.rvqvae import RVQVAE
+from semtalk.models.translation import TranslationNetwork, hide_root
 from semtalk.tasks.build import build_network, network_sizes
 from semtalk.tasks.masking import mask_ratio, random_mask, seed_mask
 
@@ -299,3 +300,14 @@ def test_embedder_structure_follows_the_skeleton():
     embedder = MotionEmbedder().eval()
     assert embedder.embed(torch.randn(2, 64, 330)).shape == (2, 4, 240)
     assert embedder(torch.randn(2, 64, 330)).shape == (2, 64, 330)
+
+
+def test_the_ends_of_a_take_see_no_zeros():
+    """A still pose gives the same root at the ends as in the middle."""
+    torch.manual_seed(0)
+    network = TranslationNetwork(width=16).eval()
+    still = torch.randn(1, 1, 61).expand(1, 90, 61)
+    root, plain = network.predict(still), network(hide_root(still))
+    for end in (0, 89):
+        assert torch.allclose(root[:, end], root[:, 45], atol=1e-3)
+        assert not torch.allclose(plain[:, end], root[:, 45], atol=1e-3), "zeros beyond the ends matter"

@@ -1,5 +1,6 @@
 """The protocols behind published tables, and one with their quirks mended: FGD, BC, DIV, MSE, LVD of rows of takes."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
@@ -131,8 +132,8 @@ def extended_metrics(take: Take, row: str, body: BodyModel) -> dict[str, tuple[f
         body.joints(poses_from_rotation(take.rotation[name]), take.betas, take.trans[name]).double().numpy()
         for name in (row, "truth")
     )
-    skating, standing = F.foot_skating(world[:, list(FEET)])
-    values = {"jerk": (F.mean_jerk(world), take.frames), "skating": (skating, standing)}
+    skating = F.foot_skating(world[:, list(FEET)])
+    values = {"jerk": (F.mean_jerk(world), take.frames), "skating": (skating, take.frames)}
     if take.semantic is not None and take.semantic.nansum() > 0:
         own, reference = (joints - joints[:, :1] for joints in (world, true))
         values["srgr"] = (F.semantic_recall(own, reference, take.semantic.numpy()), float(take.semantic.sum()))
@@ -169,13 +170,13 @@ def evaluate_rows(
             values = measure_take(take, row, body, mean_speed, rules, extended)
             for name, (value, weight) in values.items():
                 if weight:
-                    means[row][name].add(value, weight)
+                    means[row][name].update(value, weight)
             kept = {name: values[name][0] if name in values else float("nan") for name in names if name != "fgd"}
             measured.per_take.append({"take": take.id, "row": row, "frames": take.frames, **kept})
             if embedder is not None:
                 measured.features.setdefault(row, []).append(embedder_rows(embedder, take.rotation[row]).numpy())
     for row in rows:
-        table = {name: float(mean.compute()) for name, mean in means[row].items()}
+        table = {name: float(mean.compute()) if mean.update_called else math.nan for name, mean in means[row].items()}
         if embedder is not None:
             distance = FrechetGestureDistance(rules.eps)
             for own, real in zip(measured.features[row], measured.features["truth"], strict=True):

@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor
 
-from semtalk.generation.rollout import Generator
+from semtalk.generation.rollout import Generator, orthonormal
 from semtalk.models.tokenizer import Codes
 from semtalk.models.translation import ROOT
 from semtalk.motion.parts import IDENTITY_6D, Frames, motion_channels, part_channels, translation_from_root
-from semtalk.motion.rotation import axis_angle_to_6d, matrix_to_6d, rotation_6d_to_matrix
+from semtalk.motion.rotation import axis_angle_to_6d
 from semtalk.motion.skeleton import EYES, JAW, NUM_EXPRESSIONS, NUM_JOINTS, PARTS, SEED_FRAMES
 
 STANDING_HEIGHT = 1.25
@@ -61,5 +61,5 @@ class ReleaseGenerator(Generator):
 
     def _decoded(self, codes: Codes) -> Frames:
         frames = self.tokenizer.decode(self.tokenizer.latents(codes))
-        frames.rotation = matrix_to_6d(rotation_6d_to_matrix(frames.rotation))
+        frames.rotation = orthonormal(frames.rotation)
         return frames

@@ -37,6 +37,8 @@ DECODER_CONTEXT = 32
 """Code steps that the seed of the next window is decoded from; more than the decoder sees."""
 
 
+PIECE = 4096
+"""Frames whose rotations are turned from one form into another at once."""
 GATES = ("learned", "always", "never", "random")
 
 
@@ -54,6 +56,11 @@ def join_windows(windows: list[Codes]) -> Codes:
     """Codes (B, S, L) of windows one after another: all but the first lose the step that holds their seed."""
     skipped = [{name: codes[name][:, 1 if index else 0 :] for name in PARTS} for index, codes in enumerate(windows)]
     return {name: torch.cat([codes[name] for codes in skipped], dim=1) for name in PARTS}
+
+
+def orthonormal(rotation: Tensor) -> Tensor:
+    """Decoded 6D rotations (B, T, 55, 6) as those of true rotations; some frames at a time, for long takes."""
+    return torch.cat([matrix_to_6d(rotation_6d_to_matrix(piece)) for piece in rotation.split(PIECE, dim=1)], dim=1)
 
 
 def smooth_seams(latents: Tensor, seams: tuple[int, ...]) -> Tensor:
@@ -89,7 +96,7 @@ class Rollout:
         """One take as a motion of ``frames`` frames."""
         chosen = self.frames.map(lambda value: value[take, :frames])
         return Motion(
-            poses=poses_from_rotation(chosen.rotation).cpu().numpy(),
+            poses=torch.cat([poses_from_rotation(piece).cpu() for piece in chosen.rotation.split(PIECE)]).numpy(),
             expressions=chosen.expressions.cpu().numpy(),
             trans=self.trans[take, :frames].cpu().numpy(),
             betas=np.asarray(betas, np.float32),
@@ -145,7 +152,7 @@ class Generator(nn.Module):
         """
         latents = self.tokenizer.latents(codes)
         frames = self.tokenizer.decode({name: smooth_seams(latent, seams) for name, latent in latents.items()})
-        frames.rotation = matrix_to_6d(rotation_6d_to_matrix(frames.rotation))
+        frames.rotation = orthonormal(frames.rotation)
         frames.root, frames.contact = self.translation.root(part_channels(frames, PARTS["lower"]))
         return frames, translation_from_root(frames.root, start)
 

@@ -105,7 +105,8 @@ def motion_beats(
     Returns:
         For each joint the frames, counted from the cut.
     """
-    speed = joint_speed(joints, fps) / np.asarray(mean_speed)
+    with np.errstate(invalid="ignore", divide="ignore"):  # a joint that never moves has no beats
+        speed = joint_speed(joints, fps) / np.asarray(mean_speed)
     inner = speed[skip : len(speed) - skip]
     minima, joint = signal.argrelextrema(inner, np.less, axis=0, order=BEAT_ORDER)
     reference = speed if mask_from_zero else inner
@@ -209,22 +210,18 @@ def mean_jerk(joints: np.ndarray, fps: int = FPS) -> float:
     return float(np.linalg.norm(np.diff(np.asarray(joints, np.float64), n=3, axis=0), axis=-1).mean() * fps**3)
 
 
-def foot_skating(feet: np.ndarray, fps: int = FPS, reach: float = 0.05) -> tuple[float, int]:
-    """Mean horizontal speed in m/s of feet that stand.
+def foot_skating(feet: np.ndarray, fps: int = FPS) -> float:
+    """Mean horizontal speed in m/s of the foot that stands: in each frame, the lowest of the foot joints.
 
     Args:
         feet: (T, F, 3) positions in metres, y up.
         fps: Frames a second.
-        reach: A foot joint stands on the frames where it is less than this above its lowest place, in metres.
-
-    Returns:
-        The mean over standing joints and frames, and how many there are.
     """
     feet = np.asarray(feet, np.float64)
-    standing = (feet[:-1, :, 1] - feet[..., 1].min(axis=0)) < reach
+    if len(feet) < 2:
+        return 0.0
     speed = np.linalg.norm(np.diff(feet[..., [0, 2]], axis=0), axis=-1) * fps
-    count = int(standing.sum())
-    return (float(speed[standing].mean()) if count else 0.0), count
+    return float(np.take_along_axis(speed, feet[:-1, :, 1].argmin(axis=1)[:, None], axis=1).mean())
 
 
 def semantic_recall(joints: np.ndarray, true: np.ndarray, scores: np.ndarray, threshold: float = 0.1) -> float:

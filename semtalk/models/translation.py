@@ -8,6 +8,8 @@ from semtalk.motion.skeleton import PARTS
 
 LOWER = PARTS["lower"]
 ROOT = slice(LOWER.rotation_width, LOWER.rotation_width + LOWER.root)
+HELD = 16
+"""Frames that are held beyond either end."""
 
 
 class TranslationNetwork(nn.Module):
@@ -27,9 +29,17 @@ class TranslationNetwork(nn.Module):
         """Predict (B, T, 61) from (B, T, 61); the caller hides channels with :func:`hide_root`."""
         return self.decoder(self.encoder(lower).transpose(1, 2)).transpose(1, 2)
 
+    def predict(self, lower: Tensor) -> Tensor:
+        """Predict (B, T, 61) with root and contact hidden, and with the first and the last frame held beyond the ends.
+
+        Without that the ends see the convolutions' zeros, which are no pose, and the figure sinks there.
+        """
+        first, last = (lower[:, frame : frame + 1].expand(-1, HELD, -1) for frame in (0, lower.shape[1] - 1))
+        return self(hide_root(torch.cat([first, lower, last], dim=1)))[:, HELD:-HELD]
+
     def root(self, lower: Tensor) -> tuple[Tensor, Tensor]:
         """Root (B, T, 3) and contact (B, T, 4) in [0, 1] of decoded lower-body channels (B, T, 61)."""
-        out = self(hide_root(lower))
+        out = self.predict(lower)
         return out[..., ROOT], out[..., ROOT.stop :].clamp(0, 1)
 
 

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from semtalk.body import forward_kinematics
 from semtalk.losses import motion_differences, reconstruction_losses, skating_loss
 from semtalk.models.rvqvae import RVQVAE
-from semtalk.models.translation import ROOT, hide_root
+from semtalk.models.translation import ROOT
 from semtalk.motion.parts import Frames, merge_parts, part_channels, translation_from_root
 from semtalk.motion.rotation import geodesic_distance, matrix_to_axis_angle, rotation_6d_to_matrix
 from semtalk.motion.skeleton import FEET, PARTS
@@ -98,7 +98,7 @@ class TranslationTask(StageTask):
         lower = part_channels(frames, PARTS["lower"])
         with torch.no_grad():
             seen = torch.cat([lower, self._rvqvae[0].to(self.device)(lower)[0]])
-        out = self.network(hide_root(seen))
+        out = self.network.predict(seen)
         root, contact = out[..., ROOT], out[..., ROOT.stop :]
         target, start = lower.repeat(2, 1, 1), batch["trans"][:, 0].repeat(2, 1)
         path = translation_from_root(root, start)
