@@ -130,3 +130,9 @@ class EmbedderTask(StageTask):
         return {
             "rotation": F.mse_loss(prediction, target), "velocity": velocity, "acceleration": acceleration,
         }  # fmt: skip
+
+    def figures(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Mean angle in degrees between true and reconstructed rotations."""
+        own = self.network(batch["rotation"].flatten(-2)).view_as(batch["rotation"])
+        matrices = (rotation_6d_to_matrix(rotation) for rotation in (own, batch["rotation"]))
+        return {"degrees": geodesic_distance(*matrices).mean() * (180 / math.pi)}
