@@ -174,9 +174,7 @@ class SemTalk:
         Raises:
             SemTalkError: The speaker or the emotion is unknown, or a file is bad.
         """
-        speaker = self.speakers[0] if speaker is None else speaker
-        if speaker not in self.speakers:
-            raise SemTalkError(f"speaker={speaker}: the run knows the speakers {self.speakers}.")
+        index = self.speaker_index(speaker)
         seed = None
         if motion is not None:
             motion = motion if isinstance(motion, Motion) else load_motion(motion)
@@ -190,13 +188,13 @@ class SemTalk:
             stacked = {name: value.to(self.device) for name, value in stack_features(features, frames).items()}
             rollout = self.generator.rollout(
                 stacked,
-                torch.full((len(group),), self.speakers.index(speaker), device=self.device),
+                torch.full((len(group),), index, device=self.device),
                 self.features["stride"], beta=beta, gate=gate, progress=progress,
                 seed=None if seed is None else tuple(value.expand(len(group), *value.shape[1:]) for value in seed),
             )  # fmt: skip
-            for take, (index, speech) in enumerate(zip(group, chosen, strict=True)):
+            for take, (number, speech) in enumerate(zip(group, chosen, strict=True)):
                 psi = rollout.psi[take, : -(-speech.frames // 4)].cpu().numpy()
-                results[index] = Generated(rollout.motion(take, speech.frames, shape), psi, speech.wave, self.body)
+                results[number] = Generated(rollout.motion(take, speech.frames, shape), psi, speech.wave, self.body)
         return [results[index] for index in range(len(speeches))]
 
     def scores(self, speech: Speech, emotion: str | None = None) -> Tensor:
@@ -205,6 +203,12 @@ class SemTalk:
         return self.generator.scores({name: v[None].to(self.device) for name, v in features}, self.features["stride"])[
             0
         ]
+
+    def speaker_index(self, speaker: int | None) -> int:
+        """Index of a speaker number; of the run's first speaker for none."""
+        if speaker is not None and speaker not in self.speakers:
+            raise SemTalkError(f"speaker={speaker}: the run knows the speakers {self.speakers}.")
+        return 0 if speaker is None else self.speakers.index(speaker)
 
     def counts(self) -> list[str]:
         """What the encoders counted so far: unknown words, sentences that were cut."""

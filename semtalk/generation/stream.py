@@ -1,0 +1,188 @@
+"""Motion while the voice is still speaking: audio in as it comes, frames out with a stated delay."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from semtalk.features.extract import FRAME_SLOTS, encode
+from semtalk.features.utterance import Utterance, fit_wave
+from semtalk.generation.rollout import NEW_FRAMES, STEPS, Generator, join_windows
+from semtalk.generation.speech import SemTalk
+from semtalk.models.tokenizer import Codes
+from semtalk.motion.io import Motion
+from semtalk.motion.parts import Frames, poses_from_rotation
+from semtalk.motion.skeleton import DOWNSAMPLE, FPS, NUM_BETAS, SAMPLE_RATE, WINDOW
+
+EXACT_LOOKAHEAD = 30
+"""Code steps on either side that a decoded frame and its translation depend on."""
+
+
+class WindowStream:
+    """Rolls out one take window by window; frames come as soon as later windows cannot change them.
+
+    With the default look-ahead the frames are those of :meth:`Generator.rollout` for the same windows. With a shorter
+    one they come sooner, and the last steps of a window are decoded without what follows.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        speaker: Tensor,
+        beta: float = 0.5,
+        gate: str = "learned",
+        lookahead: int = EXACT_LOOKAHEAD,
+        seed: tuple[Tensor, Tensor] | None = None,
+    ):
+        """Begin a take.
+
+        Args:
+            generator: Trained networks.
+            speaker: (1,) index.
+            beta: Threshold of the semantic score.
+            gate: See :meth:`Generator.rollout`.
+            lookahead: Code steps that must follow a step before its frames are given.
+            seed: (1, 4, 337) channels and start position (1, 3); the neutral seed by default.
+        """
+        self.generator = generator
+        self.speaker = speaker
+        self.beta, self.gate, self.lookahead = beta, gate, lookahead
+        self.channels, self.start = generator.neutral_seed(1) if seed is None else seed
+        self.windows: list[Codes] = []
+        self.places: Tensor | None = None
+        self.given = 0
+
+    @torch.no_grad()
+    def push(self, features: Mapping[str, Tensor]) -> tuple[Frames, Tensor]:
+        """Add the features of the next window; returns the new frames (1, t, ...) and translation (1, t, 3), t >= 0."""
+        batch = dict(features) | {"speaker": self.speaker}
+        codes, _ = self.generator._window(batch, self.channels, self.beta, self.gate)
+        self.windows.append(codes)
+        self.channels = self.generator.next_seed(self.windows, self.start)
+        return self._give(self.steps - self.lookahead)
+
+    def finish(self) -> tuple[Frames, Tensor]:
+        """The frames that were still held back."""
+        return self._give(self.steps)
+
+    @property
+    def steps(self) -> int:
+        """Code steps so far."""
+        return STEPS + (len(self.windows) - 1) * (STEPS - 1) if self.windows else 0
+
+    @torch.no_grad()
+    def _give(self, until: int) -> tuple[Frames, Tensor]:
+        """Decode steps up to ``until`` that were not given yet, with as much context as their frames depend on."""
+        first = max(0, self.given - EXACT_LOOKAHEAD)
+        codes = {name: value[:, first:] for name, value in join_windows(self.windows).items()}
+        seams = [seam - first for seam in range(STEPS, self.steps, STEPS - 1) if seam > first + 1]
+        start = self.start if first == 0 else self.places[:, first * DOWNSAMPLE]
+        frames, trans = self.generator.decode(codes, start, tuple(seams))
+        new = slice((self.given - first) * DOWNSAMPLE, max(until - first, self.given - first) * DOWNSAMPLE)
+        given = trans[:, new]
+        self.places = given if self.places is None else torch.cat([self.places, given], dim=1)
+        self.given = max(self.given, until)
+        return frames.map(lambda value: value[:, new]), given
+
+
+class SpeechStream:
+    """Takes audio in pieces of any length and gives motion.
+
+    Features of a window come from the sound up to its end and at most ``context_seconds`` before it: encoders that
+    normalise over a whole recording normalise over that.
+    """
+
+    def __init__(
+        self,
+        model: SemTalk,
+        speaker: int | None = None,
+        emotion: str | None = None,
+        beta: float = 0.5,
+        lookahead: int = EXACT_LOOKAHEAD,
+        context_seconds: float = 20.0,
+    ):
+        """Begin a take.
+
+        Args:
+            model: A loaded run.
+            speaker: A speaker number that the run knows; its first by default.
+            emotion: Label, where the run reads labels.
+            beta: Threshold of the semantic score.
+            lookahead: See :class:`WindowStream`; 0 is soonest.
+            context_seconds: Sound before a window that its features may depend on.
+        """
+        self.model = model
+        index = model.speaker_index(speaker)
+        self.stream = WindowStream(
+            model.generator, torch.tensor([index], device=model.device), beta, lookahead=lookahead
+        )
+        self.emotion = model._emotion(emotion)
+        self.context = int(context_seconds * FPS) // NEW_FRAMES * NEW_FRAMES
+        self.wave = np.zeros(0, np.float32)
+        self.words: list[tuple[str, float, float]] = []
+        self.dropped = 0
+        self.given = 0
+
+    @property
+    def delay(self) -> float:
+        """Seconds by which a frame may come after its sound, at most, computation aside."""
+        return (WINDOW + self.stream.lookahead * DOWNSAMPLE) / FPS
+
+    def push(self, wave: np.ndarray, words: list[tuple[str, float, float]] = ()) -> Motion:
+        """Add sound (S,) at 16 kHz, and words whose seconds count from the take's beginning; returns the new frames."""
+        self.wave = np.concatenate([self.wave, np.asarray(wave, np.float32)])
+        self.words += words
+        pieces = []
+        while self._heard >= self._first + WINDOW:
+            pieces.append(self.stream.push(self._features()))
+        return self._motion(pieces)
+
+    def finish(self) -> Motion:
+        """The rest of the frames, the last window filled up with silence; as many in all as the sound asks for."""
+        total = self._heard
+        pieces = []
+        while self._first + WINDOW - NEW_FRAMES < total or not self.stream.windows:
+            pieces.append(self.stream.push(self._features()))
+        pieces.append(self.stream.finish())
+        motion = self._motion(pieces)
+        surplus = self.given - max(1, total)
+        return motion[: len(motion) - surplus] if surplus > 0 else motion
+
+    @property
+    def _heard(self) -> int:
+        return (self.dropped + len(self.wave)) * FPS // SAMPLE_RATE
+
+    @property
+    def _first(self) -> int:
+        return len(self.stream.windows) * NEW_FRAMES
+
+    def _features(self) -> dict[str, Tensor]:
+        """Features of the next window; forgets the sound that none will need again."""
+        begin = max(0, self._first - self.context)
+        keep = begin * SAMPLE_RATE // FPS
+        self.wave, self.dropped = self.wave[keep - self.dropped :], keep
+        frames = self._first + WINDOW - begin
+        shift = begin / FPS
+        words = [(text, start - shift, end - shift) for text, start, end in self.words if end > shift]
+        utterance = Utterance(
+            fit_wave(self.wave, frames), [(t, max(a, 0.0), b) for t, a, b in words], frames, self.emotion
+        )
+        features = {}
+        for slot, encoder in self.model.encoders.items():
+            value = torch.from_numpy(encode(encoder, slot, utterance))
+            at = self._first - begin
+            features[slot] = (
+                value[at : at + WINDOW] if slot in FRAME_SLOTS else value[at // self.model.features["stride"]]
+            )
+        return {slot: value[None].to(self.model.device) for slot, value in features.items()}
+
+    def _motion(self, pieces: list[tuple[Frames, Tensor]]) -> Motion:
+        empty = np.zeros((0, 55, 3), np.float32), np.zeros((0, 100), np.float32), np.zeros((0, 3), np.float32)
+        rows = [empty] + [
+            (poses_from_rotation(f.rotation)[0].cpu().numpy(), f.expressions[0].cpu().numpy(), trans[0].cpu().numpy())
+            for f, trans in pieces
+        ]
+        poses, expressions, trans = (np.concatenate(part) for part in zip(*rows, strict=True))
+        self.given += len(poses)
+        return Motion(poses, expressions, trans, np.zeros(NUM_BETAS, np.float32))
