@@ -230,6 +230,8 @@ def test_every_feature_preset_names_encoders_that_exist():
             except SemTalkError as error:
                 assert "does not have" not in str(error) and "do not fit" not in str(error)
     assert set(build_encoders(composed("train")["features"])) == set(features["slots"])
+    ablated = composed("train", "experiment=ablation/no_hubert", "features=paper")["features"]
+    assert not build_encoder(ablated, "hubert")(Utterance(noise(1.0), [], 30)).any()
 
 
 TRANSCRIPTS = {

@@ -28,7 +28,8 @@ def hashed_vector(text: str, dim: int) -> np.ndarray:
 class Absent:
     """Zeros (T, d) in the place of a feature, for ablations and for inputs that a network does not read."""
 
-    def __init__(self, dim: int):
+    def __init__(self, dim: int, **replaced):
+        """Take the size, and the settings of the encoder whose place this is."""
         self.dim = dim
 
     def __call__(self, utterance: Utterance) -> np.ndarray:
