@@ -54,6 +54,7 @@ def train(config: dict) -> None:
         phases += [f"rvqvae_{part}" for part in config["parts"]] if phase == "rvqvae" else [phase]
     if config["dry_run"]:
         return plan(config, phases)
+    known = initial_meta(config["init"])
     corpus = open_corpus(config["data"])
 
     from rich.console import Console
@@ -65,7 +66,6 @@ def train(config: dict) -> None:
 
     body = load_body(config["body"]["path"])
     store = open_store(config, corpus, body)
-    known = initial_meta(config["init"])
     store.know_speakers(known.get("speakers"))
     speed, _ = mean_joint_speed(store, corpus, body)
     meta = {
@@ -118,8 +118,9 @@ def evaluate(config: dict) -> None:
 
     if config["split"] not in SPLITS:
         raise SemTalkError(f"split={config['split']}: choose one of {', '.join(SPLITS)}.")
-    if config["metrics"] not in ("main", "extended"):
-        raise SemTalkError(f"metrics={config['metrics']}: choose main or extended.")
+    for key, known in (("metrics", ("main", "extended")), ("protocol", ("legacy", "evaltools", "corrected"))):
+        if config[key] not in known:
+            raise SemTalkError(f"{key}={config[key]}: choose one of {', '.join(known)}.")
     if config["compare"]:
         return _compare(config)
     if config["motions"]:

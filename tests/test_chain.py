@@ -50,7 +50,7 @@ def test_evaluation_prints_and_writes(evaluated):
     for word in ("SemTalk", "base only", "ground truth", "stand-in", "STAND-IN", "Known answers"):
         assert word in text
     result = json.loads((run / "eval" / "test" / "metrics.json").read_text())
-    assert set(result["metrics"]) == {"fused", "base", "truth"}
+    assert set(result["metrics"]) == {"fused", "base", "truth", "mean"}
     assert result["metrics"]["truth"] == pytest.approx(
         result["metrics"]["truth"] | {"fgd": 0, "mse": 0, "lvd": 0}, abs=1e-6
     )
