@@ -1,6 +1,6 @@
 """Emotion feature phi_e of each window (paper section 3.4): emotion2vec, or a corpus's own labels."""
 
-import sys
+import logging
 
 import numpy as np
 
@@ -55,15 +55,14 @@ class Emotion2Vec:
                 f"emotion2vec needs the package funasr: run `pip install -e .[emotion]`, or {instead}."
             ) from error
         folder = local_model(model, key, instead)
-        argv, sys.argv = sys.argv, sys.argv[:1]  # the package reads the command line for settings of its own
+        quiet = logging.root.manager.disable
+        logging.disable(logging.INFO)  # the package names every tensor that it loads
         try:
-            self.model = AutoModel(
-                model=str(folder), device=str(pick_device()), disable_update=True, disable_pbar=True, log_level="ERROR"
-            )
+            self.model = AutoModel(model=str(folder), device=str(pick_device()), disable_update=True, disable_pbar=True)
         except Exception as error:
             raise SemTalkError(f"{key}: {folder} is no readable emotion2vec ({type(error).__name__}).") from error
         finally:
-            sys.argv = argv
+            logging.disable(quiet)
         self.name = model
         self.dim = dim
         self.stride = stride
