@@ -97,10 +97,11 @@ class Preparation:
         from rich.progress import Progress, TimeRemainingColumn
 
         entries = self.corpus.entries()
-        stale = [entry for entry in entries[shard[0] - 1 :: shard[1]] if self._missing(entry)]
+        missing = {entry: self._missing(entry) for entry in entries[shard[0] - 1 :: shard[1]]}
+        stale = [entry for entry, names in missing.items() if names]
         if stale:
             self.folder.mkdir(parents=True, exist_ok=True)
-            for slot in sorted({slot for entry in stale for slot in self._missing(entry)} - {MOTION}):
+            for slot in sorted(set().union(*missing.values()) - {MOTION}):
                 self.encoders[slot] = build_encoder(self.features, slot)
             with Progress(*Progress.get_default_columns()[:3], TimeRemainingColumn()) as progress:
                 task = progress.add_task(f"Preparing {self.corpus.name}", total=len(stale))

@@ -57,9 +57,8 @@ class HashedWords:
     def __call__(self, utterance: Utterance) -> np.ndarray:
         """Encode words as (T, d)."""
         track = np.zeros((utterance.frames, self.dim), np.float32)
-        for text, start, end in utterance.words:
-            first, last = round(start * FPS), max(round(end * FPS), round(start * FPS) + 1)
-            track[first:last] = hashed_vector(text, self.dim)
+        for text, frames in utterance.spoken():
+            track[frames] = hashed_vector(text, self.dim)
         return track
 
 

@@ -15,12 +15,6 @@ PAUSE, UNKNOWN = 0, 3
 """Ids of the release's word list: PAD 0, SOS 1, EOS 2, UNK 3."""
 
 
-def spoken(utterance: Utterance) -> list[tuple[str, slice]]:
-    """Words and the frames on which they are spoken, one or more."""
-    spans = ((text, round(start * FPS), round(end * FPS)) for text, start, end in utterance.words)
-    return [(text, slice(first, max(last, first + 1))) for text, first, last in spans]
-
-
 class ClipSentence:
     """Sentence feature phi_g: CLIP's text embedding of each window's words, (W, d)."""
 
@@ -101,7 +95,7 @@ class FastText:
     def __call__(self, utterance: Utterance) -> np.ndarray:
         """Encode words as (T, d)."""
         track = np.zeros((utterance.frames, self.dim), np.float32)
-        for text, frames in spoken(utterance):
+        for text, frames in utterance.spoken():
             track[frames] = self._vector(text)
         return track
 
@@ -148,13 +142,13 @@ class VocabularyIds:
 
     def __init__(self, dim: int, path: str | None):
         self.dim = dim
-        self.index, _ = read_vocabulary(path)
+        self.index, self.vectors = read_vocabulary(path)
         self.counts = {"words": 0, "words that the release's list does not have": 0}
 
     def __call__(self, utterance: Utterance) -> np.ndarray:
         """Encode words as (T,) integers."""
         track = np.full(utterance.frames, PAUSE, np.int64)
-        for text, frames in spoken(utterance):
+        for text, frames in utterance.spoken():
             track[frames] = self._id(text)
         return track
 
@@ -172,13 +166,12 @@ class VocabularyVectors(VocabularyIds):
 
     def __init__(self, dim: int, path: str | None):
         super().__init__(dim, path)
-        _, self.vectors = read_vocabulary(path)
         if self.vectors is None or self.vectors.shape[1] != dim:
             raise SemTalkError(f"features.slots.words.path={path}: it holds no word vectors of {dim} channels.")
 
     def __call__(self, utterance: Utterance) -> np.ndarray:
         """Encode words as (T, d)."""
         track = np.zeros((utterance.frames, self.dim), np.float32)
-        for text, frames in spoken(utterance):
+        for text, frames in utterance.spoken():
             track[frames] = self.vectors[self._id(text)]
         return track

@@ -27,6 +27,11 @@ class Utterance:
         """Texts of the words that overlap a span of seconds."""
         return [text for text, first, last in self.words if first < end and last > start]
 
+    def spoken(self) -> list[tuple[str, slice]]:
+        """Words and the frames on which they are spoken, one or more."""
+        spans = ((text, round(start * FPS), round(end * FPS)) for text, start, end in self.words)
+        return [(text, slice(first, max(last, first + 1))) for text, first, last in spans]
+
 
 def to_frames(values: np.ndarray, rate: float, frames: int) -> np.ndarray:
     """Linearly interpolate rows (n, d) at ``rate`` rows a second to (frames, d) at 30 fps; the ends are held."""

@@ -125,7 +125,7 @@ class Generator(nn.Module):
         """
         channels = {name: self.tokenizer[name].mean for name in PARTS}
         frames = merge_parts({name: value.expand(batch, SEED_FRAMES, -1) for name, value in channels.items()})
-        frames.rotation = matrix_to_6d(rotation_6d_to_matrix(frames.rotation))
+        frames.rotation = orthonormal(frames.rotation)
         height = frames.root[..., 1]
         trans = torch.stack([torch.zeros_like(height), height, torch.zeros_like(height)], dim=-1)
         frames.contact = torch.ones_like(frames.contact)
