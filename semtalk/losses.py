@@ -21,7 +21,9 @@ def info_nce(motion: Tensor, speech: Tensor, temperature: float = 0.1) -> Tensor
     Returns:
         The mean over N and all leading dimensions, a scalar.
     """
-    similarity = F.normalize(motion, dim=-1) @ F.normalize(speech, dim=-1).transpose(-1, -2) / temperature
+    with torch.autocast(motion.device.type, enabled=False):
+        motion, speech = F.normalize(motion.float(), dim=-1), F.normalize(speech.float(), dim=-1)
+        similarity = motion @ speech.transpose(-1, -2) / temperature
     target = torch.arange(similarity.shape[-1], device=similarity.device).expand(similarity.shape[:-1])
     return F.cross_entropy(similarity.flatten(0, -2), target.flatten())
 
@@ -53,9 +55,9 @@ def code_loss(logits: Tensor, codes: Tensor, weight: Tensor | None = None) -> Te
         weight: (B, S) weight of each step, or none.
     """
     entropy = F.cross_entropy(
-        logits.flatten(0, -2), codes.expand(logits.shape[:-1]).flatten(), reduction="none"
+        logits.float().flatten(0, -2), codes.expand(logits.shape[:-1]).flatten(), reduction="none"
     ).view(logits.shape[:-1])  # fmt: skip
-    levels = 1 / torch.arange(1, codes.shape[-1] + 1, device=logits.device, dtype=logits.dtype)
+    levels = 1 / torch.arange(1, codes.shape[-1] + 1, device=logits.device)
     return weighted_mean((entropy * levels).sum(dim=-1), weight)
 
 
@@ -66,7 +68,7 @@ def latent_loss(latents: Tensor, vectors: Tensor, weight: Tensor | None = None) 
 
 def gate_loss(gate: Tensor, semantic: Tensor) -> Tensor:
     """Cross-entropy of gate logits (B, S, 2) against "the mean semantic score (B, S) of the step is above 0"."""
-    return F.cross_entropy(gate.flatten(0, -2), (semantic > 0).long().flatten())
+    return F.cross_entropy(gate.float().flatten(0, -2), (semantic > 0).long().flatten())
 
 
 @dataclass

@@ -12,12 +12,12 @@ from semtalk.motion.skeleton import NUM_JOINTS, PARENTS
 
 @cache
 def _levels() -> list[tuple[list[int], list[int]]]:
-    """Joints grouped by depth, each group with its parents."""
-    depth = [0] * NUM_JOINTS
-    for joint in range(1, NUM_JOINTS):
-        depth[joint] = depth[PARENTS[joint]] + 1
-    groups = [[joint for joint in range(NUM_JOINTS) if depth[joint] == level] for level in range(1, max(depth) + 1)]
-    return [(group, [PARENTS[joint] for joint in group]) for group in groups]
+    """Joints grouped by depth below the root, and where each one's parent stands in the group before."""
+    groups, before = [], [0]
+    while children := [joint for joint in range(1, NUM_JOINTS) if PARENTS[joint] in before]:
+        groups.append((children, [before.index(PARENTS[joint]) for joint in children]))
+        before = children
+    return groups
 
 
 def forward_kinematics(rotations: Tensor, rest_joints: Tensor) -> Tensor:
@@ -37,17 +37,19 @@ def forward_kinematics(rotations: Tensor, rest_joints: Tensor) -> Tensor:
 def _pose(rotations: Tensor, rest_joints: Tensor) -> Tensor:
     rest_joints = rest_joints.expand(*rotations.shape[:-3], NUM_JOINTS, 3)
     offsets = rest_joints[..., 1:, :] - rest_joints[..., list(PARENTS[1:]), :]
-    world_rotation = {0: rotations[..., 0, :, :]}
-    world_position = {0: rest_joints[..., 0, :]}
-    for joints, parents in _levels():
-        parent_rotation = torch.stack([world_rotation[parent] for parent in parents], dim=-3)
-        parent_position = torch.stack([world_position[parent] for parent in parents], dim=-2)
-        offset = offsets[..., [joint - 1 for joint in joints], :]
-        rotation = parent_rotation @ rotations[..., joints, :, :]
-        position = parent_position + (parent_rotation @ offset[..., None])[..., 0]
-        world_rotation.update(zip(joints, rotation.unbind(-3), strict=True))
-        world_position.update(zip(joints, position.unbind(-2), strict=True))
-    return torch.stack([world_position[joint] for joint in range(NUM_JOINTS)], dim=-2)
+    joints = [joint for group, _ in _levels() for joint in group]
+    sizes = [len(group) for group, _ in _levels()]
+    local = rotations[..., joints, :, :].split(sizes, dim=-3)
+    offset = offsets[..., [joint - 1 for joint in joints], :, None].split(sizes, dim=-3)
+    rotation, position = rotations[..., :1, :, :], rest_joints[..., :1, :]
+    positions = [position]
+    for (_, parents), turn, step in zip(_levels(), local, offset, strict=True):
+        parent = rotation[..., parents, :, :]
+        position = position[..., parents, :] + (parent @ step)[..., 0]
+        rotation = parent @ turn
+        positions.append(position)
+    order = [0, *joints]
+    return torch.cat(positions, dim=-2)[..., [order.index(joint) for joint in range(NUM_JOINTS)], :]
 
 
 class BodyModel(nn.Module):

@@ -16,7 +16,8 @@ from semtalk.models.branches import (
     Sizes,
     predict_codes,
 )
-from semtalk.models.layers import MLP, ChannelFusion, HalveTime, HubertEncoder, PositionTable, step_mean
+from semtalk.models.grouped import ByPart, HalveTime
+from semtalk.models.layers import MLP, ChannelFusion, HubertEncoder, PositionTable, step_mean
 from semtalk.motion.skeleton import PARTS
 
 RHYTHMIC_PARTS = ("face", "hands")
@@ -97,7 +98,7 @@ class BaseNetwork(nn.Module):
         self.face = FaceBranch(sizes, speakers)
         self.body = BodyBranch(sizes, speakers)
         self.coarse_to_fine = CoarseToFine(sizes, chain)
-        self.heads = nn.ModuleDict({part: CodeHead(sizes) for part in PARTS})
+        self.heads = ByPart({part: CodeHead(sizes) for part in PARTS})
         latent, width = sizes.latent, sizes.width
         self.projection = nn.ModuleDict(
             {part: MLP(latent, width, latent) if project else nn.Identity() for part in RHYTHMIC_PARTS}

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from semtalk.models.attention import TransformerLayer
-from semtalk.models.layers import MLP, ConvStack, CrossAttention, HalveTime, PositionTable
+from semtalk.models.grouped import ByPart, HalveTime, Linear
+from semtalk.models.layers import MLP, ConvStack, CrossAttention, PositionTable
 from semtalk.motion.skeleton import BODY_PARTS, DOWNSAMPLE, MOTION_CHANNELS
 
 
@@ -133,10 +134,10 @@ class BodyBranch(nn.Module):
         self.audio_attention = sizes.frame_attention(sizes.audio_layers, to_speech=True)
         self.halve = HalveTime(width, width)
         self.halve_speaker = HalveTime(width, width)
-        self.split = nn.ModuleDict({part: MLP(width, width, width) for part in BODY_PARTS})
-        self.siblings = nn.ModuleDict({part: sizes.frame_attention(1) for part in BODY_PARTS})
-        self.narrow = nn.ModuleDict({part: nn.Linear(width, latent) for part in BODY_PARTS})
-        self.halve_part = nn.ModuleDict({part: HalveTime(latent, latent) for part in BODY_PARTS})
+        self.split = ByPart({part: MLP(width, width, width) for part in BODY_PARTS})
+        self.siblings = ByPart({part: sizes.frame_attention(1) for part in BODY_PARTS})
+        self.narrow = ByPart({part: Linear(width, latent) for part in BODY_PARTS})
+        self.halve_part = ByPart({part: HalveTime(latent, latent) for part in BODY_PARTS})
 
     def forward(self, hint: Tensor, audio: Tensor, speaker: Tensor, passes: Passes) -> dict[str, Tensor]:
         """Predict part latents.
@@ -157,13 +158,10 @@ class BodyBranch(nn.Module):
         x = self._listen(x.unflatten(0, (masks, batch)), self.audio(audio), passes)
         x = self.halve(x)
         voice = passes.repeat(self.halve_speaker(voice))
-        coarse = {part: split(x) for part, split in self.split.items()}
-        latents = {}
-        for part, own in coarse.items():
-            others = torch.stack([coarse[other] for other in BODY_PARTS if other != part]).sum(dim=0)
-            attended = self.siblings[part](self.position(own + voice), others)
-            latents[part] = self.halve_part[part](self.narrow[part](attended + own))
-        return latents
+        coarse = self.split(x.expand(len(BODY_PARTS), *x.shape))
+        others = torch.stack([coarse.roll(shift, dims=0) for shift in range(1, len(BODY_PARTS))]).sum(dim=0)
+        attended = self.siblings(self.position(coarse + voice), others)
+        return self.split.unstack(self.halve_part(self.narrow(attended + coarse)))
 
     def _listen(self, x: Tensor, audio: Tensor, passes: Passes) -> Tensor:
         """Add what the audio says (M, B, T, W) where a pass has it: (P * B, T, W); once for each mask."""
@@ -202,7 +200,10 @@ class CoarseToFine(nn.Module):
 
 
 class CodeHead(nn.Module):
-    """Codes of one part: level 0 by an MLP, each further level by layers that read all levels before it."""
+    """Codes of a part: level 0 by an MLP, each further level by layers that read all levels before it.
+
+    The heads of all parts run at once, see :class:`semtalk.models.grouped.ByPart`.
+    """
 
     def __init__(self, sizes: Sizes):
         super().__init__()
@@ -210,7 +211,7 @@ class CodeHead(nn.Module):
         self.position = PositionTable(latent, 0.0) if sizes.memory_positions else None
         further = range(1, sizes.levels)
         self.first = MLP(latent, sizes.width, codes)
-        self.gather = nn.ModuleList(nn.Linear(k * latent, latent) if k > 1 else nn.Identity() for k in further)
+        self.gather = nn.ModuleList(Linear(k * latent, latent) if k > 1 else nn.Identity() for k in further)
         self.attention = nn.ModuleList(sizes.residual_attention() for _ in further)
         self.further = nn.ModuleList(MLP(latent, latent, codes) for _ in further)
 
@@ -218,11 +219,11 @@ class CodeHead(nn.Module):
         """Predict codes.
 
         Args:
-            latent: (P * B, S, C) of the part.
-            memory: (B, T, C) fused speech features.
+            latent: (..., P * B, S, C) of the part.
+            memory: (..., B, T, C) fused speech features.
 
         Returns:
-            (P * B, S, L, K) logits and (P * B, S, L, C) latents of the levels.
+            (..., P * B, S, L, K) logits and (..., P * B, S, L, C) latents of the levels.
         """
         latents, logits = [latent], [self.first(latent)]
         if self.position is not None:
@@ -252,12 +253,8 @@ class Prediction:
         return {part: logits[index].argmax(dim=-1) for part, logits in self.logits.items()}
 
 
-def predict_codes(
-    heads: nn.ModuleDict, latents: dict[str, Tensor], memory: dict[str, Tensor], passes: Passes
-) -> Prediction:
+def predict_codes(heads: ByPart, latents: dict[str, Tensor], memory: dict[str, Tensor], passes: Passes) -> Prediction:
     """Run the code heads on latents (P * B, S, C), each with its speech memory (B, T, C)."""
-    logits, levels = {}, {}
-    for part, head in heads.items():
-        outputs = head(latents[part], memory[part])
-        logits[part], levels[part] = (output.unflatten(0, (len(passes), -1)) for output in outputs)
+    outputs = heads(heads.stack(latents), heads.stack(memory))
+    logits, levels = (heads.unstack(output.unflatten(1, (len(passes), -1))) for output in outputs)
     return Prediction(logits, levels)

@@ -7,6 +7,8 @@ from einops import rearrange, repeat
 from torch import Tensor, nn
 
 from semtalk.models.attention import TransformerLayer
+from semtalk.models.dropout import Dropout
+from semtalk.models.grouped import Linear
 from semtalk.motion.skeleton import DOWNSAMPLE, WINDOW
 
 SLOPE = 0.2
@@ -17,19 +19,11 @@ class MLP(nn.Sequential):
     """Linear, leaky ReLU, Linear over the last dimension."""
 
     def __init__(self, width_in: int, hidden: int, width_out: int):
-        super().__init__(nn.Linear(width_in, hidden), nn.LeakyReLU(SLOPE), nn.Linear(hidden, width_out))
-
-
-class TimeConv(nn.Conv1d):
-    """A 1-d convolution over time that takes and gives (B, T, C)."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Convolve (B, T, C_in) to (B, T', C_out)."""
-        return super().forward(x.transpose(1, 2)).transpose(1, 2)
+        super().__init__(Linear(width_in, hidden), nn.LeakyReLU(SLOPE), Linear(hidden, width_out))
 
 
 class PositionTable(nn.Module):
-    """Adds a sinusoidal table with the period of a window to (B, T, C), then drops out."""
+    """Adds a sinusoidal table with the period of a window to (..., T, C), then drops out."""
 
     def __init__(self, width: int, dropout: float):
         super().__init__()
@@ -37,11 +31,11 @@ class PositionTable(nn.Module):
         rate = torch.exp(torch.arange(0, width, 2) * (-math.log(10000.0) / width))
         table = torch.stack([torch.sin(position * rate), torch.cos(position * rate)], dim=-1).flatten(1)
         self.register_buffer("table", table, persistent=False)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, stride: int = 1) -> Tensor:
-        """Add the table to (B, T, C), whose rows are ``stride`` frames apart."""
-        index = torch.arange(x.shape[1], device=x.device) * stride % WINDOW
+        """Add the table to (..., T, C), whose rows are ``stride`` frames apart."""
+        index = torch.arange(x.shape[-2], device=x.device) * stride % WINDOW
         return self.dropout(x + self.table[index])
 
 
@@ -129,13 +123,6 @@ class HubertEncoder(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Encode (B, T, d) as (B, T, C)."""
         return self.layers(x.transpose(1, 2)).transpose(1, 2)
-
-
-class HalveTime(TimeConv):
-    """Convolution of kernel and stride 2: (B, T, C_in) to (B, T/2, C)."""
-
-    def __init__(self, width_in: int, width: int):
-        super().__init__(width_in, width, 2, stride=2)
 
 
 def step_mean(x: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from semtalk.models.branches import (
     Sizes,
     predict_codes,
 )
+from semtalk.models.grouped import ByPart
 from semtalk.models.layers import MLP, ChannelFusion, HubertEncoder, PositionTable, step_mean, step_repeat
 from semtalk.motion.skeleton import BODY_PARTS
 
@@ -91,7 +92,7 @@ class SparseNetwork(nn.Module):
         self.hint = MotionHint(sizes)
         self.body = BodyBranch(sizes, speakers)
         self.coarse_to_fine = CoarseToFine(sizes, chain)
-        self.heads = nn.ModuleDict({part: CodeHead(sizes) for part in BODY_PARTS})
+        self.heads = ByPart({part: CodeHead(sizes) for part in BODY_PARTS})
 
     def forward(self, batch: Mapping[str, Tensor], motion: Tensor, masks: Tensor, passes: Passes) -> SparsePrediction:
         """Predict codes for several masked passes.

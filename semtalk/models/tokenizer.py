@@ -24,8 +24,9 @@ class Tokenizer(nn.ModuleDict):
 
     @torch.no_grad()
     def encode(self, frames: Frames) -> Codes:
-        """Indices (B, T/4, L) of each part."""
-        return {name: self[name].encode(channels) for name, channels in split_parts(frames).items()}
+        """Indices (B, T/4, L) of each part, in float32 whatever the precision of what is trained on them."""
+        with torch.autocast(frames.rotation.device.type, enabled=False):
+            return {name: self[name].encode(channels) for name, channels in split_parts(frames).items()}
 
     @torch.no_grad()
     def vectors(self, codes: Codes) -> dict[str, Tensor]:

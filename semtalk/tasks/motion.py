@@ -43,7 +43,9 @@ class RVQVAETask(StageTask):
         if self.part.expressions:
             return {"position": (self._face(prediction) - self._face(target)).abs().mean()}
         rest = self.body.rest_joints(batch["betas"])[:, None]
-        own, true = (self._pose(batch["rotation"], channels, rest) for channels in (prediction, target))
+        rotations = rotation_6d_to_matrix(batch["rotation"])
+        true = forward_kinematics(rotations, rest)
+        own = forward_kinematics(self._in_pose(rotations, prediction), rest)
         if not self.part.root:
             return {"position": (own - true).abs().mean()}
         start = batch["trans"][:, 0]
@@ -59,12 +61,10 @@ class RVQVAETask(StageTask):
         with torch.autocast(self.device.type, enabled=False):
             return self.body.face_vertices(jaw.float(), expressions.float(), expressions.new_zeros(300).float())
 
-    def _pose(self, rotation: Tensor, channels: Tensor, rest: Tensor) -> Tensor:
-        """Joint positions (B, T, 55, 3) with this part's rotations in the true pose of the others."""
-        shape = (len(self.part.joints), 6)
-        posed = rotation.clone()
-        posed[..., list(self.part.joints), :] = channels[..., : self.part.rotation_width].unflatten(-1, shape)
-        return forward_kinematics(rotation_6d_to_matrix(posed), rest)
+    def _in_pose(self, rotations: Tensor, channels: Tensor) -> Tensor:
+        """Rotation matrices (B, T, 55, 3, 3) with this part's rotations, by its channels (B, T, D), put in."""
+        own = rotation_6d_to_matrix(channels[..., : self.part.rotation_width].unflatten(-1, (-1, 6)))
+        return rotations.index_copy(-3, torch.tensor(self.part.joints, device=own.device), own.to(rotations.dtype))
 
     def figures(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Mean angle in degrees between true and reconstructed rotations, all levels on."""
@@ -87,6 +87,7 @@ class TranslationTask(StageTask):
     """Trains the translation network on true and on reconstructed legs, so that it knows what it will see."""
 
     phase = "translation"
+    mixed = False
 
     def __init__(self, *args, rvqvae: RVQVAE, **kwargs):
         super().__init__(*args, **kwargs)
@@ -121,6 +122,7 @@ class EmbedderTask(StageTask):
     """Trains the FGD embedder as an autoencoder of rot6d motion."""
 
     phase = "fgd"
+    mixed = False
 
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Squared error of rotations, and L1 of their velocity and acceleration."""

@@ -1,0 +1,111 @@
+"""Networks of equal shape, one for each body part, run at once: fewer and larger matrix products.
+
+:class:`ByPart` stacks the parameters of such networks; the layers here take plain parameters and stacked ones.
+Inputs of stacked layers have the parts as their first dimension.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional as F
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """``x W^T + b`` of (..., C_in) with a weight (C_out, C_in), or of (G, ..., C_in) with weights (G, C_out, C_in)."""
+    if weight.dim() == 2:
+        return F.linear(x, weight, bias)
+    product = torch.baddbmm(bias[:, None], x.flatten(1, -2), weight.transpose(1, 2))
+    return product.unflatten(1, x.shape[1:-1])
+
+
+class Linear(nn.Linear):
+    """A linear layer, or G of them."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Project (..., C_in), or (G, ..., C_in) where the weights are stacked."""
+        return linear(x, self.weight, self.bias)
+
+
+class LayerNorm(nn.LayerNorm):
+    """A layer norm over the last dimension, or G of them."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise (..., C), or (G, ..., C) where the weights are stacked."""
+        if self.weight.dim() == 1:
+            return super().forward(x)
+        shape = (len(self.weight), *[1] * (x.dim() - 2), x.shape[-1])
+        normed = F.layer_norm(x, self.normalized_shape, eps=self.eps)
+        return torch.addcmul(self.bias.view(shape), normed, self.weight.view(shape))
+
+
+class HalveTime(nn.Conv1d):
+    """Convolution of kernel and stride 2: (..., T, C_in) to (..., T/2, C), or G of them."""
+
+    def __init__(self, width_in: int, width: int):
+        super().__init__(width_in, width, 2, stride=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Halve the time of (..., T, C_in), or of (G, ..., T, C_in) where the weights are stacked."""
+        pairs = rearrange(x, "... (t two) c -> ... t (c two)", two=2)
+        return linear(pairs, self.weight.flatten(-2), self.bias)
+
+
+class ByPart(nn.Module):
+    """Equal networks of several parts as one network with stacked parameters.
+
+    The state dict holds every part's tensors under the part's name, as if the networks stood in a ``ModuleDict``.
+    ``grouped = False`` runs the parts one after another, with equal results.
+    """
+
+    def __init__(self, networks: Mapping[str, nn.Module]):
+        """Stack the parameters of networks of one structure, made of layers that can be stacked."""
+        super().__init__()
+        self.grouped = True
+        self.parts = tuple(networks)
+        first, *others = networks.values()
+        for path, module in first.named_modules():
+            twins = [module, *(other.get_submodule(path) for other in others)]
+            for name in list(module._parameters):
+                stacked = torch.stack([getattr(twin, name).detach() for twin in twins])
+                setattr(module, name, nn.Parameter(stacked))
+        self.network = first
+        self.register_state_dict_post_hook(_name_parts)
+        self.register_load_state_dict_pre_hook(_stack_parts)
+
+    def forward(self, *inputs: Tensor):
+        """Run all parts at once; inputs and outputs have the parts, in their order, as first dimension."""
+        if self.grouped:
+            return self.network(*inputs)
+        parameters = dict(self.network.named_parameters())
+        outputs = [
+            functional_call(self.network, {name: value[index] for name, value in parameters.items()}, each)
+            for index, each in enumerate(zip(*inputs, strict=True))
+        ]
+        if isinstance(outputs[0], tuple):
+            return tuple(torch.stack(each) for each in zip(*outputs, strict=True))
+        return torch.stack(outputs)
+
+    def stack(self, values: Mapping[str, Tensor]) -> Tensor:
+        """Values of the parts as one tensor (G, ...)."""
+        return torch.stack([values[part] for part in self.parts])
+
+    def unstack(self, values: Tensor) -> dict[str, Tensor]:
+        """Part -> its value, of a tensor (G, ...)."""
+        return dict(zip(self.parts, values.unbind(0), strict=True))
+
+
+def _name_parts(module: ByPart, state: dict, prefix: str, _metadata) -> None:
+    own = [name for name in state if name.startswith(f"{prefix}network.")]
+    for name in own:
+        rest = name.removeprefix(f"{prefix}network.")
+        state.update({f"{prefix}{part}.{rest}": value for part, value in module.unstack(state.pop(name)).items()})
+
+
+def _stack_parts(module: ByPart, state: dict, prefix: str, *_unused) -> None:
+    for name in module.network.state_dict():
+        names = [f"{prefix}{part}.{name}" for part in module.parts]
+        if all(own in state for own in names):
+            state[f"{prefix}network.{name}"] = torch.stack([state.pop(own) for own in names])
