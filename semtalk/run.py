@@ -94,22 +94,10 @@ def plan(config: dict, phases: list[str]) -> None:
         corpus = open_corpus(config["data"])
     except SemTalkError as error:
         corpus = error
-    import torch
-
     from semtalk.body import load_body
     from semtalk.tasks.plan import print_plan
 
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    print_plan(config, phases, corpus, load_body(config["body"]["path"]), device)
-
-
-def pick_device(accelerator: str):
-    """The device of ``trainer.accelerator``."""
-    import torch
-
-    if accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
-        raise SemTalkError("trainer.accelerator=gpu: there is no GPU here; use trainer=cpu or trainer=auto.")
-    return torch.device("cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu")
+    print_plan(config, phases, corpus, load_body(config["body"]["path"]))
 
 
 def evaluate(config: dict) -> None:
@@ -165,9 +153,10 @@ def _evaluate_run(config: dict) -> None:
     from semtalk.evaluation.evaluate import evaluate_run
     from semtalk.evaluation.report import log_wandb, print_result, write_result
     from semtalk.evaluation.takes import most_gestured
+    from semtalk.tasks.speed import trainer_device
 
     body = load_body(config["body"]["path"])
-    device = pick_device(config["trainer"]["accelerator"])
+    device = trainer_device(config["trainer"]["accelerator"])
     store = open_store(config, corpus, body)
     speed, source = mean_joint_speed(store, corpus, body)
     result, measured, takes = evaluate_run(config, folder, store, speed, body, device)
@@ -225,8 +214,9 @@ def generate(config: dict) -> None:
     from semtalk.body import load_body
     from semtalk.generation.inputs import read_speeches
     from semtalk.generation.speech import SemTalk
+    from semtalk.tasks.speed import trainer_device
 
-    device = pick_device(config["trainer"]["accelerator"])
+    device = trainer_device(config["trainer"]["accelerator"])
     body = load_body(config["body"]["path"])
     model = SemTalk.from_pretrained(run_dir(config), config["generation"], str(device), body)
     speeches, bad = read_speeches(paths, config["transcript"], config["whisper"])

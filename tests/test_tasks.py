@@ -10,7 +10,7 @@ from semtalk.errors import SemTalkError
 from semtalk.models.tokenizer import Tokenizer
 from semtalk.motion.skeleton import PARTS
 from semtalk.tasks.build import build_network
-from semtalk.tasks.checkpoint import load_network, stamp
+from semtalk.tasks.checkpoint import load_checkpoint, load_network, stamp
 from semtalk.tasks.fit import fit_phase
 from semtalk.tasks.motion import RVQVAETask
 from semtalk.tasks.semtalk import BaseTask, SparseTask
@@ -154,6 +154,17 @@ def test_resume_goes_on_along_the_same_curve(tmp_path, store):
     ends = [load_network(tmp_path / name, "rvqvae_upper", "last")[0].state_dict() for name in ("whole", "halves")]
     for name, value in ends[0].items():
         assert torch.allclose(value.float(), ends[1][name].float(), atol=1e-6), name
+
+
+def test_either_plan_resumes_the_other(tmp_path, store):
+    schedule = ["recipe.rvqvae.schedule=constant", "trainer.precision=32-true"]
+    for folder, first, second in (("a", "cpu", "debug"), ("b", "debug", "cpu")):
+        fit(tmp_path / folder, store, "recipe.rvqvae.epochs=1", f"trainer={first}", *schedule)
+        resumed = ["recipe.rvqvae.epochs=2", f"trainer={second}", "resume=true"]
+        fit(tmp_path / folder, store, *resumed, *schedule)
+        last = load_checkpoint(tmp_path / folder / "rvqvae_upper" / "last.ckpt", "rvqvae_upper")
+        assert last["optimizer_states"][0]["param_groups"][0]["fused"] is (second == "cpu")
+    assert losses_of(tmp_path / "a") == pytest.approx(losses_of(tmp_path / "b"), rel=1e-4)
 
 
 @pytest.mark.parametrize("phase", ["rvqvae_face", "rvqvae_lower", "translation", "fgd"])

@@ -51,7 +51,19 @@ class MotionDataModule(pl.LightningDataModule):
         seed: int,
         workers: int = 0,
         keys: tuple[str, ...] | None = None,
+        on_device: bool = False,
     ):
+        """Choose the windows.
+
+        Args:
+            store: Prepared corpus.
+            stride: Frames between windows.
+            batch_size: Windows of a batch on each device.
+            seed: Of the shuffling.
+            workers: Processes that gather batches; none where the data lie on a GPU.
+            keys: What to gather, all by default.
+            on_device: Keep the windows on the GPU where they take less than half of its free memory.
+        """
         super().__init__()
         self.store = store
         self.stride = stride
@@ -59,16 +71,30 @@ class MotionDataModule(pl.LightningDataModule):
         self.seed = seed
         self.workers = workers
         self.keys = keys
+        self.on_device = on_device
 
     def _loader(self, split: str, shuffle: bool) -> DataLoader:
         dataset = WindowDataset(self.store, self.store.split(split), self.stride, self.keys)
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         sampler = EpochSampler(len(dataset), self.seed, shuffle, rank, world)
+        resident = self._put_on_gpu(dataset)
+        workers = 0 if resident else self.workers
         batch_size = min(self.batch_size, len(sampler)) if shuffle else self.batch_size
         return DataLoader(
             dataset, batch_size=batch_size, sampler=sampler, drop_last=shuffle, collate_fn=_as_it_is,
-            num_workers=self.workers, pin_memory=torch.cuda.is_available(), persistent_workers=self.workers > 0,
+            num_workers=workers, pin_memory=torch.cuda.is_available() and not resident, persistent_workers=workers > 0,
         )  # fmt: skip
+
+    def _put_on_gpu(self, dataset: WindowDataset) -> bool:
+        """Whether the windows lie on the trainer's GPU now: it is wanted, there is one, and they fit."""
+        if not (self.on_device and self.trainer and self.trainer.strategy.root_device.type == "cuda"):
+            return False
+        device = self.trainer.strategy.root_device
+        free, _ = torch.cuda.mem_get_info(device)
+        if 2 * dataset.nbytes > free:
+            return False
+        dataset.to(device)
+        return True
 
     def train_dataloader(self) -> DataLoader:
         """Shuffled windows of ``train``; the last incomplete batch is dropped."""

@@ -29,7 +29,9 @@ from semtalk.motion.io import atomic_write
 from semtalk.motion.parts import foot_contact, root_from_translation, rotation_from_poses
 from semtalk.motion.skeleton import FEET, FPS
 
-FORMAT = 2
+FORMAT = 3
+STORED = {"float16": torch.float16, "float32": torch.float32}
+"""Types that features can be kept in."""
 
 
 def _digest(value) -> str:
@@ -46,7 +48,6 @@ def motion_tensors(recording: Recording, body: BodyModel) -> dict[str, Tensor]:
     semantics = recording.semantics
     scores = frame_scores(semantics, len(motion)) if semantics is not None else np.full(len(motion), np.nan)
     return {
-        "poses": poses,
         "rotation": rotation_from_poses(poses),
         "expressions": torch.from_numpy(motion.expressions),
         "trans": trans,
@@ -76,6 +77,8 @@ class Preparation:
     """The preparation of one corpus with one feature configuration."""
 
     def __init__(self, corpus: Corpus, features: Mapping, body: BodyModel, folder: Path, strict: bool):
+        if features["stored"] not in STORED:
+            raise SemTalkError(f"features.stored={features['stored']}: choose {' or '.join(STORED)}.")
         self.corpus = corpus
         self.features = features
         self.body = body
@@ -89,7 +92,7 @@ class Preparation:
         keys = {MOTION: _digest((source, self.body.name))}
         for slot in SLOTS:
             stride = self.features["stride"]
-            keys[slot] = _digest((source, stride, dict(self.features["slots"][slot])))
+            keys[slot] = _digest((source, stride, self.features["stored"], dict(self.features["slots"][slot])))
         return keys
 
     def run(self, shard: tuple[int, int] = (1, 1)) -> Store:
@@ -173,13 +176,23 @@ class Preparation:
         for slot in [slot for slot in SLOTS if slot in missing]:
             if slot not in self.encoders:
                 self.encoders[slot] = build_encoder(self.features, slot)
-            self._write(entry, slot, {slot: torch.from_numpy(encode(self.encoders[slot], slot, utterance))})
+            self._write(entry, slot, {slot: self._stored(slot, encode(self.encoders[slot], slot, utterance))})
         record = {
             "id": entry.id, "speaker": entry.speaker, "split": entry.split, "frames": recording.frames,
             "seconds": recording.frames / FPS, "emotion": recording.emotion, "words": recording.words,
             "keywords": [row for row in recording.semantics or [] if row.score > 0.1], "keys": keys,
         }  # fmt: skip
         self._write_json(self._path(entry, "record.json"), record)
+
+    def _stored(self, slot: str, values: np.ndarray) -> Tensor:
+        """A feature as it is kept: ids as they are, other values in ``features.stored``."""
+        tensor = torch.from_numpy(values)
+        if not tensor.is_floating_point():
+            return tensor
+        kept = tensor.to(STORED[self.features["stored"]])
+        if not kept.isfinite().all():
+            raise SemTalkError(f"the encoder of {slot} gave values too large for float16; use features.stored=float32.")
+        return kept
 
     def _write(self, entry: Entry, name: str, tensors: dict[str, Tensor]) -> None:
         tensors = {key: value.contiguous() for key, value in tensors.items()}

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import torch
 from safetensors import safe_open
 from torch import Tensor
 
@@ -13,6 +14,7 @@ from semtalk.data.recording import Corpus
 from semtalk.errors import SemTalkError
 from semtalk.features.extract import SLOTS
 from semtalk.motion.io import atomic_write
+from semtalk.motion.parts import poses_from_rotation
 from semtalk.motion.skeleton import FPS
 
 MOTION = "motion"
@@ -42,11 +44,17 @@ class StoredRecording:
         return [tuple(word) for word in self.info["words"]]
 
     def __getitem__(self, key: str) -> Tensor:
+        """A tensor as it is stored; features may be of half precision."""
         if key not in self.tensors:
             name = key if key in SLOTS else MOTION
             with safe_open(self.folder / f"{self.id}.{name}.safetensors", framework="pt") as file:
                 self.tensors[key] = file.get_tensor(key)
         return self.tensors[key]
+
+
+def full_precision(feature: Tensor) -> Tensor:
+    """A stored feature as networks take it: float32 of half precision, ids as they are."""
+    return feature.float() if feature.dtype == torch.float16 else feature
 
 
 class Store:
@@ -110,7 +118,11 @@ def joint_speed(recordings: list[StoredRecording], body: BodyModel) -> np.ndarra
     """Mean joint speed (55,) in m/s over recordings, with translation: what the beat metric is normalised by."""
     total, frames = np.zeros(55), 0
     for recording in recordings:
-        joints = body.joints(recording["poses"], recording["betas"], recording["trans"]).double().numpy()
+        joints = (
+            body.joints(poses_from_rotation(recording["rotation"]), recording["betas"], recording["trans"])
+            .double()
+            .numpy()
+        )
         speed = np.linalg.norm(np.gradient(joints, 1 / FPS, axis=0), axis=-1)
         total += speed.sum(axis=0)
         frames += len(speed)

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from semtalk.data.store import Store, StoredRecording
+from semtalk.data.store import Store, StoredRecording, full_precision
 from semtalk.errors import SemTalkError
 from semtalk.features.extract import FRAME_SLOTS, WINDOW_SLOTS
 from semtalk.motion.skeleton import DOWNSAMPLE, WINDOW
@@ -45,6 +45,8 @@ class WindowDataset(Dataset):
         if not index:
             raise SemTalkError(f"{store.folder}: no recording of this split is as long as a window of {WINDOW} frames.")
         self.index = np.asarray(index)
+        self.speakers = [store.speaker_index(recording.info["speaker"]) for recording in recordings]
+        self.tensors: dict[tuple[int, str], Tensor] = {}
 
     def __len__(self) -> int:
         return len(self.index)
@@ -53,17 +55,36 @@ class WindowDataset(Dataset):
         return {key: value[0] for key, value in self.__getitems__([item]).items()}
 
     def __getitems__(self, items: list[int]) -> Batch:
-        pairs = [(self.recordings[number], int(start)) for number, start in self.index[items]]
+        pairs = self.index[items].tolist()
         return {key: self._gather(key, pairs) for key in self.keys}
 
-    def _gather(self, key: str, pairs: list[tuple[StoredRecording, int]]) -> Tensor:
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the recordings in the store that windows are gathered from."""
+        return sum(recording[key].nbytes for recording in self.recordings for key in self.keys if key != "speaker")
+
+    def to(self, device: torch.device) -> "WindowDataset":
+        """Keep a copy of the recordings on a device, and gather batches there."""
+        self.tensors = {
+            (number, key): recording[key].to(device)
+            for number, recording in enumerate(self.recordings)
+            for key in self.keys
+            if key != "speaker"
+        }
+        return self
+
+    def _tensor(self, number: int, key: str) -> Tensor:
+        return self.tensors[number, key] if self.tensors else self.recordings[number][key]
+
+    def _gather(self, key: str, pairs: list[tuple[int, int]]) -> Tensor:
         if key == "speaker":
-            return torch.tensor([self.store.speaker_index(recording.info["speaker"]) for recording, _ in pairs])
+            return torch.tensor([self.speakers[number] for number, _ in pairs])
         if key == "betas":
-            return torch.stack([recording[key] for recording, _ in pairs])
+            return torch.stack([self._tensor(number, key) for number, _ in pairs])
         if key in WINDOW_SLOTS:
-            return torch.stack([recording[key][start // self.feature_stride] for recording, start in pairs])
-        rows = torch.stack([recording[key][start : start + WINDOW] for recording, start in pairs])
+            rows = torch.stack([self._tensor(number, key)[start // self.feature_stride] for number, start in pairs])
+        else:
+            rows = torch.stack([self._tensor(number, key)[start : start + WINDOW] for number, start in pairs])
         if key == "semantic":
             return rows.unflatten(1, (-1, DOWNSAMPLE)).mean(dim=-1)
-        return rows
+        return full_precision(rows)

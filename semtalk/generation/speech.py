@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from semtalk.body import BodyModel, load_body
+from semtalk.data.store import full_precision
 from semtalk.errors import SemTalkError
 from semtalk.features.audio import load_audio
 from semtalk.features.emotion import EMOTIONS
@@ -73,7 +74,7 @@ def stack_features(takes: Sequence[Mapping[str, Tensor]], frames: int) -> dict[s
     """Features of several takes, padded to ``frames`` frames with zeros (window features with their last row)."""
 
     def fit(value: Tensor, rows: int, repeat: bool) -> Tensor:
-        value = value[:rows]
+        value = full_precision(value[:rows])
         missing = rows - len(value)
         filler = value[-1:].expand(missing, -1) if repeat else value.new_zeros(missing, *value.shape[1:])
         return torch.cat([value, filler])

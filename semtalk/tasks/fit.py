@@ -26,6 +26,7 @@ from semtalk.tasks.build import RVQVAE_PHASES, build_network
 from semtalk.tasks.checkpoint import checkpoint_path, load_checkpoint, load_network
 from semtalk.tasks.motion import EmbedderTask, RVQVAETask, TranslationTask, batch_frames
 from semtalk.tasks.semtalk import BaseTask, SparseTask
+from semtalk.tasks.speed import apply_plan, keep_freed_memory, phase_precision, resolve_plan, trainer_device
 from semtalk.tasks.stage import StageTask
 
 MIN_SCALE = 0.02
@@ -150,6 +151,21 @@ def join_curves(before: Path, after: Path) -> None:
     before.unlink()
 
 
+class CompileNotice(pl.Callback):
+    """Says that the first step of a compiled network takes a while, and how long it took."""
+
+    def on_train_start(self, trainer, module) -> None:
+        """Say what is being waited for."""
+        self.began = time.monotonic()
+        trainer.print(f"Compiling {module.phase} in the first step; this takes minutes, once.")
+
+    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx) -> None:
+        """Say that it is over."""
+        if self.began is not None:
+            trainer.print(f"Compiled in {time.monotonic() - self.began:.0f} s.")
+        self.began = None
+
+
 def epochs_of(recipe: Mapping, batches: int) -> int:
     """Whole epochs that a phase lasts: ``epochs``, or as many as ``steps`` need."""
     if recipe.get("epochs"):
@@ -164,6 +180,10 @@ def fit_phase(phase: str, config: dict, store: Store, run_dir: Path, meta: dict,
         A row for the closing table: phase, steps, seconds, validation numbers of the best checkpoint, its path.
     """
     _quiet()
+    speed = resolve_plan(config["trainer"])
+    config = config | {"trainer": speed}
+    if speed["keep_memory"] and trainer_device(speed["accelerator"]).type == "cpu":
+        keep_freed_memory()
     pl.seed_everything(config["seed"], verbose=False)
     folder = run_dir / phase
     last = checkpoint_path(run_dir, phase, "last")
@@ -172,10 +192,12 @@ def fit_phase(phase: str, config: dict, store: Store, run_dir: Path, meta: dict,
         load_checkpoint(last, phase)
     recipe = config["recipe"]["rvqvae" if phase in RVQVAE_PHASES else phase]
     task = make_task(phase, config, store, run_dir, meta, body)
+    apply_plan(task.network, speed)
     keys = (*MOTION_KEYS, "betas", "speaker") if phase not in ("base", "sparse") else None
     data = MotionDataModule(
-        store, config["recipe"]["stride"], recipe["batch_size"], config["seed"], config["recipe"]["workers"], keys
-    )
+        store, config["recipe"]["stride"], recipe["batch_size"], config["seed"], config["recipe"]["workers"], keys,
+        on_device=speed["data_on_device"],
+    )  # fmt: skip
     epochs = epochs_of(recipe, len(data.train_dataloader()))
     every = max(1, epochs // config["recipe"]["validations"])
     if not resume:
@@ -195,13 +217,15 @@ def fit_phase(phase: str, config: dict, store: Store, run_dir: Path, meta: dict,
         enable_version_counter=False,
     )  # fmt: skip
     trainer = pl.Trainer(
-        **config["trainer"],
+        accelerator=speed["accelerator"],
+        devices=speed["devices"],
+        strategy=speed["strategy"],
+        precision=phase_precision(speed["precision"], task.mixed),
         max_epochs=epochs,
         check_val_every_n_epoch=every,
         num_sanity_val_steps=0,
-        gradient_clip_val=recipe["clip"],
         logger=make_logger(config, folder),
-        callbacks=[best, RichProgressBar()],
+        callbacks=[best, RichProgressBar(), *([CompileNotice()] if speed["compile"] else [])],
         enable_model_summary=False,
         log_every_n_steps=10,
         use_distributed_sampler=False,

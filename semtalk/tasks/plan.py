@@ -22,6 +22,7 @@ from semtalk.motion.skeleton import FPS, PARTS, WINDOW
 from semtalk.tasks.build import RVQVAE_PHASES, build_network
 from semtalk.tasks.motion import EmbedderTask, RVQVAETask, TranslationTask
 from semtalk.tasks.semtalk import BaseTask, SparseTask
+from semtalk.tasks.speed import resolve_plan, trainer_device
 
 A100 = 312e12
 """Peak of an A100 in bf16, FLOP/s."""
@@ -133,7 +134,7 @@ def input_sources(config: dict, corpus: Corpus | SemTalkError) -> list[tuple[str
     return sources
 
 
-def print_plan(config: dict, phases: list[str], corpus: Corpus | SemTalkError, body: BodyModel, device) -> None:
+def print_plan(config: dict, phases: list[str], corpus: Corpus | SemTalkError, body: BodyModel) -> None:
     """Print takes and windows, what each phase costs, and where inputs come from.
 
     Args:
@@ -141,7 +142,6 @@ def print_plan(config: dict, phases: list[str], corpus: Corpus | SemTalkError, b
         phases: That it would go through.
         corpus: The reader, or why there is none.
         body: For position losses.
-        device: Where it would train.
     """
     console, recipe = Console(), config["recipe"]
     windows, speakers = None, 25
@@ -154,7 +154,8 @@ def print_plan(config: dict, phases: list[str], corpus: Corpus | SemTalkError, b
             table.add_row(split, *map(str, numbers))
         console.print(table)
         windows = counts["train"]["windows"]
-    rate = matrix_rate(device, config["trainer"]["precision"])
+    here = config["trainer"] | {"accelerator": "auto"}
+    rate = matrix_rate(trainer_device("auto"), resolve_plan(here)["precision"])
     table = Table(Column("phase", no_wrap=True), title=f"Training (this device: {rate / 1e12:.2g} TFLOP/s)")
     for name in ("parameters", "batch", "steps/epoch", "steps", "GFLOP/step", "GiB", "hours here", "hours A100"):
         table.add_column(name, justify="right")

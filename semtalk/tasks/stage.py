@@ -19,6 +19,8 @@ class StageTask(pl.LightningModule):
     """
 
     phase: str
+    mixed = True
+    """Whether it bears a mixed precision."""
 
     def __init__(self, network: nn.Module, config: dict, recipe: Mapping, meta: dict, body: BodyModel):
         """Wrap a network.
@@ -74,7 +76,7 @@ class StageTask(pl.LightningModule):
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Log losses and figures; the seed fixes what is random in them."""
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), torch.compiler.set_stance("force_eager"):
             torch.manual_seed(self.config["seed"] + batch_idx)
             losses = self.losses(batch)
             values = {"loss": self.total(losses), **losses, **self.figures(batch)}
@@ -84,7 +86,8 @@ class StageTask(pl.LightningModule):
     def configure_optimizers(self):
         """Adam, with a constant or a cosine learning rate."""
         parameters = [p for p in self.network.parameters() if p.requires_grad]
-        optimizer = torch.optim.Adam(parameters, lr=self.recipe["lr"], betas=(0.9, 0.99))
+        fused = self.config["trainer"]["fused_adam"]
+        optimizer = torch.optim.Adam(parameters, lr=self.recipe["lr"], betas=(0.9, 0.99), fused=fused)
         if self.recipe["schedule"] == "constant":
             return optimizer
         steps = max(1, self.trainer.estimated_stepping_batches)
@@ -97,6 +100,16 @@ class StageTask(pl.LightningModule):
 
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def configure_gradient_clipping(self, optimizer, gradient_clip_val=None, gradient_clip_algorithm=None) -> None:
+        """Clip the norm of all gradients to the recipe's ``clip``; Lightning refuses to with a fused optimiser."""
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe["clip"])
+
+    def on_load_checkpoint(self, checkpoint: dict) -> None:
+        """Go on with this plan's optimiser kernel, whatever plan the checkpoint was written under."""
+        for state in checkpoint.get("optimizer_states", []):
+            for group in state["param_groups"]:
+                group["fused"] = self.config["trainer"]["fused_adam"]
 
     def on_save_checkpoint(self, checkpoint: dict) -> None:
         """Stamp the checkpoint with phase, configuration and facts."""

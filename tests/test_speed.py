@@ -1,0 +1,113 @@
+"""Speed-ups: each gives what the plain way gives, and can be switched off."""
+
+import pytest
+import torch
+from conftest import composed
+from test_models import TINY, tiny_batch
+from torch.nn import functional as F
+
+from semtalk.data.windows import WindowDataset
+from semtalk.errors import SemTalkError
+from semtalk.models.branches import TRAINING_PASSES
+from semtalk.models.dropout import Dropout
+from semtalk.models.grouped import ByPart
+from semtalk.tasks.build import build_network
+from semtalk.tasks.speed import apply_plan, keep_freed_memory, phase_precision, resolve_plan
+
+
+def plan(name: str, **changes) -> dict:
+    return resolve_plan(composed("train", f"trainer={name}")["trainer"] | {"accelerator": "cpu"} | changes)
+
+
+def network(phase: str, name: str):
+    torch.manual_seed(0)
+    net = build_network(phase, composed("train", *TINY), speakers=2)
+    apply_plan(net, plan(name))
+    return net
+
+
+@pytest.mark.parametrize("phase", ["base", "sparse"])
+def test_parts_together_equal_parts_one_by_one(phase):
+    nets = [network(phase, name).eval() for name in ("auto", "debug")]
+    switches = [{m.grouped for m in net.modules() if isinstance(m, ByPart)} for net in nets]
+    assert switches == [{True}, {False}]
+    features, motion, masks = tiny_batch()
+    predictions = [net(features, motion, masks, TRAINING_PASSES) for net in nets]
+    for part, logits in predictions[0].logits.items():
+        assert torch.allclose(logits, predictions[1].logits[part], atol=1e-5), part
+        assert torch.allclose(predictions[0].latents[part], predictions[1].latents[part], atol=1e-5), part
+    for prediction in predictions:
+        sum(value.square().mean() for value in prediction.logits.values()).backward()
+    for (name, one), other in zip(nets[0].named_parameters(), nets[1].parameters(), strict=True):
+        if one.grad is not None:
+            assert torch.allclose(one.grad, other.grad, atol=1e-5, rtol=1e-4), name
+
+
+def test_grouped_parts_are_saved_part_by_part():
+    net = network("base", "auto")
+    state = net.state_dict()
+    assert "heads.hands.first.0.weight" in state and not any(".network." in name for name in state)
+    state["heads.hands.first.0.bias"] = torch.full_like(state["heads.hands.first.0.bias"], 7.0)
+    net.load_state_dict(state)
+    stacked = net.heads.network.first[0].bias
+    assert [bool((row == 7).all()) for row in stacked] == [part == "hands" for part in net.heads.parts]
+    del state["heads.hands.first.0.bias"]
+    with pytest.raises(RuntimeError, match="Missing key"):
+        net.load_state_dict(state)
+
+
+@pytest.mark.parametrize("kind", ["forward", "relu", "add"])
+def test_packed_dropout(kind):
+    torch.manual_seed(0)
+    dropout = Dropout(0.3).train()
+    x = torch.randn(1001, 33, requires_grad=True)
+    y = {"forward": dropout.forward, "relu": dropout.relu, "add": lambda x: dropout.add(torch.zeros(()), x)}[kind](x)
+    full = F.relu(x) if kind == "relu" else x
+    kept = (y != 0) & (full != 0)
+    assert (full != 0).sum() * 0.69 < kept.sum() < (full != 0).sum() * 0.71
+    assert torch.allclose(y[kept], full[kept] / 0.7)
+    y.sum().backward()
+    assert torch.allclose(x.grad, kept / 0.7)
+
+
+def test_packed_dropout_can_be_switched_off():
+    dropout, x = Dropout(0.5).train(), torch.ones(4, 8)
+    dropout.packed = False
+    torch.manual_seed(3)
+    own = dropout(x)
+    torch.manual_seed(3)
+    assert torch.equal(own, F.dropout(x, 0.5))
+    assert torch.equal(dropout.eval()(x), x) and torch.equal(dropout.add(x, x), 2 * x)
+
+
+def test_plans():
+    fast, plain = plan("auto"), plan("debug")
+    assert fast["precision"] in ("32-true", "bf16-mixed") and fast["compile"] is False, "a CPU gains nothing by it"
+    assert plain["precision"] == "32-true" and not any(value is True for value in plain.values())
+    assert plan("auto", compile=True)["compile"] == "default"
+    with pytest.raises(SemTalkError, match="trainer.compile=fast"):
+        plan("auto", compile="fast")
+    if not torch.cuda.is_available():
+        with pytest.raises(SemTalkError, match="there is no GPU"):
+            resolve_plan(composed("train", "trainer=gpu")["trainer"])
+    assert phase_precision("bf16-mixed", mixed=False) == "32-true" == phase_precision("32-true", mixed=True)
+    assert keep_freed_memory() in (True, False)
+
+
+@pytest.mark.parametrize("phase", ["base", "sparse"])
+def test_networks_compile_as_one_graph(phase):
+    net = network(phase, "auto")
+    features, motion, masks = tiny_batch()
+    expected = net.eval()(features, motion, masks, TRAINING_PASSES)
+    whole = torch.compile(net, backend="aot_eager", fullgraph=True)
+    prediction = whole(features, motion, masks, TRAINING_PASSES)
+    for part, logits in expected.logits.items():
+        assert torch.allclose(prediction.logits[part], logits, atol=1e-5)
+
+
+def test_windows_on_a_device_are_the_same(store):
+    datasets = [WindowDataset(store, store.split("train"), 20) for _ in range(2)]
+    datasets[1].to(torch.device("cpu"))
+    assert datasets[0].nbytes == sum(tensor.nbytes for tensor in datasets[1].tensors.values())
+    for one, other in zip(*(dataset.__getitems__([0, 9, 20]).values() for dataset in datasets), strict=True):
+        assert torch.equal(one, other)
