@@ -218,7 +218,7 @@ def generate(config: dict) -> None:
 
     device = trainer_device(config["trainer"]["accelerator"])
     body = load_body(config["body"]["path"])
-    model = SemTalk.from_pretrained(run_dir(config), config["generation"], str(device), body)
+    model = SemTalk.from_pretrained(run_dir(config), config["generation"], str(device), body, config["precision"])
     speeches, bad = read_speeches(paths, config["transcript"], config["whisper"])
     keys = ("speaker", "emotion", "motion", "betas", "beta", "gate", "batch")
     options = {key: config[key] for key in keys}

@@ -8,10 +8,15 @@ from torch.nn import functional as F
 
 from semtalk.data.windows import WindowDataset
 from semtalk.errors import SemTalkError
-from semtalk.models.branches import TRAINING_PASSES
+from semtalk.generation.rollout import Generator, join_windows
+from semtalk.models.branches import TRAINING_PASSES, Passes
 from semtalk.models.dropout import Dropout
+from semtalk.models.fusion import fuse_codes
 from semtalk.models.grouped import ByPart
+from semtalk.models.tokenizer import Tokenizer
+from semtalk.motion.skeleton import PARTS
 from semtalk.tasks.build import build_network
+from semtalk.tasks.masking import seed_mask
 from semtalk.tasks.speed import apply_plan, keep_freed_memory, phase_precision, resolve_plan
 
 
@@ -111,3 +116,70 @@ def test_windows_on_a_device_are_the_same(store):
     assert datasets[0].nbytes == sum(tensor.nbytes for tensor in datasets[1].tensors.values())
     for one, other in zip(*(dataset.__getitems__([0, 9, 20]).values() for dataset in datasets), strict=True):
         assert torch.equal(one, other)
+
+
+def rollout_parts(takes: int = 3, frames: int = 184):
+    torch.manual_seed(0)
+    config = composed("train", *TINY)
+    tokenizer = Tokenizer({part: build_network(f"rvqvae_{part}", config, 2) for part in PARTS})
+    for part in PARTS:
+        for level in tokenizer[part].quantizer.levels:
+            level.codebook.normal_()
+    networks = (build_network(phase, config, 2) for phase in ("translation", "base", "sparse"))
+    generator = Generator(tokenizer, *networks)
+    widths = {"rhythm": 3, "hubert": 48, "words": 64}
+    features = {name: torch.randn(takes, frames, width) for name, width in widths.items()}
+    features |= {"sentence": torch.randn(takes, frames // 20, 64), "emotion": torch.randn(takes, frames // 20, 32)}
+    return generator, features, torch.arange(takes) % 2
+
+
+def plain_rollout(generator, features, speaker, beta: float) -> tuple[list, list]:
+    """Window after window with both networks for every take, nothing encoded before."""
+    channels, start = generator.neutral_seed(len(speaker))
+    windows, scores = [], []
+    for first in range(0, features["rhythm"].shape[1] - 4, 60):
+        batch = generator._features(features, first, 20) | {"speaker": speaker}
+        motion = torch.cat([channels, channels.new_zeros(len(channels), 60, 337)], dim=1)
+        mask = seed_mask().expand(1, *motion.shape)
+        sparse = generator.sparse(batch, motion, mask, Passes())
+        codes = generator.base(batch, motion, mask, Passes()).codes()
+        windows.append(fuse_codes(codes, sparse.codes(), sparse.psi, beta))
+        scores.append(sparse.psi)
+        channels = generator.next_seed(windows, start)
+    return windows, scores
+
+
+@torch.no_grad()
+def test_generation_leaves_out_only_what_is_not_used(monkeypatch):
+    generator, features, speaker = rollout_parts()
+    scores = generator.scores(features, 20)
+    assert scores.std() > 1e-3
+    beta = scores.amax(dim=1).sort().values[:2].mean().item()  # one take stays below it, others do not
+    windows, psi = plain_rollout(generator, features, speaker, beta)
+    ran: list[int] = []
+    forward = generator.sparse.forward
+    monkeypatch.setattr(
+        generator.sparse, "forward", lambda batch, *rest: ran.append(len(batch["speaker"])) or forward(batch, *rest)
+    )
+    rollout = generator.rollout(features, speaker, 20, beta=beta)
+    expected = join_windows(windows)
+    assert all(torch.equal(rollout.codes[part], expected[part]) for part in PARTS)
+    assert torch.allclose(rollout.psi[:, :16], psi[0], atol=1e-5) and torch.allclose(rollout.psi, scores, atol=1e-5)
+    assert 0 < sum(ran) < 9, "sparse runs for some takes and windows, not for all"
+    ran.clear()
+    generator.rollout(features, speaker, 20, gate="never")
+    assert not ran
+    generator.rollout(features, speaker, 20, gate="always")
+    assert ran == [3, 3, 3]
+
+
+@torch.no_grad()
+def test_generation_in_bf16():
+    generator, features, speaker = rollout_parts(frames=64)
+    full = generator.rollout(features, speaker, 20)
+    half = generator.in_bf16().rollout(features, speaker, 20)
+    assert generator.base.heads.network.first[0].weight.dtype == torch.bfloat16
+    assert half.trans.dtype == half.frames.rotation.dtype == half.psi.dtype == torch.float32
+    assert (half.psi - full.psi).abs().max() < 0.02
+    same = torch.stack([(half.codes[part] == full.codes[part])[..., 0].float().mean() for part in PARTS])
+    assert same.mean() > 0.8

@@ -3,7 +3,7 @@
 The whole code sequence is decoded once at the end, so that seams between windows are inside the decoder's view.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ from semtalk.features.extract import FRAME_SLOTS, WINDOW_SLOTS
 from semtalk.models.base import BaseNetwork
 from semtalk.models.branches import Passes
 from semtalk.models.fusion import fuse_codes
-from semtalk.models.sparse import SparseNetwork
+from semtalk.models.sparse import SparseNetwork, semantic_score
 from semtalk.models.tokenizer import Codes, Tokenizer
 from semtalk.models.translation import TranslationNetwork
 from semtalk.motion.io import Motion
@@ -37,6 +37,8 @@ DECODER_CONTEXT = 32
 """Code steps that the seed of the next window is decoded from; more than the decoder sees."""
 
 
+WINDOWS_HEARD = 32
+"""Windows of all takes whose speech is encoded at once; what a network hears does not depend on the motion before."""
 PIECE = 4096
 """Frames whose rotations are turned from one form into another at once."""
 GATES = ("learned", "always", "never", "random")
@@ -156,26 +158,63 @@ class Generator(nn.Module):
         frames.root, frames.contact = self.translation.root(part_channels(frames, PARTS["lower"]))
         return frames, translation_from_root(frames.root, start)
 
-    def _window(self, batch: dict[str, Tensor], seed: Tensor, beta: float, gate: str) -> tuple[Codes, Tensor]:
-        motion = torch.cat([seed, seed.new_zeros(len(seed), NEW_FRAMES, seed.shape[-1])], dim=1)
-        mask = seed_mask(seed.device).expand(1, *motion.shape)
-        base = self.base(batch, motion, mask, Passes()).codes()
-        if gate == "never":
-            return base, seed.new_zeros(len(seed), STEPS)
-        sparse = self.sparse(batch, motion, mask, Passes())
-        psi = {"learned": sparse.psi, "always": torch.ones_like(sparse.psi), "random": torch.rand_like(sparse.psi)}[
-            gate
-        ]
-        return fuse_codes(base, sparse.codes(), psi, beta), psi
+    def in_bf16(self) -> "Generator":
+        """Let base and sparse network compute in bf16; codes that are about as likely as others may change."""
+        self.base.bfloat16()
+        self.sparse.bfloat16()
+        return self
+
+    @torch.no_grad()
+    def hear(self, features: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+        """What base and sparse network make of the speech of B windows."""
+        dtype = next(self.base.parameters()).dtype
+        batch = {name: value.to(dtype) if value.is_floating_point() else value for name, value in features.items()}
+        return {"base": self.base.hear(batch), "sparse": self.sparse.hear(batch)}
+
+    def window(
+        self, heard: Mapping[str, Mapping[str, Tensor]], speaker: Tensor, seed: Tensor, beta: float, gate: str
+    ) -> tuple[Codes, Tensor]:
+        """Codes (B, S, L) and semantic score (B, S) of one window; sparse runs for takes that have a step above beta.
+
+        Args:
+            heard: What :meth:`hear` gave for the window.
+            speaker: (B,) indices.
+            seed: (B, 4, 337) channels.
+            beta: Threshold of the semantic score.
+            gate: See :meth:`rollout`.
+        """
+        speech = heard["base"]["face"]
+        motion = torch.cat([seed, seed.new_zeros(len(seed), NEW_FRAMES, seed.shape[-1])], dim=1).to(speech.dtype)
+        mask = seed_mask(seed.device).to(speech.dtype).expand(1, *motion.shape)
+        base = self.base({"speaker": speaker}, motion, mask, Passes(), heard["base"]).codes()
+        psi = semantic_score(heard["sparse"]["gate"])
+        psi = {"learned": psi, "always": torch.ones_like(psi), "never": psi.new_zeros(psi.shape)}.get(gate)
+        psi = torch.rand(len(seed), STEPS, device=seed.device) if psi is None else psi
+        rows = (psi > beta).any(dim=1).nonzero()[:, 0]
+        if not len(rows):
+            return base, psi
+        chosen = {name: value[rows] for name, value in heard["sparse"].items()}
+        sparse = self.sparse({"speaker": speaker[rows]}, motion[rows], mask[:, rows], Passes(), chosen).codes()
+        sparse = {part: base[part].index_copy(0, rows, codes) for part, codes in sparse.items()}
+        return fuse_codes(base, sparse, psi, beta), psi
 
     @torch.no_grad()
     def scores(self, features: Mapping[str, Tensor], stride: int) -> Tensor:
         """Semantic score (B, T/4) of every code step of the rollout's windows; no motion is needed for it."""
-        steps = []
-        for first in range(0, features["rhythm"].shape[1] - SEED_FRAMES, NEW_FRAMES):
-            gate, _ = self.sparse.semantics(self._features(features, first, stride))
-            steps.append(gate.softmax(dim=-1)[:, 1 if first else 0 :, 1])
-        return torch.cat(steps, dim=1)
+        psi = [semantic_score(heard["sparse"]["gate"]) for heard in self._hear_all(features, stride)]
+        return torch.cat([scores[:, 1 if index else 0 :] for index, scores in enumerate(psi)], dim=1)
+
+    def _hear_all(self, features: Mapping[str, Tensor], stride: int) -> Iterator[dict[str, dict[str, Tensor]]]:
+        """What is heard in one window of all takes after another, encoded many at a time."""
+        batch, total = features["rhythm"].shape[:2]
+        firsts = range(0, total - SEED_FRAMES, NEW_FRAMES)
+        at_once = max(1, WINDOWS_HEARD // batch)
+        for begin in range(0, len(firsts), at_once):
+            pieces = [self._features(features, first, stride) for first in firsts[begin : begin + at_once]]
+            heard = self.hear({slot: torch.cat([piece[slot] for piece in pieces]) for slot in pieces[0]})
+            for index in range(len(pieces)):
+                rows = slice(index * batch, (index + 1) * batch)
+                yield {name: {key: value[rows] for key, value in part.items()} for name, part in heard.items()}
 
     @staticmethod
     def _features(features: Mapping[str, Tensor], first: int, stride: int) -> dict[str, Tensor]:
@@ -210,15 +249,14 @@ class Generator(nn.Module):
         """
         if gate not in GATES:
             raise SemTalkError(f"gate={gate}: choose one of {', '.join(GATES)}.")
-        total = features["rhythm"].shape[1]
         channels, start = self.neutral_seed(len(speaker)) if seed is None else seed
         windows: list[Codes] = []
         scores = []
-        for first in progress(range(0, total - SEED_FRAMES, NEW_FRAMES)):
-            batch = self._features(features, first, stride) | {"speaker": speaker}
-            codes, psi = self._window(batch, channels, beta, gate)
+        heard = self._hear_all(features, stride)
+        for index in progress(range(window_count(features["rhythm"].shape[1]))):
+            codes, psi = self.window(next(heard), speaker, channels, beta, gate)
             windows.append(codes)
-            scores.append(psi[:, 1 if first else 0 :])
+            scores.append(psi[:, 1 if index else 0 :])
             channels = self.next_seed(windows, start)
         codes = join_windows(windows)
         frames, trans = self.decode(codes, start, tuple(range(STEPS, codes["face"].shape[1], STEPS - 1)))

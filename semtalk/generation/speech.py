@@ -115,7 +115,12 @@ class SemTalk:
 
     @classmethod
     def from_pretrained(
-        cls, run_dir: str | Path, generation: str = "auto", device: str = "auto", body: BodyModel | None = None
+        cls,
+        run_dir: str | Path,
+        generation: str = "auto",
+        device: str = "auto",
+        body: BodyModel | None = None,
+        precision: str = "float32",
     ) -> "SemTalk":
         """Load a run.
 
@@ -124,11 +129,15 @@ class SemTalk:
             generation: ``default``, ``release``, or ``auto``: what the networks were trained for.
             device: ``cuda``, ``cpu`` or ``auto``.
             body: For skeletons; the stand-in by default.
+            precision: Of base and sparse network: ``float32``, or ``bf16`` (see :meth:`Generator.in_bf16`).
 
         Raises:
-            SemTalkError: A checkpoint or an encoder's model is missing.
+            SemTalkError: A checkpoint or an encoder's model is missing, or there is no such precision.
         """
+        if precision not in ("float32", "bf16"):
+            raise SemTalkError(f"precision={precision}: choose float32 or bf16.")
         generator, stamped = load_generator(run_dir, generation)
+        generator = generator.in_bf16() if precision == "bf16" else generator
         return cls(generator, stamped["config"], stamped["meta"], body or load_body(None), pick_device(device))
 
     def __call__(self, audio: str | Path | np.ndarray, transcript: str | Path | list | None = None, **options):

@@ -104,17 +104,35 @@ class BaseNetwork(nn.Module):
             {part: MLP(latent, width, latent) if project else nn.Identity() for part in RHYTHMIC_PARTS}
         )
 
-    def forward(self, batch: Mapping[str, Tensor], motion: Tensor, masks: Tensor, passes: Passes) -> BasePrediction:
-        """Predict codes for several masked passes; what does not depend on the mask is computed once.
+    def hear(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What the network makes of the speech, whatever the motion: (B, T, C) of face and body, fused and HuBERT's.
 
         Args:
-            batch: Needs ``hubert`` (B, T, d), ``rhythm`` (B, T, 3) and ``speaker`` (B,).
-            motion: (B, T, 337) whole-body channels.
-            masks: (M, B, T, 337), 1 where the motion is hidden.
-            passes: Which mask each pass sees, and whether the body hears the audio in it.
+            batch: Needs ``hubert`` (B, T, d) and ``rhythm`` (B, T, 3).
         """
         face_speech, face_hubert = self.face_speech(batch["hubert"], batch["rhythm"])
         body_speech, body_hubert = self.body_speech(batch["hubert"], batch["rhythm"])
+        return {"face": face_speech, "face_hubert": face_hubert, "body": body_speech, "body_hubert": body_hubert}
+
+    def forward(
+        self,
+        batch: Mapping[str, Tensor],
+        motion: Tensor,
+        masks: Tensor,
+        passes: Passes,
+        heard: Mapping[str, Tensor] | None = None,
+    ) -> BasePrediction:
+        """Predict codes for several masked passes; what does not depend on the mask is computed once.
+
+        Args:
+            batch: Needs ``speaker`` (B,), and what :meth:`hear` needs.
+            motion: (B, T, 337) whole-body channels.
+            masks: (M, B, T, 337), 1 where the motion is hidden.
+            passes: Which mask each pass sees, and whether the body hears the audio in it.
+            heard: What :meth:`hear` gave for the batch, where that is known already.
+        """
+        heard = self.hear(batch) if heard is None else heard
+        face_speech, body_speech = heard["face"], heard["body"]
         hint = self.hint(motion, masks)
         coarse = self.body(hint, body_speech, batch["speaker"], passes)
         coarse["face"] = passes.spread(self.face(hint, face_speech, batch["speaker"]), len(motion))
@@ -125,5 +143,5 @@ class BaseNetwork(nn.Module):
             prediction.logits,
             prediction.latents,
             rhythmic={part: value.unflatten(0, (len(passes), -1)) for part, value in projected.items()},
-            speech={"face": step_mean(face_hubert), "hands": step_mean(body_hubert)},
+            speech={"face": step_mean(heard["face_hubert"]), "hands": step_mean(heard["body_hubert"])},
         )

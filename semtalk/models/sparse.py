@@ -34,7 +34,12 @@ class SparsePrediction(Prediction):
     @property
     def psi(self) -> Tensor:
         """Semantic score (B, S) in [0, 1]."""
-        return self.gate.softmax(dim=-1)[..., 1]
+        return semantic_score(self.gate)
+
+
+def semantic_score(gate: Tensor) -> Tensor:
+    """Semantic score (B, S) of gate logits (B, S, 2)."""
+    return gate.float().softmax(dim=-1)[..., 1]
 
 
 class SemanticEncoder(nn.Module):
@@ -94,16 +99,33 @@ class SparseNetwork(nn.Module):
         self.coarse_to_fine = CoarseToFine(sizes, chain)
         self.heads = ByPart({part: CodeHead(sizes) for part in BODY_PARTS})
 
-    def forward(self, batch: Mapping[str, Tensor], motion: Tensor, masks: Tensor, passes: Passes) -> SparsePrediction:
+    def hear(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What the network makes of the speech, whatever the motion: ``gate`` (B, S, 2), ``semantic`` (B, T, C).
+
+        Args:
+            batch: Needs ``hubert`` and ``words`` (B, T, d), and the context features (B, d).
+        """
+        gate, semantic = self.semantics(batch)
+        return {"gate": gate, "semantic": semantic}
+
+    def forward(
+        self,
+        batch: Mapping[str, Tensor],
+        motion: Tensor,
+        masks: Tensor,
+        passes: Passes,
+        heard: Mapping[str, Tensor] | None = None,
+    ) -> SparsePrediction:
         """Predict codes for several masked passes.
 
         Args:
-            batch: Needs ``hubert`` and ``words`` (B, T, d), the context features (B, d) and ``speaker`` (B,).
+            batch: Needs ``speaker`` (B,), and what :meth:`hear` needs.
             motion: (B, T, 337) whole-body channels.
             masks: (M, B, T, 337), 1 where the motion is hidden.
             passes: Which mask each pass sees, and whether the body reads the semantic features in it.
+            heard: What :meth:`hear` gave for the batch, where that is known already.
         """
-        gate, semantic = self.semantics(batch)
+        gate, semantic = (self.hear(batch) if heard is None else heard).values()
         coarse = self.body(self.hint(motion, masks), semantic, batch["speaker"], passes)
         memory = dict.fromkeys(BODY_PARTS, semantic)
         prediction = predict_codes(self.heads, self.coarse_to_fine(coarse), memory, passes)
