@@ -1,10 +1,9 @@
-"""Speed of the metrics against plain loops, and what quirks are worth: ``python -m benchmarks.metrics``.
+"""Speed of the metrics against plain loops, and what quirks are worth: ``python -m benchmarks metrics``.
 
 The loops are the formulas written down literally, one frame, joint and onset at a time. The quirks are measured on the
 embedded corpus's test takes and, where ``SEMTALK_REAL_DATA`` is set, on a real take.
 """
 
-import json
 import os
 import statistics
 import time
@@ -12,17 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
-from rich.console import Console
 from rich.table import Table
 
+from benchmarks.common import composed, console, record
 from semtalk.body import load_body
 from semtalk.corpora import open_corpus
 from semtalk.data.beat2 import BEAT2Corpus
 from semtalk.metrics import functional as F
 
-ROOT = Path(__file__).resolve().parents[1]
 REPEATS = 5
 
 
@@ -154,17 +150,15 @@ def true_takes(corpus, split: str, body) -> list[tuple[np.ndarray, np.ndarray]]:
     return takes
 
 
-def main() -> None:
-    """Print both tables and write them as json."""
-    console, body = Console(), load_body(None)
+def metrics() -> None:
+    """Print both tables and append the numbers to the results."""
+    body = load_body(None)
     speed = measure_speed()
     console.print(
         f"DIV, BC, MSE and LVD of {speed['frames']} frames and {speed['vertices']} vertices: library "
         f"{1000 * speed['library']:.1f} ms, loops {1000 * speed['loops']:.0f} ms, {speed['ratio']:.0f} times"
     )
-    with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
-        config = OmegaConf.to_container(compose("train"), resolve=True)
-    corpora = {"embedded corpus": open_corpus(config["data"])}
+    corpora = {"embedded corpus": open_corpus(composed()["data"])}
     if "SEMTALK_REAL_DATA" in os.environ:
         corpora["real take"] = BEAT2Corpus(str(Path(os.environ["SEMTALK_REAL_DATA"]) / "beat2"))
     effects = {}
@@ -178,10 +172,4 @@ def main() -> None:
     for variant in next(iter(effects.values())):
         table.add_row(variant, *(f"{numbers[variant]:.4f}" for numbers in effects.values()))
     console.print(table)
-    path = ROOT / "benchmarks" / "results" / "metrics.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"speed": speed, "bc_of_truth": effects}, indent=2) + "\n")
-
-
-if __name__ == "__main__":
-    main()
+    record("metrics", {**speed, "bc_of_truth": effects})

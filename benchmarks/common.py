@@ -1,0 +1,94 @@
+"""What the benchmarks share: configurations, the machine, alternating repetitions, and the files of results."""
+
+import ctypes
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+from rich.console import Console
+from rich.table import Table
+
+from semtalk.tasks.speed import M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, keep_freed_memory, trainer_device
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+PAPER = ("model=paper", "features=paper", "recipe=paper")
+"""Overrides that give the paper's sizes."""
+GIB = 2**30
+console = Console()
+
+
+def composed(*overrides: str, name: str = "train") -> dict:
+    """A plain configuration."""
+    with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+        return OmegaConf.to_container(compose(name, overrides=list(overrides)), resolve=True)
+
+
+def device() -> torch.device:
+    """A GPU where there is one."""
+    return trainer_device("auto")
+
+
+def machine() -> dict[str, str | int]:
+    """What was measured on."""
+    cpu = platform.processor() or platform.machine()
+    if Path("/proc/cpuinfo").is_file():
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        cpu = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), cpu)
+    facts = {"cpu": cpu, "threads": torch.get_num_threads(), "cores": os.cpu_count(), "torch": torch.__version__}
+    if device().type == "cuda":
+        facts |= {"gpu": torch.cuda.get_device_name(), "cuda": torch.version.cuda}
+    return facts | {"python": platform.python_version(), "date": time.strftime("%Y-%m-%d")}
+
+
+def default_memory() -> None:
+    """Let the C library treat freed memory as it does by itself once it has seen large blocks."""
+    library = ctypes.CDLL(None)
+    if hasattr(library, "mallopt"):
+        library.mallopt(M_MMAP_THRESHOLD, 32 << 20)
+        library.mallopt(M_TRIM_THRESHOLD, 64 << 20)
+
+
+def seconds(function: Callable) -> float:
+    """Of one call, its work on the GPU included."""
+    began = time.perf_counter()
+    function()
+    if device().type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - began
+
+
+def alternate(plans: Mapping[str, Callable], repeats: int, warm: int = 1) -> dict[str, float]:
+    """Median seconds of each plan; they take turns. Plans named ``fast`` keep freed memory, others do not."""
+    times: dict[str, list[float]] = {name: [] for name in plans}
+    for turn in range(warm + repeats):
+        for name, function in plans.items():
+            keep_freed_memory() if name.startswith("fast") else default_memory()
+            took = seconds(function)
+            if turn >= warm:
+                times[name].append(took)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def show(title: str, rows: Mapping[str, object]) -> None:
+    """Print numbers by name."""
+    table = Table("", "", title=title, show_header=False)
+    for name, value in rows.items():
+        table.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
+    console.print(table)
+
+
+def record(name: str, numbers: Mapping[str, object]) -> None:
+    """Print numbers and append them, with the machine, to the results of a benchmark."""
+    show(name, numbers)
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    runs = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    path.write_text(json.dumps([*runs, {"machine": machine(), **numbers}], indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,125 @@
+"""Generation at the paper's sizes from features on: one take, several at once, and streamed."""
+
+import statistics
+import time
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from benchmarks.common import PAPER, alternate, composed, device, record
+from benchmarks.literal import part_by_part, rollout
+from semtalk.generation.rollout import NEW_FRAMES, Generator, window_count
+from semtalk.generation.stream import WindowStream
+from semtalk.models.sparse import semantic_score
+from semtalk.models.tokenizer import Tokenizer
+from semtalk.motion.skeleton import FPS, PARTS, SEED_FRAMES
+from semtalk.tasks.build import build_network
+
+SECONDS = 60
+TAKES = 16
+SHORT = 8
+"""Seconds of each of many takes."""
+STRIDE = 20
+
+
+def networks(config: dict) -> Generator:
+    """Untrained networks of the paper's sizes; codebooks spread, so that codes decode to different motion."""
+    torch.manual_seed(0)
+    tokenizer = Tokenizer({part: build_network(f"rvqvae_{part}", config, 25) for part in PARTS})
+    for part in PARTS:
+        for level in tokenizer[part].quantizer.levels:
+            level.codebook.normal_()
+    return Generator(tokenizer, *(build_network(phase, config, 25) for phase in ("translation", "base", "sparse"))).to(
+        device()
+    )
+
+
+def speech(config: dict, takes: int, seconds: float) -> tuple[dict[str, Tensor], Tensor]:
+    """Random features and speakers of some takes."""
+    frames = window_count(int(seconds * FPS)) * NEW_FRAMES + SEED_FRAMES
+    widths = {slot: config["features"]["slots"][slot]["dim"] for slot in config["features"]["slots"]}
+    features = {
+        slot: torch.randn(takes, frames // STRIDE if slot in ("sentence", "emotion") else frames, width).to(device())
+        for slot, width in widths.items()
+    }
+    return features, torch.zeros(takes, dtype=torch.long, device=device())
+
+
+def threshold(generator: Generator, features: dict[str, Tensor], share: float) -> float:
+    """Beta that a step passes in a share of the windows."""
+    with torch.no_grad():
+        gates = [heard["sparse"]["gate"] for heard in generator._hear_all(features, STRIDE)]
+    peaks = torch.cat([semantic_score(gate).amax(dim=1) for gate in gates]).sort().values
+    return 1.0 if share == 0 else float(peaks[round((1 - share) * len(peaks))]) - 1e-6
+
+
+def generate() -> None:
+    """60 s of one take with no, 30% and all windows that ask for sparse codes; many takes at once; a stream."""
+    config = composed(*PAPER)
+    generator = networks(config)
+    features, speaker = speech(config, 1, SECONDS)
+    beta = {share: threshold(generator, features, share) for share in (0, 0.3, 1)}
+    literal = part_by_part(networks(config))
+    times = alternate(
+        {
+            **{f"fast {s:.0%}": partial(generator.rollout, features, speaker, STRIDE, b) for s, b in beta.items()},
+            "literal": partial(rollout, literal, features, speaker, STRIDE, beta[0.3]),
+        },
+        3,
+    )  # fmt: skip
+    many, speakers = speech(config, TAKES, SHORT)
+    at = {share: threshold(generator, many, share) for share in (0, 0.3, 1)}
+    one = {name: value[:1] for name, value in many.items()}
+    groups = alternate(
+        {
+            **{f"fast {s:.0%}": partial(generator.rollout, many, speakers, STRIDE, b) for s, b in at.items()},
+            "fast, one": partial(generator.rollout, one, speakers[:1], STRIDE, at[1]),
+            "literal": partial(rollout, literal, one, speakers[:1], STRIDE, at[0.3]),
+        },
+        3,
+    )  # fmt: skip
+    stream = streamed(generator, features, speaker, beta[1])
+    del literal
+    generator.in_bf16()
+    half = alternate(
+        {
+            "fast 30%": partial(generator.rollout, features, speaker, STRIDE, beta[0.3]),
+            "fast 100%": partial(generator.rollout, features, speaker, STRIDE, beta[1]),
+            "fast many": partial(generator.rollout, many, speakers, STRIDE, at[0.3]),
+        },
+        3,
+    )
+    numbers = {f"seconds for {SECONDS} s, {share:.0%} open": times[f"fast {share:.0%}"] for share in beta}
+    numbers |= {f"seconds for {SECONDS} s, literal": times["literal"]}
+    numbers |= {f"ratio, {share:.0%} open": times["literal"] / times[f"fast {share:.0%}"] for share in beta}
+    numbers |= {"seconds wanted": 2.5, "takes at once": TAKES, "seconds of each": SHORT}
+    numbers |= {
+        f"throughput over literal takes one by one, {s:.0%} open": TAKES * groups["literal"] / groups[f"fast {s:.0%}"]
+        for s in at
+    }
+    numbers |= {"throughput over own takes one by one, 100% open": TAKES * groups["fast, one"] / groups["fast 100%"]}
+    numbers |= {f"times real time, takes at once, {s:.0%} open": TAKES * SHORT / groups[f"fast {s:.0%}"] for s in at}
+    numbers |= {f"bf16, seconds for {SECONDS} s, 30% open": half["fast 30%"], "bf16, 100% open": half["fast 100%"]}
+    numbers |= {"bf16, times real time, takes at once, 30% open": TAKES * SHORT / half["fast many"]}
+    record("generate", numbers | stream)
+
+
+def streamed(generator: Generator, features: dict[str, Tensor], speaker: Tensor, beta: float) -> dict[str, float]:
+    """Compute time of a stream's windows, with and without look-ahead."""
+    numbers = {}
+    for name, lookahead in (("exact", None), ("lookahead=0", 0)):
+        options = {} if lookahead is None else {"lookahead": lookahead}
+        stream = WindowStream(generator, speaker, beta=beta, **options)
+        times = []
+        for first in range(0, features["rhythm"].shape[1] - SEED_FRAMES, NEW_FRAMES):
+            window = generator._features(features, first, STRIDE)
+            began = time.perf_counter()
+            frames, _ = stream.push(window)
+            frames.rotation.cpu()
+            times.append(time.perf_counter() - began)
+        second = NEW_FRAMES / FPS
+        numbers[f"stream, {name}: compute seconds a second of audio"] = statistics.median(times[2:]) / second
+        numbers[f"stream, {name}: longest window, seconds"] = max(times[2:])
+        numbers[f"stream, {name}: delay, seconds"] = (64 + 4 * stream.lookahead) / FPS
+    return numbers

@@ -1,0 +1,68 @@
+"""The method as it is written down, one thing after another: what the speed-ups are measured against.
+
+Float32, eager, plain Adam and dropout; three masked passes one after another, each encoding the speech anew; body parts
+one by one; the sparse network's training runs base in each pass too; windows are generated one at a time by both
+networks. All of it on this code base's modules, so that losses and motion are the same.
+"""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from semtalk.generation.rollout import NEW_FRAMES, Generator
+from semtalk.models.branches import Passes, Prediction
+from semtalk.models.fusion import fuse_codes
+from semtalk.models.grouped import ByPart
+from semtalk.models.tokenizer import Codes
+from semtalk.tasks.masking import seed_mask
+
+
+class PassByPass(nn.Module):
+    """A network whose passes run one after another, each alone."""
+
+    def __init__(self, network: nn.Module, base: nn.Module | None = None):
+        """Wrap a network; ``base`` runs in every pass but the first, which the task itself runs base for."""
+        super().__init__()
+        self.network = network
+        self._base = (base,)
+
+    def forward(self, batch, motion: Tensor, masks: Tensor, passes: Passes) -> Prediction:
+        """Predict codes as the network does."""
+        alone = []
+        for number, (mask, audio) in enumerate(zip(passes.mask, passes.audio, strict=True)):
+            one = Passes((0,), (audio,))
+            alone.append(self.network(batch, motion, masks[[mask]], one))
+            if self._base[0] is not None and number:
+                with torch.no_grad():
+                    self._base[0](batch, motion, masks[[mask]], one)
+        joined = {
+            name: {part: torch.cat([getattr(p, name)[part] for p in alone]) for part in getattr(alone[0], name)}
+            for name in ("logits", "latents", "rhythmic")
+            if hasattr(alone[0], name)
+        }
+        return replace(alone[-1], **joined)
+
+
+def part_by_part(network: nn.Module) -> nn.Module:
+    """Let a network run its parts one after another."""
+    for module in network.modules():
+        if isinstance(module, ByPart):
+            module.grouped = False
+    return network
+
+
+@torch.no_grad()
+def rollout(generator: Generator, features: dict[str, Tensor], speaker: Tensor, stride: int, beta: float) -> Codes:
+    """Codes of a batch of takes, window after window by base and sparse network."""
+    channels, start = generator.neutral_seed(len(speaker))
+    windows: list[Codes] = []
+    for first in range(0, features["rhythm"].shape[1] - 4, NEW_FRAMES):
+        batch = generator._features(features, first, stride) | {"speaker": speaker}
+        motion = torch.cat([channels, channels.new_zeros(len(channels), NEW_FRAMES, channels.shape[-1])], dim=1)
+        mask = seed_mask(channels.device).expand(1, *motion.shape)
+        base = generator.base(batch, motion, mask, Passes())
+        sparse = generator.sparse(batch, motion, mask, Passes())
+        windows.append(fuse_codes(base.codes(), sparse.codes(), sparse.psi, beta))
+        channels = generator.next_seed(windows, start)
+    return generator.decode({name: torch.cat([codes[name] for codes in windows], dim=1) for name in windows[0]}, start)
