@@ -130,11 +130,11 @@ def prepare() -> None:
 
 
 def startup() -> None:
-    """From the command to the end of a training of one step, saved too: first use, and with a prepared corpus."""
+    """From the command to the end of one epoch of 22 steps, saved too: first use, and with a prepared corpus."""
     numbers = {}
     with tempfile.TemporaryDirectory() as name:
         command = [
-            sys.executable, "train.py", "stage=rvqvae", "parts=[hands]", "recipe.rvqvae.steps=1",
+            sys.executable, "train.py", "stage.phases=[rvqvae]", "parts=[hands]", "recipe.rvqvae.steps=1",
             f"runs_dir={name}/runs", f"data_dir={name}/data",
         ]  # fmt: skip
         for state in ("seconds, first use", "seconds, prepared corpus"):

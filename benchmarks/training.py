@@ -13,7 +13,7 @@ from torch.nn import functional as F  # noqa: F401  (loads what the first step w
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.common import GIB, PAPER, ROOT, alternate, composed, device, record
+from benchmarks.common import GIB, PAPER, ROOT, alternate, composed, default_memory, device, record
 from benchmarks.literal import PassByPass
 from semtalk.body import load_body
 from semtalk.motion.skeleton import PARTS
@@ -232,6 +232,46 @@ def curves(steps: int = 300) -> None:
             ),
         },
     )  # fmt: skip
+
+
+def batches() -> None:
+    """Seconds of a base step over the batch."""
+    sizes = (2, 8, 32) if device().type == "cpu" else (8, 64, 256)
+    times = {size: alternate({"fast": Step("base", "fast", size)}, 3, 3)["fast"] for size in sizes}
+    numbers = {f"seconds, batch {size}": value for size, value in times.items()}
+    record("batches", numbers | {f"milliseconds a window, batch {s}": 1000 * t / s for s, t in times.items()})
+
+
+KINDS = {
+    "matrix products and convolutions": ("mm", "convolution", "conv2d", "matmul"),
+    "attention and softmax": ("softmax", "scaled_dot"),
+    "random numbers and dropout": ("random", "bernoulli", "dropout", "uniform"),
+    "norms": ("norm",),
+    "optimiser": ("adam", "addcdiv", "addcmul_", "lerp", "_foreach"),
+    "copies and casts": ("copy", "cat", "stack", "index", "fill", "zero"),
+}
+"""What an operation is counted as, by its name; the first that fits."""
+
+
+def profile() -> None:
+    """Where the time of a base step goes under both plans."""
+    from torch.autograd import profiler
+
+    numbers: dict[str, float] = {}
+    for name in ("literal", "fast"):
+        keep_freed_memory() if name == "fast" else default_memory()
+        step = Step("base", name, batch_size())
+        for _ in range(3):
+            step()
+        with profiler.profile(use_device="cuda" if device().type == "cuda" else None) as profiled:
+            step()
+        times = dict.fromkeys([*KINDS, "everything else"], 0.0)
+        for event in profiled.key_averages():
+            spent = event.self_device_time_total if device().type == "cuda" else event.self_cpu_time_total
+            fits = (kind for kind, words in KINDS.items() if any(word in event.key.lower() for word in words))
+            times[next(fits, "everything else")] += spent / 1e6
+        numbers |= {f"seconds, {name}: {kind}": value for kind, value in times.items()}
+    record("profile", numbers)
 
 
 if __name__ == "__main__":

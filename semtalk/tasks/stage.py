@@ -62,7 +62,8 @@ class StageTask(pl.LightningModule):
         return torch.stack([self.recipe["losses"][name] * value for name, value in losses.items()]).sum()
 
     def on_train_batch_start(self, batch, batch_idx) -> None:
-        """Seed this step."""
+        """Seed this step, and let go of the last one's gradients before there are activations beside them."""
+        self.network.zero_grad(set_to_none=True)
         torch.manual_seed((self.config["seed"] * 1_000_003 + self.global_step) * 1_009 + self.global_rank)
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
