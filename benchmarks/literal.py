@@ -10,11 +10,12 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from semtalk.generation.rollout import NEW_FRAMES, Generator
+from semtalk.generation.rollout import NEW_FRAMES, Generator, join_windows
 from semtalk.models.branches import Passes, Prediction
 from semtalk.models.fusion import fuse_codes
 from semtalk.models.grouped import ByPart
 from semtalk.models.tokenizer import Codes
+from semtalk.motion.skeleton import SEED_FRAMES
 from semtalk.tasks.masking import seed_mask
 
 
@@ -53,16 +54,21 @@ def part_by_part(network: nn.Module) -> nn.Module:
 
 
 @torch.no_grad()
-def rollout(generator: Generator, features: dict[str, Tensor], speaker: Tensor, stride: int, beta: float) -> Codes:
-    """Codes of a batch of takes, window after window by base and sparse network."""
+def rollout(
+    generator: Generator, features: dict[str, Tensor], speaker: Tensor, stride: int, beta: float
+) -> tuple[list[Codes], list[Tensor]]:
+    """Codes and scores of the windows of a batch of takes, one after another by both networks; decoded too."""
     channels, start = generator.neutral_seed(len(speaker))
     windows: list[Codes] = []
-    for first in range(0, features["rhythm"].shape[1] - 4, NEW_FRAMES):
+    scores = []
+    for first in range(0, features["rhythm"].shape[1] - SEED_FRAMES, NEW_FRAMES):
         batch = generator._features(features, first, stride) | {"speaker": speaker}
         motion = torch.cat([channels, channels.new_zeros(len(channels), NEW_FRAMES, channels.shape[-1])], dim=1)
         mask = seed_mask(channels.device).expand(1, *motion.shape)
         base = generator.base(batch, motion, mask, Passes())
         sparse = generator.sparse(batch, motion, mask, Passes())
         windows.append(fuse_codes(base.codes(), sparse.codes(), sparse.psi, beta))
+        scores.append(sparse.psi)
         channels = generator.next_seed(windows, start)
-    return generator.decode({name: torch.cat([codes[name] for codes in windows], dim=1) for name in windows[0]}, start)
+    generator.decode(join_windows(windows), start)
+    return windows, scores

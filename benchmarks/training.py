@@ -19,11 +19,9 @@ from semtalk.body import load_body
 from semtalk.motion.skeleton import PARTS
 from semtalk.tasks import plan
 from semtalk.tasks.speed import apply_plan, keep_freed_memory, phase_precision, resolve_plan
-from semtalk.tasks.stage import StageTask
 
 SPEAKERS = 25
 REPEATS = 5
-StageTask.progress = property(lambda self: 0.5)
 
 
 class Step:
@@ -44,6 +42,7 @@ class Step:
         config = composed(*sizes, f"trainer={'auto' if name == 'fast' else 'debug'}")
         config["trainer"] = resolve_plan(config["trainer"] | ({} if compiled else {"compile": False}))
         self.task = plan.fresh_task(phase, config, SPEAKERS, load_body(None)).to(device()).train()
+        self.task.__class__ = type("HalfwayTask", (type(self.task),), {"progress": 0.5})  # there is no trainer to ask
         apply_plan(self.task.network, config["trainer"])
         plan.SAMPLES = batch
         self.batch = {key: value.to(device()) for key, value in plan.random_batch(config["features"], None).items()}

@@ -1,22 +1,24 @@
 """Speed-ups: each gives what the plain way gives, and can be switched off."""
 
+from importlib import import_module
+
 import pytest
 import torch
 from conftest import composed
 from test_models import TINY, tiny_batch
 from torch.nn import functional as F
 
+from benchmarks import literal
+from benchmarks.__main__ import MODULES
 from semtalk.data.windows import WindowDataset
 from semtalk.errors import SemTalkError
 from semtalk.generation.rollout import Generator, join_windows
-from semtalk.models.branches import TRAINING_PASSES, Passes
+from semtalk.models.branches import TRAINING_PASSES
 from semtalk.models.dropout import Dropout
-from semtalk.models.fusion import fuse_codes
 from semtalk.models.grouped import ByPart
 from semtalk.models.tokenizer import Tokenizer
 from semtalk.motion.skeleton import PARTS
 from semtalk.tasks.build import build_network
-from semtalk.tasks.masking import seed_mask
 from semtalk.tasks.speed import apply_plan, keep_freed_memory, phase_precision, resolve_plan
 
 
@@ -118,6 +120,20 @@ def test_windows_on_a_device_are_the_same(store):
         assert torch.equal(one, other)
 
 
+@pytest.mark.parametrize("phase", ["base", "sparse"])
+def test_the_literal_plan_predicts_the_same(phase):
+    net, features_of = network(phase, "auto").eval(), tiny_batch()
+    plain = literal.PassByPass(network(phase, "debug").eval())
+    together, alone = net(*features_of, TRAINING_PASSES), plain(*features_of, TRAINING_PASSES)
+    for part, logits in together.logits.items():
+        assert torch.allclose(logits, alone.logits[part], atol=1e-5), part
+
+
+def test_every_benchmark_is_there():
+    for module, names in MODULES.items():
+        assert all(callable(getattr(import_module(f"benchmarks.{module}"), name)) for name in names)
+
+
 def rollout_parts(takes: int = 3, frames: int = 184):
     torch.manual_seed(0)
     config = composed("train", *TINY)
@@ -133,29 +149,13 @@ def rollout_parts(takes: int = 3, frames: int = 184):
     return generator, features, torch.arange(takes) % 2
 
 
-def plain_rollout(generator, features, speaker, beta: float) -> tuple[list, list]:
-    """Window after window with both networks for every take, nothing encoded before."""
-    channels, start = generator.neutral_seed(len(speaker))
-    windows, scores = [], []
-    for first in range(0, features["rhythm"].shape[1] - 4, 60):
-        batch = generator._features(features, first, 20) | {"speaker": speaker}
-        motion = torch.cat([channels, channels.new_zeros(len(channels), 60, 337)], dim=1)
-        mask = seed_mask().expand(1, *motion.shape)
-        sparse = generator.sparse(batch, motion, mask, Passes())
-        codes = generator.base(batch, motion, mask, Passes()).codes()
-        windows.append(fuse_codes(codes, sparse.codes(), sparse.psi, beta))
-        scores.append(sparse.psi)
-        channels = generator.next_seed(windows, start)
-    return windows, scores
-
-
 @torch.no_grad()
 def test_generation_leaves_out_only_what_is_not_used(monkeypatch):
     generator, features, speaker = rollout_parts()
     scores = generator.scores(features, 20)
     assert scores.std() > 1e-3
     beta = scores.amax(dim=1).sort().values[:2].mean().item()  # one take stays below it, others do not
-    windows, psi = plain_rollout(generator, features, speaker, beta)
+    windows, psi = literal.rollout(generator, features, speaker, 20, beta)
     ran: list[int] = []
     forward = generator.sparse.forward
     monkeypatch.setattr(
