@@ -184,6 +184,23 @@ def test_windows_are_views_of_the_recordings(store):
     assert torch.equal(dataset[7]["hubert"], batch["hubert"][2])
 
 
+def test_features_in_half_precision(corpus, store, body, tmp_path, monkeypatch):
+    features = composed()["features"] | {"stored": "float16"}
+    half = prepare(corpus, features, body, tmp_path / "half")
+    one = half.split("train")[0]
+    assert one["hubert"].dtype == torch.float16 and one["rotation"].dtype == torch.float32
+    batches = [WindowDataset(s, s.split("train"), 20).__getitems__([0, 5]) for s in (half, store)]
+    assert batches[0]["hubert"].dtype == torch.float32
+    assert torch.allclose(batches[0]["hubert"], batches[1]["hubert"], rtol=1e-3, atol=1e-3)
+    monkeypatch.setattr(
+        "semtalk.data.prepare.encode", lambda encoder, slot, utterance: np.full((180, 3), 1e5, np.float32)
+    )
+    with pytest.raises(SemTalkError, match="too large for float16; use features.stored=float32"):
+        prepare(corpus, features, body, tmp_path / "large", strict=True)
+    with pytest.raises(SemTalkError, match="features.stored=float8"):
+        prepare(corpus, features | {"stored": "float8"}, body, tmp_path / "other")
+
+
 def test_empty_split_is_said(copied, body, tmp_path):
     path = copied / FOLDER / "train_test_split.csv"
     path.write_text(path.read_text().replace(",val", ",test"))

@@ -77,8 +77,9 @@ class Preparation:
     """The preparation of one corpus with one feature configuration."""
 
     def __init__(self, corpus: Corpus, features: Mapping, body: BodyModel, folder: Path, strict: bool):
-        if features["stored"] not in STORED:
-            raise SemTalkError(f"features.stored={features['stored']}: choose {' or '.join(STORED)}.")
+        self.stored = features.get("stored", "float32")  # runs of earlier versions do not say
+        if self.stored not in STORED:
+            raise SemTalkError(f"features.stored={self.stored}: choose {' or '.join(STORED)}.")
         self.corpus = corpus
         self.features = features
         self.body = body
@@ -92,7 +93,7 @@ class Preparation:
         keys = {MOTION: _digest((source, self.body.name))}
         for slot in SLOTS:
             stride = self.features["stride"]
-            keys[slot] = _digest((source, stride, self.features["stored"], dict(self.features["slots"][slot])))
+            keys[slot] = _digest((source, stride, self.stored, dict(self.features["slots"][slot])))
         return keys
 
     def run(self, shard: tuple[int, int] = (1, 1)) -> Store:
@@ -189,7 +190,7 @@ class Preparation:
         tensor = torch.from_numpy(values)
         if not tensor.is_floating_point():
             return tensor
-        kept = tensor.to(STORED[self.features["stored"]])
+        kept = tensor.to(STORED[self.stored])
         if not kept.isfinite().all():
             raise SemTalkError(f"the encoder of {slot} gave values too large for float16; use features.stored=float32.")
         return kept
