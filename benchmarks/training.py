@@ -32,14 +32,15 @@ class Step:
 
         Args:
             phase: As in training.
-            name: ``fast``, ``debug`` (the plain trainer), or ``literal``.
+            name: ``fast``, ``lean`` (fast, with trainer.recompute), ``debug`` (the plain trainer), or ``literal``.
             batch: Windows.
             compiled: Whether the fast plan may compile.
             seed: Of weights.
             sizes: Overrides that choose the model.
         """
         torch.manual_seed(seed)
-        config = composed(*sizes, f"trainer={'auto' if name == 'fast' else 'debug'}")
+        config = composed(*sizes, f"trainer={'auto' if name in ('fast', 'lean') else 'debug'}")
+        config["trainer"]["recompute"] = name == "lean"
         config["trainer"] = resolve_plan(config["trainer"] | ({} if compiled else {"compile": False}))
         self.task = plan.fresh_task(phase, config, SPEAKERS, load_body(None)).to(device()).train()
         self.task.__class__ = type("HalfwayTask", (type(self.task),), {"progress": 0.5})  # there is no trainer to ask
@@ -107,7 +108,7 @@ def peak_memory(phase: str, name: str, batch: int) -> float:
 
 
 def _print_peak(phase: str, name: str, batch: int) -> None:
-    if name == "fast":
+    if name != "literal":
         keep_freed_memory()
     step = Step(phase, name, batch)
     for _ in range(3):
@@ -191,17 +192,19 @@ def train_rvqvae() -> None:
 
 def memory() -> None:
     """Peak memory of a base step over the batch."""
-    sizes = {"fast": (8, 32, 64), "literal": (8, 32)} if device().type == "cpu" else {
-        "fast": (8, 32, 64, 256), "literal": (8, 32, 64, 256)
-    }  # fmt: skip
+    if device().type == "cpu":
+        sizes = {"fast": (8, 32, 64), "lean": (8, 32, 64), "literal": (8, 32)}
+    else:
+        sizes = dict.fromkeys(("fast", "lean", "literal"), (8, 32, 64, 256))
     peaks = {name: {batch: peak_memory("base", name, batch) for batch in batches} for name, batches in sizes.items()}
     numbers: dict[str, float] = {}
     for name, values in peaks.items():
         numbers |= {f"GiB, {name}, batch {batch}": value for batch, value in values.items()}
         low, high = min(values), max(values)
         numbers[f"GiB a window, {name}"] = (values[high] - values[low]) / (high - low)
-    for batch in set(sizes["fast"]) & set(sizes["literal"]):
-        numbers[f"fast / literal, batch {batch}"] = peaks["fast"][batch] / peaks["literal"][batch]
+    for name in ("fast", "lean"):
+        for batch in sizes["literal"]:
+            numbers[f"{name} / literal, batch {batch}"] = peaks[name][batch] / peaks["literal"][batch]
     numbers["GiB of weights, gradients and Adam"] = (
         16 * sum(p.numel() for p in plan.fresh_task("base", composed(*PAPER), SPEAKERS, load_body(None)).parameters())
     ) / GIB
@@ -238,7 +241,9 @@ def batches() -> None:
     sizes = (2, 8, 32) if device().type == "cpu" else (8, 64, 256)
     times = {size: alternate({"fast": Step("base", "fast", size)}, 3, 3)["fast"] for size in sizes}
     numbers = {f"seconds, batch {size}": value for size, value in times.items()}
-    record("batches", numbers | {f"milliseconds a window, batch {s}": 1000 * t / s for s, t in times.items()})
+    numbers |= {f"milliseconds a window, batch {size}": 1000 * value / size for size, value in times.items()}
+    lean = alternate({"fast": Step("base", "fast", sizes[1]), "fast, lean": Step("base", "lean", sizes[1])}, 3, 2)
+    record("batches", numbers | {f"trainer.recompute / without, batch {sizes[1]}": lean["fast, lean"] / lean["fast"]})
 
 
 KINDS = {

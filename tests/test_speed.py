@@ -102,6 +102,26 @@ def test_plans():
 
 
 @pytest.mark.parametrize("phase", ["base", "sparse"])
+def test_recomputed_activations_give_the_same_gradients(phase):
+    gradients, features = [], tiny_batch()
+    for recompute in (False, True):
+        net = network(phase, "auto").train()
+        apply_plan(net, plan("auto", recompute=recompute))
+        torch.manual_seed(5)
+        kept: list[int] = []
+        with torch.autograd.graph.saved_tensors_hooks(lambda t, kept=kept: kept.append(t.nbytes) or t, lambda t: t):
+            prediction = net(*features, TRAINING_PASSES)
+            loss = sum(value.square().mean() for value in prediction.logits.values())
+        loss.backward()
+        gradients.append([p.grad for p in net.parameters()] + [sum(kept)])
+    assert gradients[1].pop() < 0.5 * gradients[0].pop()
+    for one, other in zip(*gradients, strict=True):
+        assert (one is None and other is None) or torch.allclose(one, other, atol=1e-6)
+    with pytest.raises(SemTalkError, match="trainer.recompute=true"):
+        plan("debug", recompute=True)
+
+
+@pytest.mark.parametrize("phase", ["base", "sparse"])
 def test_networks_compile_as_one_graph(phase):
     net = network(phase, "auto")
     features, motion, masks = tiny_batch()

@@ -5,6 +5,7 @@ import math
 import torch
 from einops import rearrange, repeat
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from semtalk.models.attention import TransformerLayer
 from semtalk.models.dropout import Dropout
@@ -54,6 +55,7 @@ class CrossAttention(nn.Module):
             aligned: Queries and memory carry the same positions, and attention starts along the diagonal.
         """
         super().__init__()
+        self.recompute = False
         self.layers = nn.ModuleList(
             TransformerLayer(width, heads, feed_forward, dropout, cross=True) for _ in range(layers)
         )
@@ -61,9 +63,12 @@ class CrossAttention(nn.Module):
             layer.multihead_attn.align()
 
     def forward(self, x: Tensor, memory: Tensor) -> Tensor:
-        """Refine queries with a memory."""
+        """Refine queries with a memory; with ``recompute``, training keeps a layer's inputs alone and runs it twice."""
         for layer in self.layers:
-            x = layer(x, memory)
+            if self.recompute and self.training:
+                x = checkpoint(layer, x, memory, use_reentrant=False)
+            else:
+                x = layer(x, memory)
         return x
 
 

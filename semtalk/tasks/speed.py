@@ -14,6 +14,7 @@ from torch import nn
 from semtalk.errors import SemTalkError
 from semtalk.models.dropout import Dropout
 from semtalk.models.grouped import ByPart
+from semtalk.models.layers import CrossAttention
 
 COMPILE_MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
@@ -42,7 +43,7 @@ def resolve_plan(trainer: Mapping) -> dict:
     """What ``trainer`` means on its device: precision and compile are not ``auto`` any more.
 
     Raises:
-        SemTalkError: There is no such device, or ``trainer.compile`` is no mode of torch.compile.
+        SemTalkError: There is no such device, ``trainer.compile`` is no mode of torch.compile, or keys contradict.
     """
     plan, device = dict(trainer), trainer_device(trainer["accelerator"])
     if plan["precision"] == "auto":
@@ -52,6 +53,8 @@ def resolve_plan(trainer: Mapping) -> dict:
     if plan["compile"] and plan["compile"] not in COMPILE_MODES:
         modes = ", ".join(COMPILE_MODES)
         raise SemTalkError(f"trainer.compile={plan['compile']}: choose auto, false or one of {modes}.")
+    if plan["recompute"] and not plan["grouped_parts"]:
+        raise SemTalkError("trainer.recompute=true: it needs trainer.grouped_parts=true.")
     if plan["precision"] == "16-mixed":
         plan["fused_adam"] = False  # it would unscale gradients after they are clipped
     return plan
@@ -69,6 +72,8 @@ def apply_plan(network: nn.Module, plan: Mapping) -> None:
             module.packed = plan["packed_dropout"]
         elif isinstance(module, ByPart):
             module.grouped = plan["grouped_parts"]
+        elif isinstance(module, CrossAttention):
+            module.recompute = plan["recompute"]
     if plan["compile"]:
         network.compile(mode=plan["compile"])
 
