@@ -49,7 +49,7 @@ def speech(config: dict, takes: int, seconds: float) -> tuple[dict[str, Tensor],
 def threshold(generator: Generator, features: dict[str, Tensor], share: float) -> float:
     """Beta that a step passes in a share of the windows."""
     with torch.no_grad():
-        gates = [heard["sparse"]["gate"] for heard in generator._hear_all(features, STRIDE)]
+        gates = [heard["sparse"]["gate"] for heard in generator._hear_all(features, STRIDE, ("sparse",))]
     peaks = torch.cat([semantic_score(gate).amax(dim=1) for gate in gates]).sort().values
     return 1.0 if share == 0 else float(peaks[round((1 - share) * len(peaks))]) - 1e-6
 

@@ -15,12 +15,11 @@ import time
 from pathlib import Path
 
 import torch
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from benchmarks.common import RESULTS, composed
 from semtalk.body import load_body
 from semtalk.data.beat2 import BEAT2Corpus
 from semtalk.data.prepare import prepare
@@ -34,7 +33,6 @@ from semtalk.tasks.build import build_network
 from semtalk.tasks.fit import channel_statistics
 from semtalk.tasks.motion import batch_frames, rotation_error
 
-ROOT = Path(__file__).resolve().parents[1]
 SETTINGS = ("recipe.rvqvae.lr=5e-4", "recipe.rvqvae.losses.expressions=0.5", "model.rvqvae.dropout=0.1")
 """What 36 seconds of training data ask for beside the defaults."""
 CHECKPOINTS = (50, *range(100, 1001, 100))
@@ -101,14 +99,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--parts", nargs="+", default=list(REFERENCE), choices=list(PARTS))
     parser.add_argument("--steps", type=int, default=1000)
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "rvq_real.json")
+    parser.add_argument("--out", type=Path, default=RESULTS / "rvq_real.json")
     parser.add_argument("overrides", nargs="*", help="configuration overrides, such as recipe.rvqvae.lr=3e-4")
     arguments = parser.parse_args()
     if "SEMTALK_REAL_DATA" not in os.environ:
         sys.exit("error: set SEMTALK_REAL_DATA to the folder that holds beat2/ with a real take.")
-    with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
-        overrides = ["model=paper", *SETTINGS, *arguments.overrides]
-        config = OmegaConf.to_container(compose("train", overrides=overrides), resolve=True)
+    overrides = ["model=paper", *SETTINGS, *arguments.overrides]
+    config = composed(*overrides)
     results: dict[str, dict] = {}
     with tempfile.TemporaryDirectory() as folder:
         corpus = BEAT2Corpus(str(Path(os.environ["SEMTALK_REAL_DATA"]) / "beat2"))

@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import torch
-from torch.nn import functional as F  # noqa: F401  (loads what the first step would load)
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -48,10 +47,7 @@ class Step:
         plan.SAMPLES = batch
         self.batch = {key: value.to(device()) for key, value in plan.random_batch(config["features"], None).items()}
         self.precision = phase_precision(config["trainer"]["precision"], self.task.mixed)
-        parameters = list(self.task.network.parameters())
-        fused = config["trainer"]["fused_adam"]
-        self.optimiser = torch.optim.Adam(parameters, lr=1e-4, betas=(0.9, 0.99), fused=fused)
-        self.parameters = parameters
+        self.optimiser = self.task.configure_optimizers()
         if name == "literal" and phase in ("base", "sparse"):
             if phase == "sparse":
                 apply_plan(self.task._base[0], config["trainer"])
@@ -70,7 +66,7 @@ class Step:
     def __call__(self) -> torch.Tensor:
         """Take a step; returns the loss before it."""
         loss = self.gradients()
-        torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
+        self.task.configure_gradient_clipping(self.optimiser)
         self.optimiser.step()
         return loss
 
@@ -137,6 +133,7 @@ def _compare(phase: str, target: float) -> None:
     rates = {
         "fast": plan.matrix_rate(device(), fast.precision), "literal": plan.matrix_rate(device(), literal.precision),
     }  # fmt: skip
+    precision = fast.precision
     del fast, literal, eager, count
     if device().type == "cuda":
         torch.cuda.empty_cache()
@@ -144,7 +141,7 @@ def _compare(phase: str, target: float) -> None:
     record(
         f"train_{phase}",
         {
-            "batch": batch, "precision": "bf16-mixed" if rates["fast"] != rates["literal"] else "32-true",
+            "batch": batch, "precision": precision,
             "seconds": times["fast"], "seconds, literal": times["literal"],
             "ratio": times["literal"] / times["fast"], "ratio wanted": target,
             "GFLOP": flops["fast"] / 1e9, "GFLOP, literal": flops["literal"] / 1e9,

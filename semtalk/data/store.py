@@ -118,11 +118,8 @@ def joint_speed(recordings: list[StoredRecording], body: BodyModel) -> np.ndarra
     """Mean joint speed (55,) in m/s over recordings, with translation: what the beat metric is normalised by."""
     total, frames = np.zeros(55), 0
     for recording in recordings:
-        joints = (
-            body.joints(poses_from_rotation(recording["rotation"]), recording["betas"], recording["trans"])
-            .double()
-            .numpy()
-        )
+        poses = poses_from_rotation(recording["rotation"])
+        joints = body.joints(poses, recording["betas"], recording["trans"]).double().numpy()
         speed = np.linalg.norm(np.gradient(joints, 1 / FPS, axis=0), axis=-1)
         total += speed.sum(axis=0)
         frames += len(speed)

@@ -3,7 +3,7 @@
 The whole code sequence is decoded once at the end, so that seams between windows are inside the decoder's view.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -165,11 +165,13 @@ class Generator(nn.Module):
         return self
 
     @torch.no_grad()
-    def hear(self, features: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-        """What base and sparse network make of the speech of B windows."""
+    def hear(
+        self, features: Mapping[str, Tensor], networks: Sequence[str] = ("base", "sparse")
+    ) -> dict[str, dict[str, Tensor]]:
+        """What base and sparse network, or one of them, make of the speech of B windows."""
         dtype = next(self.base.parameters()).dtype
         batch = {name: value.to(dtype) if value.is_floating_point() else value for name, value in features.items()}
-        return {"base": self.base.hear(batch), "sparse": self.sparse.hear(batch)}
+        return {name: getattr(self, name).hear(batch) for name in networks}
 
     def window(
         self, heard: Mapping[str, Mapping[str, Tensor]], speaker: Tensor, seed: Tensor, beta: float, gate: str
@@ -201,17 +203,20 @@ class Generator(nn.Module):
     @torch.no_grad()
     def scores(self, features: Mapping[str, Tensor], stride: int) -> Tensor:
         """Semantic score (B, T/4) of every code step of the rollout's windows; no motion is needed for it."""
-        psi = [semantic_score(heard["sparse"]["gate"]) for heard in self._hear_all(features, stride)]
+        heard = self._hear_all(features, stride, ("sparse",))
+        psi = [semantic_score(window["sparse"]["gate"]) for window in heard]
         return torch.cat([scores[:, 1 if index else 0 :] for index, scores in enumerate(psi)], dim=1)
 
-    def _hear_all(self, features: Mapping[str, Tensor], stride: int) -> Iterator[dict[str, dict[str, Tensor]]]:
+    def _hear_all(
+        self, features: Mapping[str, Tensor], stride: int, networks: Sequence[str] = ("base", "sparse")
+    ) -> Iterator[dict[str, dict[str, Tensor]]]:
         """What is heard in one window of all takes after another, encoded many at a time."""
         batch, total = features["rhythm"].shape[:2]
         firsts = range(0, total - SEED_FRAMES, NEW_FRAMES)
         at_once = max(1, WINDOWS_HEARD // batch)
         for begin in range(0, len(firsts), at_once):
             pieces = [self._features(features, first, stride) for first in firsts[begin : begin + at_once]]
-            heard = self.hear({slot: torch.cat([piece[slot] for piece in pieces]) for slot in pieces[0]})
+            heard = self.hear({slot: torch.cat([piece[slot] for piece in pieces]) for slot in pieces[0]}, networks)
             for index in range(len(pieces)):
                 rows = slice(index * batch, (index + 1) * batch)
                 yield {name: {key: value[rows] for key, value in part.items()} for name, part in heard.items()}

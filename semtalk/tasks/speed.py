@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from semtalk.errors import SemTalkError
+from semtalk.features.pretrained import pick_device
 from semtalk.models.dropout import Dropout
 from semtalk.models.grouped import ByPart
 from semtalk.models.layers import CrossAttention
@@ -29,7 +30,7 @@ def trainer_device(accelerator: str) -> torch.device:
     """
     if accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
         raise SemTalkError("trainer.accelerator=gpu: there is no GPU here; use trainer=cpu or trainer=auto.")
-    return torch.device("cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu")
+    return pick_device("cpu" if accelerator == "cpu" else "auto")
 
 
 def fast_in_bf16(device: torch.device) -> bool:
