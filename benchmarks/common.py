@@ -65,12 +65,12 @@ def seconds(function: Callable) -> float:
     return time.perf_counter() - began
 
 
-def alternate(plans: Mapping[str, Callable], repeats: int, warm: int = 1) -> dict[str, float]:
-    """Median seconds of each plan; they take turns. Plans named ``fast`` keep freed memory, others do not."""
+def alternate(plans: Mapping[str, Callable], repeats: int, warm: int = 1, keep: bool = True) -> dict[str, float]:
+    """Median seconds of each plan; they take turns. With ``keep``, plans named ``fast`` keep freed memory."""
     times: dict[str, list[float]] = {name: [] for name in plans}
     for turn in range(warm + repeats):
         for name, function in plans.items():
-            keep_freed_memory() if name.startswith("fast") else default_memory()
+            keep_freed_memory() if keep and name.startswith("fast") else default_memory()
             took = seconds(function)
             if turn >= warm:
                 times[name].append(took)

@@ -67,6 +67,7 @@ def generate() -> None:
             "literal": partial(rollout, literal, features, speaker, STRIDE, beta[0.3]),
         },
         3,
+        keep=False,
     )  # fmt: skip
     many, speakers = speech(config, TAKES, SHORT)
     at = {share: threshold(generator, many, share) for share in (0, 0.3, 1)}
@@ -78,6 +79,7 @@ def generate() -> None:
             "literal": partial(rollout, literal, one, speakers[:1], STRIDE, at[0.3]),
         },
         3,
+        keep=False,
     )  # fmt: skip
     stream = streamed(generator, features, speaker, beta[1])
     del literal
@@ -89,6 +91,7 @@ def generate() -> None:
             "fast many": partial(generator.rollout, many, speakers, STRIDE, at[0.3]),
         },
         3,
+        keep=False,
     )
     numbers = {f"seconds for {SECONDS} s, {share:.0%} open": times[f"fast {share:.0%}"] for share in beta}
     numbers |= {f"seconds for {SECONDS} s, literal": times["literal"]}

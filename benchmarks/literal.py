@@ -10,7 +10,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from semtalk.generation.rollout import NEW_FRAMES, Generator, join_windows
+from semtalk.generation.rollout import NEW_FRAMES, SEEN_WINDOWS, Generator, join_windows
 from semtalk.models.branches import Passes, Prediction
 from semtalk.models.fusion import fuse_codes
 from semtalk.models.grouped import ByPart
@@ -69,6 +69,7 @@ def rollout(
         sparse = generator.sparse(batch, motion, mask, Passes())
         windows.append(fuse_codes(base.codes(), sparse.codes(), sparse.psi, beta))
         scores.append(sparse.psi)
-        channels = generator.next_seed(windows, start)
+        frames, trans = generator.decode(join_windows(windows[-SEEN_WINDOWS:]), start)
+        channels = generator.channels(frames.map(lambda value: value[:, -SEED_FRAMES:]), trans[:, -SEED_FRAMES:])
     generator.decode(join_windows(windows), start)
     return windows, scores

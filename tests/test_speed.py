@@ -194,6 +194,22 @@ def test_generation_leaves_out_only_what_is_not_used(monkeypatch):
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("windows", [1, 2, 4])
+def test_the_next_seed_is_decoded_from_what_it_depends_on_alone(windows):
+    generator, _, speaker = rollout_parts()
+    for part in PARTS:
+        for weight in generator.tokenizer[part].decoder.parameters():
+            weight.mul_(2)  # so that far rows count
+    for weight in generator.translation.parameters():
+        weight.mul_(2)
+    codes = [{part: torch.randint(0, 4, (len(speaker), 16, 2)) for part in PARTS} for _ in range(windows)]
+    start = torch.zeros(len(speaker), 3)
+    frames, trans = generator.decode(join_windows(codes), start)
+    expected = generator.channels(frames.map(lambda value: value[:, -4:]), trans[:, -4:])
+    assert torch.allclose(generator.next_seed(codes, start), expected, atol=2e-5 * max(1.0, float(trans.abs().max())))
+
+
+@torch.no_grad()
 def test_generation_in_bf16():
     generator, features, speaker = rollout_parts(frames=64)
     full = generator.rollout(features, speaker, 20)

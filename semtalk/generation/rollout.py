@@ -33,10 +33,8 @@ from semtalk.tasks.masking import seed_mask
 
 NEW_FRAMES = WINDOW - SEED_FRAMES
 STEPS = WINDOW // DOWNSAMPLE
-DECODER_CONTEXT = 32
-"""Code steps that the seed of the next window is decoded from; more than the decoder sees."""
-
-
+SEEN_WINDOWS = 2
+"""Windows that the seed of the next one is decoded from; more than the decoder sees."""
 WINDOWS_HEARD = 32
 """Windows of all takes whose speech is encoded at once; what a network hears does not depend on the motion before."""
 PIECE = 4096
@@ -139,21 +137,24 @@ class Generator(nn.Module):
 
     def next_seed(self, windows: list[Codes], start: Tensor) -> Tensor:
         """Seed (B, 4, 337) of the next window: the last frames of the windows so far, each (B, 16, L)."""
-        recent = {name: codes[:, -DECODER_CONTEXT:] for name, codes in join_windows(windows[-3:]).items()}
-        frames, trans = self.decode(recent, start)
+        recent = join_windows(windows[-SEEN_WINDOWS:])
+        frames, trans = self.decode(recent, start, last=SEED_FRAMES + self.translation.reach)
         last = frames.map(lambda value: value[:, -SEED_FRAMES:])
         return self.channels(last, trans[:, -SEED_FRAMES:])
 
-    def decode(self, codes: Codes, start: Tensor, seams: tuple[int, ...] = ()) -> tuple[Frames, Tensor]:
+    def decode(
+        self, codes: Codes, start: Tensor, seams: tuple[int, ...] = (), last: int | None = None
+    ) -> tuple[Frames, Tensor]:
         """Frames and translation (B, 4S, 3) of codes.
 
         Args:
             codes: Part -> (B, S, L) indices.
             start: (B, 3) where x and z start, in metres.
             seams: First steps of windows, where latents are smoothed, see :func:`smooth_seams`.
+            last: Give that many frames at the end alone; translation then begins with them.
         """
         latents = self.tokenizer.latents(codes)
-        frames = self.tokenizer.decode({name: smooth_seams(latent, seams) for name, latent in latents.items()})
+        frames = self.tokenizer.decode({name: smooth_seams(latent, seams) for name, latent in latents.items()}, last)
         frames.rotation = orthonormal(frames.rotation)
         frames.root, frames.contact = self.translation.root(part_channels(frames, PARTS["lower"]))
         return frames, translation_from_root(frames.root, start)

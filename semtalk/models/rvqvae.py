@@ -13,6 +13,7 @@ class DilatedResidual(nn.Module):
 
     def __init__(self, width: int, dilation: int, dropout: float):
         super().__init__()
+        self.dilation = dilation
         self.body = nn.Sequential(
             nn.ReLU(), nn.Conv1d(width, width, 3, padding=dilation, dilation=dilation),
             nn.ReLU(), nn.Conv1d(width, width, 1), nn.Dropout(dropout),
@@ -46,6 +47,27 @@ class Decoder(nn.Sequential):
             layers += [*_residuals(width, dropout), nn.Upsample(scale_factor=2), nn.Conv1d(width, width, 3, padding=1)]
         layers += [nn.Conv1d(width, width, 3, padding=1), nn.ReLU(), nn.Conv1d(width, channels, 3, padding=1)]
         super().__init__(*layers)
+
+    def tail(self, x: Tensor, frames: int) -> Tensor:
+        """The last ``frames`` frames (B, D, t) of what :meth:`forward` gives, from what they depend on alone."""
+        rows = [frames]
+        for layer in reversed(self):
+            rows.append(_rows_before(layer, rows[-1]))
+        for layer, needed in zip(self, reversed(rows), strict=False):
+            x = layer(x[..., -needed:])
+        return x[..., -frames:]
+
+
+def _rows_before(layer: nn.Module, rows: int) -> int:
+    """Last rows of a layer's input that its last ``rows`` rows depend on."""
+    match layer:
+        case nn.Upsample():
+            return -(-rows // int(layer.scale_factor))
+        case DilatedResidual():
+            return rows + layer.dilation
+        case nn.Conv1d():
+            return rows + layer.padding[0]
+    return rows
 
 
 class RVQVAE(nn.Module):
@@ -87,9 +109,11 @@ class RVQVAE(nn.Module):
         """Latents (B, T/4, C) of motion (B, T, D)."""
         return self.encoder(((x - self.mean) / self.scale).transpose(1, 2)).transpose(1, 2)
 
-    def decode_latent(self, latent: Tensor) -> Tensor:
-        """Motion (B, T, D) of latents (B, T/4, C)."""
-        return self.decoder(latent.transpose(1, 2)).transpose(1, 2) * self.scale + self.mean
+    def decode_latent(self, latent: Tensor, last: int | None = None) -> Tensor:
+        """Motion (B, T, D) of latents (B, T/4, C), or its ``last`` frames."""
+        latent = latent.transpose(1, 2)
+        channels = self.decoder(latent) if last is None else self.decoder.tail(latent, last)
+        return channels.transpose(1, 2) * self.scale + self.mean
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Reconstruct (B, T, D): the reconstruction, indices (B, T/4, L), and the commitment loss."""

@@ -39,6 +39,6 @@ class Tokenizer(nn.ModuleDict):
         return {name: vectors.sum(dim=-2) for name, vectors in self.vectors(codes).items()}
 
     @torch.no_grad()
-    def decode(self, latents: dict[str, Tensor]) -> Frames:
-        """Frames (B, 4S, ...) of the parts' latents (B, S, C)."""
-        return merge_parts({name: self[name].decode_latent(latent) for name, latent in latents.items()})
+    def decode(self, latents: dict[str, Tensor], last: int | None = None) -> Frames:
+        """Frames (B, 4S, ...) of the parts' latents (B, S, C), or the ``last`` of them."""
+        return merge_parts({name: self[name].decode_latent(latent, last) for name, latent in latents.items()})

@@ -25,6 +25,11 @@ class TranslationNetwork(nn.Module):
             layers.append(nn.LeakyReLU(SLOPE))
         self.decoder = nn.Sequential(*layers, nn.Conv1d(channels, channels, 3, padding=1))
 
+    @property
+    def reach(self) -> int:
+        """Frames on either side that a frame depends on."""
+        return sum(layer.padding[0] for layer in self.modules() if isinstance(layer, nn.Conv1d))
+
     def forward(self, lower: Tensor) -> Tensor:
         """Predict (B, T, 61) from (B, T, 61); the caller hides channels with :func:`hide_root`."""
         return self.decoder(self.encoder(lower).transpose(1, 2)).transpose(1, 2)
