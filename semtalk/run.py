@@ -7,6 +7,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from semtalk.choices import check_choices
 from semtalk.corpora import open_corpus, open_store
 from semtalk.errors import SemTalkError
 
@@ -15,6 +16,7 @@ def command(function, config: DictConfig) -> None:
     """Run a command; what the user should mend is one sentence on stderr, and exit code 1."""
     try:
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+        check_choices(plain)
         function(plain)
     except (SemTalkError, OmegaConfBaseException) as error:
         sys.exit(f"error: {error}")
@@ -102,13 +104,6 @@ def plan(config: dict, phases: list[str]) -> None:
 
 def evaluate(config: dict) -> None:
     """Evaluate a run, or a folder of motion files, or compare evaluations; print the tables and write the numbers."""
-    from semtalk.data.recording import SPLITS
-
-    if config["split"] not in SPLITS:
-        raise SemTalkError(f"split={config['split']}: choose one of {', '.join(SPLITS)}.")
-    for key, known in (("metrics", ("main", "extended")), ("protocol", ("legacy", "evaltools", "corrected"))):
-        if config[key] not in known:
-            raise SemTalkError(f"{key}={config[key]}: choose one of {', '.join(known)}.")
     if config["compare"]:
         return _compare(config)
     if config["motions"]:

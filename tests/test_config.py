@@ -17,8 +17,8 @@ GROUPS = sorted(path for path in (ROOT / "configs").glob("*/*.yaml") if path.par
 FOLDER = ROOT / "configs" / "experiment"
 EXPERIMENTS = sorted(str(path.relative_to(FOLDER).with_suffix("")) for path in FOLDER.rglob("*.yaml"))
 LAYERS = [
-    {"errors"}, {"unpickle"}, {"motion"}, {"body"}, {"features"}, {"data", "models", "losses", "metrics"}, {"tasks"},
-    {"generation", "viz", "release"}, {"evaluation"}, {"corpora"}, {"run"},
+    {"errors"}, {"choices"}, {"unpickle"}, {"motion"}, {"body"}, {"features"}, {"data", "models", "losses", "metrics"},
+    {"tasks"}, {"generation", "viz", "release"}, {"evaluation"}, {"corpora"}, {"run"},
 ]  # fmt: skip
 """Each layer may import itself and the layers before it."""
 
@@ -166,6 +166,10 @@ def test_help_is_quick_and_says_what_matters(script):
         (["train.py", "stage=nothing"], "Could not find 'stage/nothing'"),
         (["train.py", "modle=small"], "modle"),
         (["eval.py", "runs_dir=/nowhere"], "train.py stage=rvqvae"),
+        (["train.py", "trainer.precision=fp8"], "trainer.precision=fp8: choose one of auto, 32-true"),
+        (["train.py", "trainer.compile=fast"], "choose one of auto, true, false, default"),
+        (["eval.py", "gate=open"], "choose one of learned, always, never, random"),
+        (["generate.py", "audio=/nowhere.wav", "precision=int8"], "choose one of float32, bf16"),
         (["eval.py", "split=all"], "choose one of train, val, test"),
         (["eval.py", "protocol=mine"], "choose one of legacy, evaltools, corrected"),
         (["eval.py", "motions=/nowhere", "truth=/nowhere"], "there is no such folder"),

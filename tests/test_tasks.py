@@ -167,6 +167,17 @@ def test_either_plan_resumes_the_other(tmp_path, store):
     assert losses_of(tmp_path / "a") == pytest.approx(losses_of(tmp_path / "b"), rel=1e-4)
 
 
+def test_a_training_that_cannot_start_loses_nothing(tmp_path, store):
+    fit(tmp_path, store, "recipe.rvqvae.epochs=1")
+    folder = tmp_path / "rvqvae_upper"
+    before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    assert {"best.ckpt", "last.ckpt", "metrics.csv", "config.yaml"} <= set(before)
+    for wrong, says in (("devices=-3", "devices"), ("strategy=nothing", "strategy"), ("precision=fp8", "choose one")):
+        with pytest.raises(SemTalkError, match=says):
+            fit(tmp_path, store, "recipe.rvqvae.epochs=1", f"trainer.{wrong}")
+    assert before == {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
 @pytest.mark.parametrize("phase", ["rvqvae_face", "rvqvae_lower", "translation", "fgd"])
 def test_half_precision_trains(tmp_path, store, phase):
     weights = [f"recipe.{name}.epochs=1" for name in ("rvqvae", "translation", "fgd")]

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from semtalk.errors import SemTalkError
+from semtalk.choices import choose
 from semtalk.features.extract import FRAME_SLOTS, WINDOW_SLOTS
 from semtalk.models.base import BaseNetwork
 from semtalk.models.branches import Passes
@@ -39,7 +39,6 @@ WINDOWS_HEARD = 32
 """Windows of all takes whose speech is encoded at once; what a network hears does not depend on the motion before."""
 PIECE = 4096
 """Frames whose rotations are turned from one form into another at once."""
-GATES = ("learned", "always", "never", "random")
 
 
 def window_count(frames: int) -> int:
@@ -253,8 +252,7 @@ class Generator(nn.Module):
         Raises:
             SemTalkError: There is no such gate.
         """
-        if gate not in GATES:
-            raise SemTalkError(f"gate={gate}: choose one of {', '.join(GATES)}.")
+        choose("gate", gate)
         channels, start = self.neutral_seed(len(speaker)) if seed is None else seed
         windows: list[Codes] = []
         scores = []

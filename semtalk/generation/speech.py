@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from semtalk.body import BodyModel, load_body
+from semtalk.choices import choose
 from semtalk.data.store import full_precision
 from semtalk.errors import SemTalkError
 from semtalk.features.audio import load_audio
@@ -134,8 +135,7 @@ class SemTalk:
         Raises:
             SemTalkError: A checkpoint or an encoder's model is missing, or there is no such precision.
         """
-        if precision not in ("float32", "bf16"):
-            raise SemTalkError(f"precision={precision}: choose float32 or bf16.")
+        choose("precision", precision)
         generator, stamped = load_generator(run_dir, generation)
         generator = generator.in_bf16() if precision == "bf16" else generator
         return cls(generator, stamped["config"], stamped["meta"], body or load_body(None), pick_device(device))

@@ -11,6 +11,7 @@ import pytorch_lightning as pl
 import torch
 import yaml
 from pytorch_lightning.callbacks import ModelCheckpoint, RichProgressBar
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import nn
 
 from semtalk.body import BodyModel
@@ -200,6 +201,28 @@ def fit_phase(phase: str, config: dict, store: Store, run_dir: Path, meta: dict,
     )  # fmt: skip
     epochs = epochs_of(recipe, len(data.train_dataloader()))
     every = max(1, epochs // config["recipe"]["validations"])
+    best = ModelCheckpoint(
+        folder, filename="best", monitor="val/loss", save_last=True, save_on_train_epoch_end=True, every_n_epochs=every,
+        enable_version_counter=False,
+    )  # fmt: skip
+    try:
+        trainer = pl.Trainer(
+            accelerator=speed["accelerator"],
+            devices=speed["devices"],
+            strategy=speed["strategy"],
+            precision=phase_precision(speed["precision"], task.mixed),
+            max_epochs=epochs,
+            check_val_every_n_epoch=every,
+            num_sanity_val_steps=0,
+            logger=make_logger(config, folder),
+            callbacks=[best, RichProgressBar(), *([CompileNotice()] if speed["compile"] else [])],
+            enable_model_summary=False,
+            log_every_n_steps=10,
+            use_distributed_sampler=False,
+            default_root_dir=folder,
+        )
+    except (TypeError, ValueError, MisconfigurationException) as error:
+        raise SemTalkError(f"trainer: {error}") from error
     if not resume:
         for stale in folder.glob("*.ckpt"):
             stale.unlink(missing_ok=True)
@@ -212,25 +235,6 @@ def fit_phase(phase: str, config: dict, store: Store, run_dir: Path, meta: dict,
         log.replace(log_before)
     text = yaml.safe_dump(config, sort_keys=False)
     atomic_write(folder / "config.yaml", lambda temporary: temporary.write_text(text, encoding="utf-8"))
-    best = ModelCheckpoint(
-        folder, filename="best", monitor="val/loss", save_last=True, save_on_train_epoch_end=True, every_n_epochs=every,
-        enable_version_counter=False,
-    )  # fmt: skip
-    trainer = pl.Trainer(
-        accelerator=speed["accelerator"],
-        devices=speed["devices"],
-        strategy=speed["strategy"],
-        precision=phase_precision(speed["precision"], task.mixed),
-        max_epochs=epochs,
-        check_val_every_n_epoch=every,
-        num_sanity_val_steps=0,
-        logger=make_logger(config, folder),
-        callbacks=[best, RichProgressBar(), *([CompileNotice()] if speed["compile"] else [])],
-        enable_model_summary=False,
-        log_every_n_steps=10,
-        use_distributed_sampler=False,
-        default_root_dir=folder,
-    )
     began = time.monotonic()
     trainer.fit(task, datamodule=data, ckpt_path=last if resume else None, weights_only=True)
     if log_before.is_file() and log.is_file() and trainer.is_global_zero:

@@ -11,13 +11,13 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
+from semtalk.choices import check_choices
 from semtalk.errors import SemTalkError
 from semtalk.features.pretrained import pick_device
 from semtalk.models.dropout import Dropout
 from semtalk.models.grouped import ByPart
 from semtalk.models.layers import CrossAttention
 
-COMPILE_MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Of mallopt(3)."""
 
@@ -28,7 +28,7 @@ def trainer_device(accelerator: str) -> torch.device:
     Raises:
         SemTalkError: There is no GPU.
     """
-    if accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
+    if accelerator == "gpu" and not torch.cuda.is_available():
         raise SemTalkError("trainer.accelerator=gpu: there is no GPU here; use trainer=cpu or trainer=auto.")
     return pick_device("cpu" if accelerator == "cpu" else "auto")
 
@@ -44,16 +44,14 @@ def resolve_plan(trainer: Mapping) -> dict:
     """What ``trainer`` means on its device: precision and compile are not ``auto`` any more.
 
     Raises:
-        SemTalkError: There is no such device, ``trainer.compile`` is no mode of torch.compile, or keys contradict.
+        SemTalkError: There is no such device, a key has a word that it does not know, or keys contradict.
     """
+    check_choices({"trainer": trainer})
     plan, device = dict(trainer), trainer_device(trainer["accelerator"])
     if plan["precision"] == "auto":
         plan["precision"] = "bf16-mixed" if fast_in_bf16(device) else "32-true"
     if plan["compile"] in ("auto", True):
         plan["compile"] = "default" if device.type == "cuda" or plan["compile"] is True else False
-    if plan["compile"] and plan["compile"] not in COMPILE_MODES:
-        modes = ", ".join(COMPILE_MODES)
-        raise SemTalkError(f"trainer.compile={plan['compile']}: choose auto, false or one of {modes}.")
     if plan["recompute"] and not plan["grouped_parts"]:
         raise SemTalkError("trainer.recompute=true: it needs trainer.grouped_parts=true.")
     if plan["precision"] == "16-mixed":
