@@ -5,11 +5,12 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from semtalk.choices import CHOICES
 from semtalk.features.transcript import Word
 from semtalk.motion.io import Motion
 from semtalk.motion.skeleton import FPS, SAMPLE_RATE
 
-SPLITS = ("train", "val", "test")
+SPLITS = CHOICES["split"]
 
 
 class SemanticInterval(NamedTuple):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from semtalk.body import BodyModel
-from semtalk.errors import SemTalkError
+from semtalk.choices import choose
 from semtalk.evaluation.takes import Take
 from semtalk.metrics import functional as F
 from semtalk.metrics.modules import BeatConsistency, FrechetGestureDistance, WeightedMean
@@ -57,8 +57,7 @@ PROTOCOLS = {
 
 def find_protocol(name: str) -> Protocol:
     """A protocol by its name; raises SemTalkError when there is none."""
-    if name not in PROTOCOLS:
-        raise SemTalkError(f"protocol={name}: choose one of {', '.join(PROTOCOLS)}.")
+    choose("protocol", name)
     return PROTOCOLS[name]
 
 

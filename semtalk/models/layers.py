@@ -130,6 +130,11 @@ class HubertEncoder(nn.Module):
         return self.layers(x.transpose(1, 2)).transpose(1, 2)
 
 
+def conv_reach(network: nn.Module) -> int:
+    """Rows on either side that a row depends on, behind convolutions of stride 1 that keep the length."""
+    return sum(layer.padding[0] for layer in network.modules() if isinstance(layer, nn.Conv1d))
+
+
 def step_mean(x: Tensor) -> Tensor:
     """Mean of (B, T, C) over the four frames of each code step: (B, T/4, C)."""
     return rearrange(x, "b (s f) c -> b s f c", f=DOWNSAMPLE).mean(dim=2)

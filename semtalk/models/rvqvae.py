@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from semtalk.models.layers import conv_reach
 from semtalk.models.quantizer import ResidualQuantizer
 
 DILATIONS = (9, 3, 1)
@@ -13,7 +14,6 @@ class DilatedResidual(nn.Module):
 
     def __init__(self, width: int, dilation: int, dropout: float):
         super().__init__()
-        self.dilation = dilation
         self.body = nn.Sequential(
             nn.ReLU(), nn.Conv1d(width, width, 3, padding=dilation, dilation=dilation),
             nn.ReLU(), nn.Conv1d(width, width, 1), nn.Dropout(dropout),
@@ -60,14 +60,9 @@ class Decoder(nn.Sequential):
 
 def _rows_before(layer: nn.Module, rows: int) -> int:
     """Last rows of a layer's input that its last ``rows`` rows depend on."""
-    match layer:
-        case nn.Upsample():
-            return -(-rows // int(layer.scale_factor))
-        case DilatedResidual():
-            return rows + layer.dilation
-        case nn.Conv1d():
-            return rows + layer.padding[0]
-    return rows
+    if isinstance(layer, nn.Upsample):
+        return -(-rows // int(layer.scale_factor))
+    return rows + conv_reach(layer)
 
 
 class RVQVAE(nn.Module):

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from semtalk.models.layers import SLOPE, ConvStack, ResidualConv
+from semtalk.models.layers import SLOPE, ConvStack, ResidualConv, conv_reach
 from semtalk.motion.skeleton import PARTS
 
 LOWER = PARTS["lower"]
@@ -28,7 +28,7 @@ class TranslationNetwork(nn.Module):
     @property
     def reach(self) -> int:
         """Frames on either side that a frame depends on."""
-        return sum(layer.padding[0] for layer in self.modules() if isinstance(layer, nn.Conv1d))
+        return conv_reach(self)
 
     def forward(self, lower: Tensor) -> Tensor:
         """Predict (B, T, 61) from (B, T, 61); the caller hides channels with :func:`hide_root`."""

@@ -205,6 +205,7 @@ def fit_phase(phase: str, config: dict, store: Store, run_dir: Path, meta: dict,
         folder, filename="best", monitor="val/loss", save_last=True, save_on_train_epoch_end=True, every_n_epochs=every,
         enable_version_counter=False,
     )  # fmt: skip
+    logger = make_logger(config, folder)
     try:
         trainer = pl.Trainer(
             accelerator=speed["accelerator"],
@@ -214,7 +215,7 @@ def fit_phase(phase: str, config: dict, store: Store, run_dir: Path, meta: dict,
             max_epochs=epochs,
             check_val_every_n_epoch=every,
             num_sanity_val_steps=0,
-            logger=make_logger(config, folder),
+            logger=logger,
             callbacks=[best, RichProgressBar(), *([CompileNotice()] if speed["compile"] else [])],
             enable_model_summary=False,
             log_every_n_steps=10,
