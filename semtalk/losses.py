@@ -46,18 +46,38 @@ def weighted_mean(values: Tensor, weight: Tensor | None) -> Tensor:
     return (values * weight).sum() / weight.sum().clamp(min=1e-6)
 
 
-def code_loss(logits: Tensor, codes: Tensor, weight: Tensor | None = None) -> Tensor:
+def soft_targets(residuals: Tensor, codebooks: Tensor, spread: Tensor, tau: float) -> Tensor:
+    """Soft code targets: ``p_k`` proportional to ``exp(-|r - c_k|^2 / (tau m))``.
+
+    Args:
+        residuals: r (..., L, C), what each level has to explain: the unquantised latent less the codes before.
+        codebooks: c (L, K, C).
+        spread: m (L,), the mean squared distance of a level's residual to its nearest code over the training split.
+        tau: Softness; towards 0 they become the nearest code alone.
+
+    Returns:
+        (..., L, K), each row summing to 1.
+    """
+    distance = (
+        residuals.square().sum(dim=-1, keepdim=True)
+        - 2 * torch.einsum("...lc,lkc->...lk", residuals, codebooks)
+        + codebooks.square().sum(dim=-1)
+    )
+    return (-distance / (tau * spread[:, None])).softmax(dim=-1)
+
+
+def code_loss(logits: Tensor, targets: Tensor, weight: Tensor | None = None) -> Tensor:
     """Classification loss L_cls: cross-entropy of all levels, level i weighted by 1 / (i + 1).
 
     Args:
         logits: (..., B, S, L, K).
-        codes: (B, S, L) indices, broadcast over leading dimensions.
+        targets: (B, S, L) indices, or (B, S, L, K) probabilities; broadcast over leading dimensions.
         weight: (B, S) weight of each step, or none.
     """
-    entropy = F.cross_entropy(
-        logits.float().flatten(0, -2), codes.expand(logits.shape[:-1]).flatten(), reduction="none"
-    ).view(logits.shape[:-1])  # fmt: skip
-    levels = 1 / torch.arange(1, codes.shape[-1] + 1, device=logits.device)
+    soft = targets.is_floating_point()
+    flat = targets.expand(logits.shape).flatten(0, -2) if soft else targets.expand(logits.shape[:-1]).flatten()
+    entropy = F.cross_entropy(logits.float().flatten(0, -2), flat, reduction="none").view(logits.shape[:-1])
+    levels = 1 / torch.arange(1, logits.shape[-2] + 1, device=logits.device)
     return weighted_mean((entropy * levels).sum(dim=-1), weight)
 
 

@@ -79,14 +79,16 @@ def test_fusion_loss_moves_the_gate(store, batch, tokenizer):
     assert task.network.semantics.gate.weight.grad.abs().sum() > 0
 
 
-def test_gate_loss_counts_for_all_three_passes(store, batch, tokenizer):
+@pytest.mark.parametrize("passes", [1, 3])
+def test_gate_loss_counts_once_for_each_pass(store, batch, tokenizer, passes):
     from semtalk.losses import gate_loss
 
     base = build_network("base", composed("train", *TINY), len(store.speakers))
     task = make(SparseTask, "sparse", store, tokenizer=tokenizer, base=base).eval()
+    task.recipe = task.recipe | {"passes": passes}
     losses = task.losses(batch)
     gate, _ = task.network.semantics(batch)
-    assert losses["gate"].item() == pytest.approx(3 * gate_loss(gate, batch["semantic"]).item(), rel=1e-5)
+    assert losses["gate"].item() == pytest.approx(passes * gate_loss(gate, batch["semantic"]).item(), rel=1e-5)
 
 
 def test_sparse_losses_follow_the_semantic_score(store, batch, tokenizer):

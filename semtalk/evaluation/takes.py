@@ -84,6 +84,8 @@ def rollout_takes(
     gate: str,
     heard: list[StoredRecording] | None = None,
     progress: Callable = lambda windows: windows,
+    seed: int = 0,
+    sample: int = 0,
 ) -> tuple[Rollout, list[int]]:
     """Generate several takes at once; returns the rollout and the frames that count of each take.
 
@@ -96,6 +98,8 @@ def rollout_takes(
         gate: How sparse steps are chosen, see :meth:`Generator.rollout`.
         heard: Recordings whose speech is given instead of the takes' own.
         progress: Wraps the iteration over windows.
+        seed: Of all randomness.
+        sample: Number of the sample.
     """
     lengths = [legacy_frames(recording.frames) for recording in recordings]
     device = next(generator.parameters()).device
@@ -109,6 +113,7 @@ def rollout_takes(
         gate=gate,
         seed=tuple(torch.cat(values).to(device) for values in zip(*seeds, strict=True)),
         progress=progress,
+        reader=generator.reader([recording.id for recording in recordings], seed=seed, sample=sample),
     )
     return rollout, lengths
 

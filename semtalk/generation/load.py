@@ -6,6 +6,7 @@ from pathlib import Path
 from semtalk.errors import SemTalkError
 from semtalk.generation.release import ReleaseGenerator
 from semtalk.generation.rollout import Generator
+from semtalk.models.decoding import Decoding
 from semtalk.tasks.checkpoint import load_network
 from semtalk.tasks.fit import load_tokenizer
 
@@ -26,12 +27,21 @@ def located(features: Mapping, folder: Path) -> dict:
     return {**features, "slots": slots}
 
 
-def load_generator(run_dir: str | Path, generation: str = "auto") -> tuple[Generator, dict]:
+def decoding_of(config: Mapping, wanted: Mapping | None = None) -> Decoding:
+    """How codes are read off: as the run's recipe says, but for what else is wanted (keys that are not none)."""
+    chosen = {key: value for key, value in (wanted or {}).items() if value is not None}
+    return Decoding(**{**config["recipe"].get("decoding", {}), **chosen})
+
+
+def load_generator(
+    run_dir: str | Path, generation: str = "auto", decoding: Mapping | None = None
+) -> tuple[Generator, dict]:
     """The trained networks of a run, and the stamp of its sparse network (config, meta).
 
     Args:
         run_dir: Folder of the run.
         generation: ``default``, ``release``, or ``auto``: what the run's networks were trained for.
+        decoding: What to read codes off otherwise than the run's recipe says, see :class:`Decoding`.
 
     Raises:
         SemTalkError: A checkpoint is missing, or there is no such rollout.
@@ -45,4 +55,5 @@ def load_generator(run_dir: str | Path, generation: str = "auto") -> tuple[Gener
         generation = stamped["meta"].get("generation", "default")
     features = located(stamped["config"]["features"], Path(run_dir))
     stamped = {**stamped, "config": {**stamped["config"], "features": features}}
-    return ROLLOUTS[generation](load_tokenizer(Path(run_dir)), translation, base, sparse), stamped
+    networks = (load_tokenizer(Path(run_dir)), translation, base, sparse)
+    return ROLLOUTS[generation](*networks, decoding_of(stamped["config"], decoding)), stamped

@@ -12,8 +12,10 @@ from torch import Tensor, nn
 
 from semtalk.choices import choose
 from semtalk.features.extract import FRAME_SLOTS, WINDOW_SLOTS
+from semtalk.generation.reader import STEPS, CodeReader
 from semtalk.models.base import BaseNetwork
 from semtalk.models.branches import Passes
+from semtalk.models.decoding import LIKELIEST, Decoding
 from semtalk.models.fusion import fuse_codes
 from semtalk.models.sparse import SparseNetwork, semantic_score
 from semtalk.models.tokenizer import Codes, Tokenizer
@@ -28,11 +30,10 @@ from semtalk.motion.parts import (
     translation_from_root,
 )
 from semtalk.motion.rotation import matrix_to_6d, rotation_6d_to_matrix
-from semtalk.motion.skeleton import DOWNSAMPLE, PARTS, SEED_FRAMES, WINDOW
+from semtalk.motion.skeleton import PARTS, SEED_FRAMES, WINDOW
 from semtalk.tasks.masking import seed_mask
 
 NEW_FRAMES = WINDOW - SEED_FRAMES
-STEPS = WINDOW // DOWNSAMPLE
 SEEN_WINDOWS = 2
 """Windows that the seed of the next one is decoded from; more than the decoder sees."""
 WINDOWS_HEARD = 32
@@ -108,8 +109,25 @@ class Generator(nn.Module):
     The methods before :meth:`rollout` are what :class:`semtalk.generation.release.ReleaseGenerator` does otherwise.
     """
 
-    def __init__(self, tokenizer: Tokenizer, translation: TranslationNetwork, base: BaseNetwork, sparse: SparseNetwork):
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        translation: TranslationNetwork,
+        base: BaseNetwork,
+        sparse: SparseNetwork,
+        decoding: Decoding = LIKELIEST,
+    ):
+        """Put the networks together.
+
+        Args:
+            tokenizer: Of the codes.
+            translation: Where the body goes.
+            base: Rhythm-aligned codes.
+            sparse: Semantic codes and score.
+            decoding: How codes are read off where nothing else is asked for.
+        """
         super().__init__()
+        self.decoding = decoding
         self.tokenizer = tokenizer
         self.translation = translation
         self.base = base
@@ -173,9 +191,16 @@ class Generator(nn.Module):
         batch = {name: value.to(dtype) if value.is_floating_point() else value for name, value in features.items()}
         return {name: getattr(self, name).hear(batch) for name in networks}
 
+    def reader(
+        self, takes: Sequence[str], decoding: Decoding | None = None, seed: int = 0, sample: int = 0
+    ) -> CodeReader:
+        """What reads the codes of takes off, as ``decoding`` says or as the run was made for."""
+        return CodeReader(self.tokenizer, self.base, decoding or self.decoding, takes, seed, sample)
+
     def window(
-        self, heard: Mapping[str, Mapping[str, Tensor]], speaker: Tensor, seed: Tensor, beta: float, gate: str
-    ) -> tuple[Codes, Tensor]:
+        self, heard: Mapping[str, Mapping[str, Tensor]], speaker: Tensor, seed: Tensor, beta: float, gate: str,
+        reader: CodeReader,
+    ) -> tuple[Codes, Tensor]:  # fmt: skip
         """Codes (B, S, L) and semantic score (B, S) of one window; sparse runs for takes that have a step above beta.
 
         Args:
@@ -184,19 +209,22 @@ class Generator(nn.Module):
             seed: (B, 4, 337) channels.
             beta: Threshold of the semantic score.
             gate: See :meth:`rollout`.
+            reader: Of the takes' codes.
         """
         speech = heard["base"]["face"]
         motion = torch.cat([seed, seed.new_zeros(len(seed), NEW_FRAMES, seed.shape[-1])], dim=1).to(speech.dtype)
         mask = seed_mask(seed.device).to(speech.dtype).expand(1, *motion.shape)
-        base = self.base({"speaker": speaker}, motion, mask, Passes(), heard["base"]).codes()
+        noise = reader.draw()
+        base = reader.read(self.base({"speaker": speaker}, motion, mask, Passes(), heard["base"]), noise)
         psi = semantic_score(heard["sparse"]["gate"])
         psi = {"learned": psi, "always": torch.ones_like(psi), "never": psi.new_zeros(psi.shape)}.get(gate)
-        psi = torch.rand(len(seed), STEPS, device=seed.device) if psi is None else psi
+        psi = reader.draw_gate().to(seed.device) if psi is None else psi
         rows = (psi > beta).any(dim=1).nonzero()[:, 0]
         if not len(rows):
             return base, psi
         chosen = {name: value[rows] for name, value in heard["sparse"].items()}
-        sparse = self.sparse({"speaker": speaker[rows]}, motion[rows], mask[:, rows], Passes(), chosen).codes()
+        sparse = self.sparse({"speaker": speaker[rows]}, motion[rows], mask[:, rows], Passes(), chosen)
+        sparse = reader.read(sparse, {part: value[rows.cpu()] for part, value in noise.items()})
         sparse = {part: base[part].index_copy(0, rows, codes) for part, codes in sparse.items()}
         return fuse_codes(base, sparse, psi, beta), psi
 
@@ -237,6 +265,7 @@ class Generator(nn.Module):
         gate: str = "learned",
         seed: tuple[Tensor, Tensor] | None = None,
         progress: Callable = lambda windows: windows,
+        reader: CodeReader | None = None,
     ) -> Rollout:
         """Generate motion for a batch of takes.
 
@@ -248,17 +277,19 @@ class Generator(nn.Module):
             gate: ``learned``; or, for ablations, ``always``, ``never`` or ``random`` sparse steps.
             seed: (B, 4, 337) channels and start position (B, 3); the neutral seed by default.
             progress: Wraps the iteration over windows.
+            reader: See :meth:`reader`; by default one for takes that are called by their numbers.
 
         Raises:
             SemTalkError: There is no such gate.
         """
         choose("gate", gate)
         channels, start = self.neutral_seed(len(speaker)) if seed is None else seed
+        reader = reader or self.reader([str(index) for index in range(len(speaker))])
         windows: list[Codes] = []
         scores = []
         heard = self._hear_all(features, stride)
         for index in progress(range(window_count(features["rhythm"].shape[1]))):
-            codes, psi = self.window(next(heard), speaker, channels, beta, gate)
+            codes, psi = self.window(next(heard), speaker, channels, beta, gate, reader)
             windows.append(codes)
             scores.append(psi[:, 1 if index else 0 :])
             channels = self.next_seed(windows, start)

@@ -58,12 +58,14 @@ class Generated:
         psi: (T/4,) semantic score of each code step.
         wave: (S,) the recording at 16 kHz.
         body: For formats that hold a skeleton.
+        sample: Number of the sample.
     """
 
     motion: Motion
     psi: np.ndarray
     wave: np.ndarray
     body: BodyModel
+    sample: int = 0
 
     def save(self, path: str | Path) -> Path:
         """Write ``.npz`` (for BEAT2's Blender add-on), ``.bvh`` or ``.glb``, and return the path."""
@@ -122,6 +124,7 @@ class SemTalk:
         device: str = "auto",
         body: BodyModel | None = None,
         precision: str = "float32",
+        decoding: Mapping | None = None,
     ) -> "SemTalk":
         """Load a run.
 
@@ -131,12 +134,14 @@ class SemTalk:
             device: ``cuda``, ``cpu`` or ``auto``.
             body: For skeletons; the stand-in by default.
             precision: Of base and sparse network: ``float32``, or ``bf16`` (see :meth:`Generator.in_bf16`).
+            decoding: What to read codes off otherwise than the run's recipe says, see
+                :class:`semtalk.models.decoding.Decoding`.
 
         Raises:
             SemTalkError: A checkpoint or an encoder's model is missing, or there is no such precision.
         """
         choose("precision", precision)
-        generator, stamped = load_generator(run_dir, generation)
+        generator, stamped = load_generator(run_dir, generation, decoding)
         generator = generator.in_bf16() if precision == "bf16" else generator
         return cls(generator, stamped["config"], stamped["meta"], body or load_body(None), pick_device(device))
 
@@ -166,6 +171,8 @@ class SemTalk:
         beta: float = 0.5,
         gate: str = "learned",
         batch: int = 16,
+        samples: int = 1,
+        seed: int = 0,
         progress: Callable = lambda windows: windows,
     ) -> list[Generated]:
         """Turn recordings into motion, those of like length together.
@@ -179,33 +186,41 @@ class SemTalk:
             beta: Threshold of the semantic score.
             gate: See :meth:`Generator.rollout`.
             batch: Takes at once.
+            samples: Motions of each recording; they differ where codes are sampled.
+            seed: Of all randomness; that of a take follows from its name, the seed and the sample's number alone.
             progress: Wraps the iteration over windows.
+
+        Returns:
+            Recording after recording, each with its samples in order.
 
         Raises:
             SemTalkError: The speaker or the emotion is unknown, or a file is bad.
         """
         index = self.speaker_index(speaker)
-        seed = None
+        begin = None
         if motion is not None:
             motion = motion if isinstance(motion, Motion) else load_motion(motion)
-            seed = self._seed(motion)
+            begin = self._seed(motion)
         shape = motion.betas if motion is not None and betas is None else read_betas(betas)
-        results: dict[int, Generated] = {}
+        results: dict[tuple[int, int], Generated] = {}
         for group in self._groups(speeches, batch):
             chosen = [speeches[index] for index in group]
             features = [self._encode(speech, self._emotion(emotion)) for speech in chosen]
             frames = max(padded_frames(speech.frames) for speech in chosen)
             stacked = {name: value.to(self.device) for name, value in stack_features(features, frames).items()}
-            rollout = self.generator.rollout(
-                stacked,
-                torch.full((len(group),), index, device=self.device),
-                self.features["stride"], beta=beta, gate=gate, progress=progress,
-                seed=None if seed is None else tuple(value.expand(len(group), *value.shape[1:]) for value in seed),
-            )  # fmt: skip
-            for take, (number, speech) in enumerate(zip(group, chosen, strict=True)):
-                psi = rollout.psi[take, : -(-speech.frames // 4)].cpu().numpy()
-                results[number] = Generated(rollout.motion(take, speech.frames, shape), psi, speech.wave, self.body)
-        return [results[index] for index in range(len(speeches))]
+            for sample in range(samples):
+                rollout = self.generator.rollout(
+                    stacked,
+                    torch.full((len(group),), index, device=self.device),
+                    self.features["stride"], beta=beta, gate=gate, progress=progress,
+                    seed=begin and tuple(value.expand(len(group), *value.shape[1:]) for value in begin),
+                    reader=self.generator.reader([speech.name for speech in chosen], seed=seed, sample=sample),
+                )  # fmt: skip
+                for take, (number, speech) in enumerate(zip(group, chosen, strict=True)):
+                    psi = rollout.psi[take, : -(-speech.frames // 4)].cpu().numpy()
+                    motion_of = rollout.motion(take, speech.frames, shape)
+                    results[number, sample] = Generated(motion_of, psi, speech.wave, self.body, sample)
+        return [results[key] for key in sorted(results)]
 
     def scores(self, speech: Speech, emotion: str | None = None) -> Tensor:
         """Semantic score (S,) of every code step of a recording, padded to whole windows."""

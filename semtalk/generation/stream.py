@@ -8,7 +8,8 @@ from torch import Tensor
 
 from semtalk.features.extract import FRAME_SLOTS, encode
 from semtalk.features.utterance import Utterance, fit_wave
-from semtalk.generation.rollout import NEW_FRAMES, STEPS, Generator, join_windows
+from semtalk.generation.reader import STEPS, CodeReader
+from semtalk.generation.rollout import NEW_FRAMES, Generator, join_windows
 from semtalk.generation.speech import SemTalk
 from semtalk.models.tokenizer import Codes
 from semtalk.motion.io import Motion
@@ -34,6 +35,7 @@ class WindowStream:
         gate: str = "learned",
         lookahead: int = EXACT_LOOKAHEAD,
         seed: tuple[Tensor, Tensor] | None = None,
+        reader: CodeReader | None = None,
     ):
         """Begin a take.
 
@@ -44,8 +46,10 @@ class WindowStream:
             gate: See :meth:`Generator.rollout`.
             lookahead: Code steps that must follow a step before its frames are given.
             seed: (1, 4, 337) channels and start position (1, 3); the neutral seed by default.
+            reader: See :meth:`Generator.reader`; by default that of :meth:`Generator.rollout` for one take.
         """
         self.generator = generator
+        self.reader = reader or generator.reader(["0"])
         self.speaker = speaker
         self.beta, self.gate, self.lookahead = beta, gate, lookahead
         self.channels, self.start = generator.neutral_seed(1) if seed is None else seed
@@ -57,7 +61,7 @@ class WindowStream:
     def push(self, features: Mapping[str, Tensor]) -> tuple[Frames, Tensor]:
         """Add the features of the next window; returns the new frames (1, t, ...) and translation (1, t, 3), t >= 0."""
         heard = self.generator.hear(features)
-        codes, _ = self.generator.window(heard, self.speaker, self.channels, self.beta, self.gate)
+        codes, _ = self.generator.window(heard, self.speaker, self.channels, self.beta, self.gate, self.reader)
         self.windows.append(codes)
         self.channels = self.generator.next_seed(self.windows, self.start)
         return self._give(self.steps - self.lookahead)
@@ -101,6 +105,9 @@ class SpeechStream:
         beta: float = 0.5,
         lookahead: int = EXACT_LOOKAHEAD,
         context_seconds: float = 20.0,
+        name: str = "0",
+        seed: int = 0,
+        sample: int = 0,
     ):
         """Begin a take.
 
@@ -111,12 +118,16 @@ class SpeechStream:
             beta: Threshold of the semantic score.
             lookahead: See :class:`WindowStream`; 0 is soonest.
             context_seconds: Sound before a window that its features may depend on.
+            name: Of the take; with ``seed`` and ``sample`` it decides what is random, as in :meth:`SemTalk.generate`.
+            seed: Of all randomness.
+            sample: Number of the sample.
         """
         self.model = model
         index = model.speaker_index(speaker)
         self.stream = WindowStream(
-            model.generator, torch.tensor([index], device=model.device), beta, lookahead=lookahead
-        )
+            model.generator, torch.tensor([index], device=model.device), beta, lookahead=lookahead,
+            reader=model.generator.reader([name], seed=seed, sample=sample),
+        )  # fmt: skip
         self.emotion = model._emotion(emotion)
         self.context = int(context_seconds * FPS) // NEW_FRAMES * NEW_FRAMES
         self.wave = np.zeros(0, np.float32)

@@ -16,8 +16,9 @@ from semtalk.models.branches import (
     Sizes,
     predict_codes,
 )
+from semtalk.models.decoding import Readout
 from semtalk.models.grouped import ByPart, HalveTime
-from semtalk.models.layers import MLP, ChannelFusion, HubertEncoder, PositionTable, step_mean
+from semtalk.models.layers import MLP, ChannelFusion, HubertEncoder, PositionTable, Standardise, step_mean
 from semtalk.motion.skeleton import PARTS
 
 RHYTHMIC_PARTS = ("face", "hands")
@@ -63,6 +64,8 @@ class FaceBranch(nn.Module):
         self.speaker = nn.Embedding(speakers, width)
         self.position = PositionTable(width, sizes.dropout)
         self.attention = sizes.frame_attention(sizes.face_layers, to_speech=True)
+        self.local = sizes.local_path()
+        self.local_hint = nn.Linear(latent, width) if sizes.local_layers else None
         self.narrow = nn.Linear(width, latent)
         self.halve = HalveTime(latent, latent)
         self.mlp = MLP(latent, width, latent)
@@ -71,16 +74,22 @@ class FaceBranch(nn.Module):
     def forward(self, hint: Tensor, speech: Tensor, speaker: Tensor) -> Tensor:
         """Predict (M * B, S, C) from hints (M * B, T, C), speech (B, T, C) and speakers (B,)."""
         masks = len(hint) // len(speech)
-        memory = self.memory(torch.cat([speech.repeat(masks, 1, 1), self.hint(hint)], dim=-1))
+        known, speech = self.hint(hint), speech.repeat(masks, 1, 1)
+        memory = self.memory(torch.cat([speech, known], dim=-1))
         voice = self.speaker(speaker)[:, None].expand(-1, speech.shape[1], -1).repeat(masks, 1, 1)
         x = self.attention(self.position(voice), memory)
+        if self.local is not None:
+            x = x + self.local(speech, voice + self.local_hint(known))
         return self.halve_again(self.mlp(self.halve(self.narrow(x))))
 
 
 class BaseNetwork(nn.Module):
     """Rhythm-aligned codes of face, upper body, hands and lower body."""
 
-    def __init__(self, sizes: Sizes, hubert: int, rhythm: int, speakers: int, chain: Sequence[Mapping], project: bool):
+    def __init__(
+        self, sizes: Sizes, hubert: int, rhythm: int, speakers: int, chain: Sequence[Mapping], project: bool,
+        noise: float = 0.0,
+    ):  # fmt: skip
         """Build the network.
 
         Args:
@@ -90,8 +99,11 @@ class BaseNetwork(nn.Module):
             speakers: Number of speakers.
             chain: Order and memories of the coarse-to-fine block, see :class:`CoarseToFine`.
             project: Whether rhythmic consistency compares latents after a projection head (the release has none).
+            noise: Of the speech features in training, see :class:`Standardise`.
         """
         super().__init__()
+        self.standard = nn.ModuleDict({"hubert": Standardise(hubert, noise), "rhythm": Standardise(rhythm, noise)})
+        self.readouts = nn.ModuleDict({part: Readout(sizes.latent) for part in PARTS})
         self.face_speech = SpeechEncoder(hubert, rhythm, sizes)
         self.body_speech = SpeechEncoder(hubert, rhythm, sizes)
         self.hint = MotionHint(sizes)
@@ -110,8 +122,9 @@ class BaseNetwork(nn.Module):
         Args:
             batch: Needs ``hubert`` (B, T, d) and ``rhythm`` (B, T, 3).
         """
-        face_speech, face_hubert = self.face_speech(batch["hubert"], batch["rhythm"])
-        body_speech, body_hubert = self.body_speech(batch["hubert"], batch["rhythm"])
+        hubert, rhythm = (layer(batch[slot]) for slot, layer in self.standard.items())
+        face_speech, face_hubert = self.face_speech(hubert, rhythm)
+        body_speech, body_hubert = self.body_speech(hubert, rhythm)
         return {"face": face_speech, "face_hubert": face_hubert, "body": body_speech, "body_hubert": body_hubert}
 
     def forward(

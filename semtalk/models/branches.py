@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from semtalk.models.attention import TransformerLayer
 from semtalk.models.grouped import ByPart, HalveTime, Linear
-from semtalk.models.layers import MLP, ConvStack, CrossAttention, PositionTable
+from semtalk.models.layers import MLP, ConvStack, CrossAttention, LocalPath, PositionTable
 from semtalk.motion.skeleton import BODY_PARTS, DOWNSAMPLE, MOTION_CHANNELS
 
 
@@ -37,6 +37,8 @@ class Sizes:
             which frame of the speech belongs to which frame of the motion, unless the features themselves say so.
         levels: L of the codes.
         codes: K of each level.
+        local_layers: Convolutions of the direct path from a frame's own speech into face and body; none without.
+        local_dropout: In that path.
     """
 
     width: int
@@ -54,10 +56,16 @@ class Sizes:
     memory_positions: bool
     levels: int
     codes: int
+    local_layers: int = 0
+    local_dropout: float = 0.0
 
     def memory_position(self, width: int) -> nn.Module:
         """What is done to a speech memory (B, T, width) before it is attended to."""
         return PositionTable(width, self.dropout) if self.memory_positions else nn.Identity()
+
+    def local_path(self) -> LocalPath | None:
+        """The direct path from speech (B, T, C) to frames (B, T, W), where there is one."""
+        return LocalPath(self.latent, self.width, self.local_layers, self.local_dropout) if self.local_layers else None
 
     def frame_attention(self, layers: int, to_speech: bool = False) -> CrossAttention:
         """Decoder layers of width W, to speech or to other parts."""
@@ -104,6 +112,10 @@ class Passes:
     def __len__(self) -> int:
         return len(self.mask)
 
+    def first(self, count: int) -> "Passes":
+        """The first of them."""
+        return Passes(self.mask[:count], self.audio[:count])
+
     def spread(self, x: Tensor, batch: int) -> Tensor:
         """From masks (M * B, ...) to passes (P * B, ...)."""
         if self.mask == tuple(range(len(x) // batch)):
@@ -132,6 +144,7 @@ class BodyBranch(nn.Module):
         )
         self.audio = nn.Sequential(nn.Linear(latent, width), sizes.memory_position(width))
         self.audio_attention = sizes.frame_attention(sizes.audio_layers, to_speech=True)
+        self.local = sizes.local_path()
         self.halve = HalveTime(width, width)
         self.halve_speaker = HalveTime(width, width)
         self.split = ByPart({part: MLP(width, width, width) for part in BODY_PARTS})
@@ -155,7 +168,7 @@ class BodyBranch(nn.Module):
         masks = len(hint) // batch
         voice = self.speaker(speaker)[:, None].expand(-1, frames, -1)
         x = self.self_attention(self.position(voice.repeat(masks, 1, 1) + self.hint(hint)))
-        x = self._listen(x.unflatten(0, (masks, batch)), self.audio(audio), passes)
+        x = self._listen(x.unflatten(0, (masks, batch)), audio, passes)
         x = self.halve(x)
         voice = passes.repeat(self.halve_speaker(voice))
         coarse = self.split(x.expand(len(BODY_PARTS), *x.shape))
@@ -164,12 +177,14 @@ class BodyBranch(nn.Module):
         return self.split.unstack(self.halve_part(self.narrow(attended + coarse)))
 
     def _listen(self, x: Tensor, audio: Tensor, passes: Passes) -> Tensor:
-        """Add what the audio says (M, B, T, W) where a pass has it: (P * B, T, W); once for each mask."""
+        """Add what the audio (B, T, C) says to (M, B, T, W) where a pass has it: (P * B, T, W); once for each mask."""
         heard = sorted({mask for mask, with_audio in zip(passes.mask, passes.audio, strict=True) if with_audio})
         listening = {}
         if heard:
             query = x[heard].flatten(0, 1)
-            answer = query + self.audio_attention(self.position(query), audio)
+            answer = query + self.audio_attention(self.position(query), self.audio(audio))
+            if self.local is not None:
+                answer = answer + self.local(audio).repeat(len(heard), 1, 1)
             listening = dict(zip(heard, answer.unflatten(0, (len(heard), -1)), strict=True))
         chosen = zip(passes.mask, passes.audio, strict=True)
         return torch.cat([listening[mask] if with_audio else x[mask] for mask, with_audio in chosen])

@@ -1,10 +1,12 @@
 """Blocks that several networks share."""
 
 import math
+from functools import partial
 
 import torch
 from einops import rearrange, repeat
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from semtalk.models.attention import TransformerLayer
@@ -21,6 +23,66 @@ class MLP(nn.Sequential):
 
     def __init__(self, width_in: int, hidden: int, width_out: int):
         super().__init__(Linear(width_in, hidden), nn.LeakyReLU(SLOPE), Linear(hidden, width_out))
+
+
+def later_buffer(module: nn.Module, name: str, value: Tensor) -> None:
+    """Register a buffer that earlier checkpoints do not have: they load with this value."""
+    module.register_buffer(name, value)
+    module.register_load_state_dict_pre_hook(partial(_fill_in, name=name, value=value.clone()))
+
+
+def _fill_in(module: nn.Module, state: dict, prefix: str, *_unused, name: str, value: Tensor) -> None:
+    state.setdefault(prefix + name, value)
+
+
+class Standardise(nn.Module):
+    """``(x - mean) / scale`` in every channel, by what the training split says; with noise while training.
+
+    Features of very different scales would drown each other: the energy of a voice has a deviation of 20, its
+    amplitude one of 0.2. Until :meth:`set_statistics` is called, and in earlier checkpoints, it is the identity.
+    """
+
+    def __init__(self, width: int, noise: float = 0.0):
+        """Begin as the identity.
+
+        Args:
+            width: Channels.
+            noise: Deviation of the normal noise that training adds, in deviations of the feature.
+        """
+        super().__init__()
+        self.noise = noise
+        later_buffer(self, "mean", torch.zeros(width))
+        later_buffer(self, "scale", torch.ones(width))
+
+    def set_statistics(self, mean: Tensor, scale: Tensor) -> None:
+        """Set mean and deviation, each (d,)."""
+        self.mean.copy_(mean)
+        self.scale.copy_(scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Standardise (..., d)."""
+        x = (x - self.mean) / self.scale
+        return x + self.noise * torch.randn_like(x) if self.training and self.noise else x
+
+
+class LocalPath(nn.Module):
+    """What the speech of a frame and of its neighbours says of that frame: (B, T, C) to (B, T, W).
+
+    A linear map, then residual convolutions ``x + dropout(GELU(conv3 x))``. Attention has to find the frame first.
+    """
+
+    def __init__(self, width_in: int, width: int, layers: int, dropout: float):
+        super().__init__()
+        self.enter = nn.Linear(width_in, width)
+        self.layers = nn.ModuleList(nn.Conv1d(width, width, 3, padding=1) for _ in range(layers))
+        self.dropout = Dropout(dropout)
+
+    def forward(self, speech: Tensor, known: Tensor | float = 0.0) -> Tensor:
+        """Read speech (B, T, C); ``known`` (B, T, W) is added before the convolutions."""
+        x = self.enter(speech) + known
+        for layer in self.layers:
+            x = self.dropout.add(x, F.gelu(layer(x.transpose(1, 2)).transpose(1, 2)))
+        return x
 
 
 class PositionTable(nn.Module):

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-def _all_reduce(*tensors: Tensor) -> None:
+def sum_over_processes(*tensors: Tensor) -> None:
+    """Sum tensors over all processes, in place."""
     if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
         for tensor in tensors:
             dist.all_reduce(tensor)
@@ -67,7 +68,7 @@ class Codebook(nn.Module):
         """Move the averages by the rows (N, D) that were given the codes ``indices`` (N,)."""
         chosen = F.one_hot(indices, len(self.codebook)).to(x.dtype)
         count, total = chosen.sum(dim=0), chosen.T @ x
-        _all_reduce(count, total)
+        sum_over_processes(count, total)
         self.counts.lerp_(count, 1 - self.decay)
         self.sums.lerp_(total, 1 - self.decay)
         rows = _gather_rows(x)

@@ -17,7 +17,15 @@ from semtalk.models.branches import (
     predict_codes,
 )
 from semtalk.models.grouped import ByPart
-from semtalk.models.layers import MLP, ChannelFusion, HubertEncoder, PositionTable, step_mean, step_repeat
+from semtalk.models.layers import (
+    MLP,
+    ChannelFusion,
+    HubertEncoder,
+    PositionTable,
+    Standardise,
+    step_mean,
+    step_repeat,
+)
 from semtalk.motion.skeleton import BODY_PARTS
 
 
@@ -45,9 +53,13 @@ def semantic_score(gate: Tensor) -> Tensor:
 class SemanticEncoder(nn.Module):
     """Frame text attends to sentence and emotion, is fused with HuBERT, and a gate scores every step."""
 
-    def __init__(self, sizes: Sizes, hubert: int, words: int, context: Mapping[str, int], vocabulary: int | None):
+    def __init__(
+        self, sizes: Sizes, hubert: int, words: int, context: Mapping[str, int], vocabulary: int | None, noise: float
+    ):
         super().__init__()
         latent = sizes.latent
+        widths = {"hubert": hubert, **context} | ({} if vocabulary else {"words": words})
+        self.standard = nn.ModuleDict({n: Standardise(w, noise if n == "hubert" else 0.0) for n, w in widths.items()})
         self.table = nn.Embedding(vocabulary, words) if vocabulary else nn.Identity()
         self.words = nn.Linear(words, latent)
         self.position = PositionTable(latent, sizes.dropout)
@@ -60,6 +72,7 @@ class SemanticEncoder(nn.Module):
 
     def forward(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Gate logits (B, S, 2) and semantic features (B, T, C) scaled by the score."""
+        batch = {**batch, **{name: layer(batch[name]) for name, layer in self.standard.items()}}
         memory = torch.stack([layer(batch[name]) for name, layer in self.context.items()], dim=1)
         text = self.attention(self.position(self.words(self.table(batch["words"]))), memory)
         fused = self.fusion(text, self.hubert(batch["hubert"]))
@@ -80,6 +93,7 @@ class SparseNetwork(nn.Module):
         speakers: int,
         chain: Sequence[Mapping],
         vocabulary: int | None,
+        noise: float = 0.0,
     ):
         """Build the network.
 
@@ -91,13 +105,19 @@ class SparseNetwork(nn.Module):
             speakers: Number of speakers.
             chain: Order and memories of the coarse-to-fine block.
             vocabulary: Size of a table of word vectors inside the network; ``words`` are then ids (B, T).
+            noise: Of the speech features in training, see :class:`Standardise`.
         """
         super().__init__()
-        self.semantics = SemanticEncoder(sizes, hubert, words, context, vocabulary)
+        self.semantics = SemanticEncoder(sizes, hubert, words, context, vocabulary, noise)
         self.hint = MotionHint(sizes)
         self.body = BodyBranch(sizes, speakers)
         self.coarse_to_fine = CoarseToFine(sizes, chain)
         self.heads = ByPart({part: CodeHead(sizes) for part in BODY_PARTS})
+
+    @property
+    def standard(self) -> nn.ModuleDict:
+        """Slot -> what standardises that feature."""
+        return self.semantics.standard
 
     def hear(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """What the network makes of the speech, whatever the motion: ``gate`` (B, S, 2), ``semantic`` (B, T, C).

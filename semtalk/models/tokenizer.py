@@ -29,6 +29,20 @@ class Tokenizer(nn.ModuleDict):
             return {name: self[name].encode(channels) for name, channels in split_parts(frames).items()}
 
     @torch.no_grad()
+    def residuals(self, frames: Frames) -> tuple[Codes, dict[str, Tensor], dict[str, Tensor]]:
+        """Codes (B, S, L), their vectors and what each level had to explain, both (B, S, L, C), of each part."""
+        with torch.autocast(frames.rotation.device.type, enabled=False):
+            latents = {name: self[name].encode_latent(value) for name, value in split_parts(frames).items()}
+            codes = {name: self[name].quantizer(latent)[1] for name, latent in latents.items()}
+        vectors = self.vectors(codes)
+        before = {name: vector.cumsum(dim=-2) - vector for name, vector in vectors.items()}
+        return codes, vectors, {name: latents[name][..., None, :] - before[name] for name in codes}
+
+    def codebooks(self, part: str) -> Tensor:
+        """Code vectors (L, K, C) of a part."""
+        return torch.stack([level.codebook for level in self[part].quantizer.levels])
+
+    @torch.no_grad()
     def vectors(self, codes: Codes) -> dict[str, Tensor]:
         """Code vectors (B, S, L, C) of each part."""
         return {name: self[name].quantizer.decode(index) for name, index in codes.items()}

@@ -52,7 +52,8 @@ def _build(phase: str, model: Mapping, config: Mapping, speakers: int) -> nn.Mod
     if phase == "fgd":
         return MotionEmbedder()
     dims = feature_dims(config["features"])
-    shared = {"sizes": network_sizes(model), "hubert": dims["hubert"], "speakers": speakers}
+    noise = config["features"].get("noise", 0.0)
+    shared = {"sizes": network_sizes(model), "hubert": dims["hubert"], "speakers": speakers, "noise": noise}
     if phase == "base":
         return BaseNetwork(**shared, rhythm=dims["rhythm"], **model["base"])
     if phase == "sparse":

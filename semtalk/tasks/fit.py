@@ -12,6 +12,7 @@ import torch
 import yaml
 from pytorch_lightning.callbacks import ModelCheckpoint, RichProgressBar
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
+from rich.progress import track
 from torch import nn
 
 from semtalk.body import BodyModel
@@ -26,12 +27,14 @@ from semtalk.motion.skeleton import PARTS
 from semtalk.tasks.build import RVQVAE_PHASES, build_network
 from semtalk.tasks.checkpoint import checkpoint_path, load_checkpoint, load_network
 from semtalk.tasks.motion import EmbedderTask, RVQVAETask, TranslationTask, batch_frames
-from semtalk.tasks.semtalk import BaseTask, SparseTask
+from semtalk.tasks.semtalk import BaseTask, SparseTask, latent_statistics
 from semtalk.tasks.speed import apply_plan, keep_freed_memory, phase_precision, resolve_plan, trainer_device
 from semtalk.tasks.stage import StageTask
 
 MIN_SCALE = 0.02
 """Channels are not stretched beyond 1 / this when they are standardised."""
+MIN_DEVIATION = 1e-5
+"""Below it a feature's channel counts as constant."""
 
 
 def load_tokenizer(run_dir: Path, init: str | None = None) -> Tokenizer:
@@ -68,6 +71,23 @@ def channel_statistics(store: Store, part: str) -> tuple[torch.Tensor, torch.Ten
     return channels.mean(dim=0), channels.std(dim=0).clamp(min=MIN_SCALE)
 
 
+def feature_statistics(store: Store, slot: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and deviation (d,) of a feature over the training split; a channel that never changes has deviation 1."""
+    count, total, squares = 0, 0.0, 0.0
+    for recording in store.split("train"):
+        rows = recording[slot].double()
+        count, total, squares = count + len(rows), total + rows.sum(dim=0), squares + rows.square().sum(dim=0)
+    mean = total / count
+    deviation = (squares / count - mean.square()).clamp(min=0).sqrt()
+    return mean, torch.where(deviation > MIN_DEVIATION, deviation, torch.ones_like(deviation))
+
+
+def set_feature_statistics(network: nn.Module, store: Store) -> None:
+    """Have a base or a sparse network standardise its features by the training split."""
+    for slot, layer in network.standard.items():
+        layer.set_statistics(*feature_statistics(store, slot))
+
+
 def make_task(phase: str, config: dict, store: Store, run_dir: Path, meta: dict, body: BodyModel) -> StageTask:
     """Build the task of a phase, with the frozen networks of earlier phases that it needs.
 
@@ -89,8 +109,13 @@ def make_task(phase: str, config: dict, store: Store, run_dir: Path, meta: dict,
     if phase == "fgd":
         return EmbedderTask(*arguments)
     tokenizer = load_tokenizer(run_dir, init)
+    statistics = latent_statistics(tokenizer, track(store.split("train"), "Encoding motion", transient=True))
+    if config["model"]["standardise"] and init is None:
+        set_feature_statistics(network, store)
     if phase == "base":
-        return BaseTask(*arguments, tokenizer=tokenizer)
+        for part, readout in network.readouts.items():
+            readout.mean.copy_(statistics.mean[part])
+        return BaseTask(*arguments, tokenizer=tokenizer, statistics=statistics)
     labelled = [*store.split("train"), *store.split("val")]
     unlabelled = [recording.id for recording in labelled if recording["semantic"].isnan().any()]
     if unlabelled:
@@ -98,7 +123,8 @@ def make_task(phase: str, config: dict, store: Store, run_dir: Path, meta: dict,
             f"{unlabelled[0]} and {len(unlabelled) - 1} others have no semantic labels; sparse needs them "
             "(scripts/label_semantics.py makes them with a trained gate)."
         )
-    return SparseTask(*arguments, tokenizer=tokenizer, base=load_earlier(run_dir, init, "base"))
+    base = load_earlier(run_dir, init, "base")
+    return SparseTask(*arguments, tokenizer=tokenizer, statistics=statistics, base=base)
 
 
 def make_logger(config: Mapping, folder: Path):
@@ -202,8 +228,8 @@ def fit_phase(phase: str, config: dict, store: Store, run_dir: Path, meta: dict,
     epochs = epochs_of(recipe, len(data.train_dataloader()))
     every = max(1, epochs // config["recipe"]["validations"])
     best = ModelCheckpoint(
-        folder, filename="best", monitor="val/loss", save_last=True, save_on_train_epoch_end=True, every_n_epochs=every,
-        enable_version_counter=False,
+        folder, filename="best", monitor=task.monitor, save_last=True, save_on_train_epoch_end=True,
+        every_n_epochs=every, enable_version_counter=False,
     )  # fmt: skip
     logger = make_logger(config, folder)
     try:

@@ -1,18 +1,82 @@
 """Stages that see speech: the base and the sparse network (paper sections 3.3 and 3.4)."""
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
-from semtalk.losses import code_loss, gate_loss, global_consistency, latent_loss, local_consistency
+from semtalk.losses import code_loss, gate_loss, global_consistency, latent_loss, local_consistency, soft_targets
 from semtalk.models.base import BaseNetwork
 from semtalk.models.branches import TRAINING_PASSES, Passes, Prediction
+from semtalk.models.decoding import Decoding, expected_latent
 from semtalk.models.fusion import blend_latents
 from semtalk.models.tokenizer import Tokenizer
-from semtalk.motion.parts import motion_channels
-from semtalk.motion.skeleton import BODY_PARTS
+from semtalk.motion.parts import motion_channels, split_parts
+from semtalk.motion.skeleton import BODY_PARTS, DOWNSAMPLE
+from semtalk.tasks.calibration import Calibration
 from semtalk.tasks.masking import mask_ratio, random_mask, seed_mask
 from semtalk.tasks.motion import batch_frames
 from semtalk.tasks.stage import StageTask
+
+
+@dataclass
+class Targets:
+    """What a batch is trained towards; part -> value.
+
+    Attributes:
+        codes: (B, S, L) indices of the nearest codes.
+        vectors: (B, S, L, C) of those.
+        latents: (B, S, C) before they are quantised.
+        classes: What the classification is trained towards: ``codes``, or soft targets (B, S, L, K).
+    """
+
+    codes: dict[str, Tensor]
+    vectors: dict[str, Tensor]
+    latents: dict[str, Tensor]
+    classes: dict[str, Tensor]
+
+
+@dataclass
+class LatentStatistics:
+    """Of the training split's latents; part -> value.
+
+    Attributes:
+        mean: (C,) of the unquantised latents.
+        variance: () of the unquantised latents, summed over channels.
+        spread: (L,) mean squared distance of a level's residual to its code.
+    """
+
+    mean: dict[str, Tensor]
+    variance: dict[str, Tensor]
+    spread: dict[str, Tensor]
+
+    @classmethod
+    def unit(cls, tokenizer: Tokenizer) -> "LatentStatistics":
+        """Of latents that are centred and have a variance and a spread of 1."""
+        books = {part: tokenizer.codebooks(part) for part in tokenizer}
+        return cls(
+            {part: book.new_zeros(book.shape[-1]) for part, book in books.items()},
+            {part: book.new_ones(()) for part, book in books.items()},
+            {part: book.new_ones(len(book)) for part, book in books.items()},
+        )
+
+
+def latent_statistics(tokenizer: Tokenizer, recordings: Iterable[Mapping[str, Tensor]]) -> LatentStatistics:
+    """Encode whole recordings and collect the statistics of their latents."""
+    found = []
+    for recording in recordings:
+        length = len(recording["rotation"]) // DOWNSAMPLE * DOWNSAMPLE
+        frames = batch_frames(recording).map(lambda value, length=length: value[:length][None])
+        found.append(tokenizer.residuals(frames))
+    latents = {p: torch.cat([residuals[p][0, :, 0] for _, _, residuals in found]) for p in tokenizer}
+    left = {p: torch.cat([(residuals[p] - vectors[p])[0] for _, vectors, residuals in found]) for p in tokenizer}
+    return LatentStatistics(
+        {part: latent.mean(dim=0) for part, latent in latents.items()},
+        {part: latent.var(dim=0).sum() for part, latent in latents.items()},
+        {part: rest.square().sum(dim=-1).mean(dim=0) for part, rest in left.items()},
+    )
+
 
 SEED_PASS = 0
 """Index of the pass that sees what generation sees."""
@@ -21,9 +85,10 @@ SEED_PASS = 0
 class CodePredictionTask(StageTask):
     """What base and sparse share: targets from the frozen tokenizer, the three masked passes, code losses."""
 
-    def __init__(self, *args, tokenizer: Tokenizer, **kwargs):
+    def __init__(self, *args, tokenizer: Tokenizer, statistics: LatentStatistics | None = None, **kwargs):
         super().__init__(*args, **kwargs)
         self._tokenizer = (tokenizer,)
+        self.statistics = statistics or LatentStatistics.unit(tokenizer)
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -34,24 +99,47 @@ class CodePredictionTask(StageTask):
         """Whole-body channels (B, T, 337), counted as the networks' own rollout will count them."""
         return motion_channels(batch_frames(batch), batch["trans"], world=self.meta["generation"] == "release")
 
-    def predict(self, batch: dict[str, Tensor], passes: Passes = TRAINING_PASSES) -> Prediction:
+    def targets(self, batch: dict[str, Tensor]) -> Targets:
+        """Encode the batch's motion; classes are soft where the recipe says how soft."""
+        codes, vectors, residuals = self.tokenizer.residuals(batch_frames(batch))
+        classes, tau = codes, self.recipe.get("softness")
+        if tau:
+            classes = {
+                part: soft_targets(
+                    residual, self.tokenizer.codebooks(part), self.statistics.spread[part].to(self.device), tau
+                )
+                for part, residual in residuals.items()
+            }
+        return Targets(codes, vectors, {part: residual[..., 0, :] for part, residual in residuals.items()}, classes)
+
+    def unexplained(self, prediction: Prediction, targets: Targets, part: str, index: int = SEED_PASS) -> Tensor:
+        """Share of the variance of a part's latents that the expected latent of a pass leaves unexplained."""
+        expected = expected_latent(prediction.logits[part][index], self.tokenizer.codebooks(part))
+        error = (expected - targets.latents[part]).square().sum(dim=-1).mean()
+        return error / self.statistics.variance[part].to(self.device)
+
+    @property
+    def passes(self) -> Passes:
+        """Those of training: the paper's three, or the first of them alone."""
+        return TRAINING_PASSES.first(self.recipe.get("passes", len(TRAINING_PASSES)))
+
+    def predict(self, batch: dict[str, Tensor], passes: Passes | None = None) -> Prediction:
         """Run the network on seed and random masks; codes are predicted for each pass."""
+        passes = passes or self.passes
         motion = self.motion(batch)
         seed = seed_mask(motion.device).expand_as(motion)
         schedule = self.recipe["mask"]
         progress = self.progress if self.training else 1.0
         ratio = mask_ratio(progress, schedule["ratio"], schedule["warmup"])
-        masks = torch.stack([seed, random_mask(len(motion), ratio, motion.device)])
-        return self.network(batch, motion, masks[: max(passes.mask) + 1], passes)
+        masks = [seed, random_mask(len(motion), ratio, motion.device)] if max(passes.mask) else [seed]
+        return self.network(batch, motion, torch.stack(masks), passes)
 
-    def code_losses(
-        self, prediction: Prediction, codes: dict[str, Tensor], vectors: dict[str, Tensor], weight: Tensor | None = None
-    ) -> dict[str, Tensor]:
+    def code_losses(self, prediction: Prediction, targets: Targets, weight: Tensor | None = None) -> dict[str, Tensor]:
         """L_cls and L_rec, summed over passes and averaged over parts."""
         passes = len(next(iter(prediction.logits.values())))
         terms = {
-            "classification": [code_loss(prediction.logits[p], codes[p], weight) for p in prediction.logits],
-            "latent": [latent_loss(prediction.latents[p], vectors[p], weight) for p in prediction.latents],
+            "classification": [code_loss(prediction.logits[p], targets.classes[p], weight) for p in prediction.logits],
+            "latent": [latent_loss(prediction.latents[p], targets.vectors[p], weight) for p in prediction.latents],
         }
         return {name: passes * torch.stack(values).mean() for name, values in terms.items()}
 
@@ -65,13 +153,18 @@ class BaseTask(CodePredictionTask):
     """Trains the base network."""
 
     phase = "base"
+    monitor = "val/unexplained_face"
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.calibrations: dict[str, Calibration] = {}
 
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Code losses over three passes, and local and global rhythmic consistency of the passes with audio."""
-        codes = self.tokenizer.encode(batch_frames(batch))
+        targets = self.targets(batch)
         prediction = self.predict(batch)
-        losses = self.code_losses(prediction, codes, self.tokenizer.vectors(codes))
-        heard = [index for index, audio in enumerate(TRAINING_PASSES.audio) if audio]
+        losses = self.code_losses(prediction, targets)
+        heard = [index for index, audio in enumerate(self.passes.audio) if audio]
         for name, consistency in (("local", local_consistency), ("global", global_consistency)):
             terms = [
                 consistency(prediction.rhythmic[part][index], prediction.speech[part])
@@ -82,9 +175,26 @@ class BaseTask(CodePredictionTask):
         return losses
 
     def figures(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Code accuracy as at generation."""
-        codes = self.tokenizer.encode(batch_frames(batch))
-        return self.accuracy(self.predict(batch, Passes()), codes, codes)
+        """Code accuracy and the unexplained share of each part's latents, as at generation."""
+        targets = self.targets(batch)
+        prediction = self.predict(batch, Passes())
+        unexplained = {f"unexplained_{part}": self.unexplained(prediction, targets, part) for part in targets.codes}
+        for part, calibration in self.calibrations.items():
+            calibration.update(prediction.logits[part][SEED_PASS], split_parts(batch_frames(batch))[part])
+        return unexplained | self.accuracy(prediction, targets.codes, targets.codes)
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin to measure the amplitude of the parts whose expected latent is read off."""
+        decoding = Decoding(**self.config["recipe"].get("decoding", {}))
+        parts = [part for part in self.tokenizer if decoding.way(part) == "expected"]
+        self.calibrations = {part: Calibration(part, self.tokenizer, self.network.readouts[part]) for part in parts}
+
+    def on_validation_epoch_end(self) -> None:
+        """Have the network keep the gains of this validation."""
+        for part, calibration in self.calibrations.items():
+            gain = calibration.gain(self.recipe["amplitude"])
+            self.network.readouts[part].gain.fill_(gain)
+            self.log(f"val/gain_{part}", gain)
 
 
 class SparseTask(CodePredictionTask):
@@ -103,18 +213,18 @@ class SparseTask(CodePredictionTask):
 
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Code losses of the body parts weighted by the semantic score, gate loss, and loss of the fused latents."""
-        codes = self.tokenizer.encode(batch_frames(batch))
-        vectors = self.tokenizer.vectors(codes)
+        targets = self.targets(batch)
         prediction = self.predict(batch)
         floor = self.recipe["floor"]
         weight = floor + (1 - floor) * batch["semantic"]
-        losses = self.code_losses(prediction, codes, vectors, weight)
-        losses["gate"] = len(TRAINING_PASSES) * gate_loss(prediction.gate, batch["semantic"])
+        losses = self.code_losses(prediction, targets, weight)
+        losses["gate"] = len(self.passes) * gate_loss(prediction.gate, batch["semantic"])
         if self.recipe["losses"]["fusion"]:
             base = self._base_latents(batch)
             fused = [
                 latent_loss(
-                    blend_latents(base[part], prediction.latents[part][SEED_PASS], prediction.psi), vectors[part]
+                    blend_latents(base[part], prediction.latents[part][SEED_PASS], prediction.psi),
+                    targets.vectors[part],
                 )
                 for part in BODY_PARTS
             ]

@@ -21,6 +21,8 @@ class StageTask(pl.LightningModule):
     phase: str
     mixed = True
     """Whether it bears a mixed precision."""
+    monitor = "val/loss"
+    """What the best checkpoint is the lowest in."""
 
     def __init__(self, network: nn.Module, config: dict, recipe: Mapping, meta: dict, body: BodyModel):
         """Wrap a network.

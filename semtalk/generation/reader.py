@@ -1,0 +1,72 @@
+"""Reads the codes of takes off what the networks say, window after window."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from semtalk.models.base import BaseNetwork
+from semtalk.models.branches import Prediction
+from semtalk.models.decoding import CoherentNoise, Decoding, expected_latent, sample_codes
+from semtalk.models.tokenizer import Codes, Tokenizer
+from semtalk.motion.skeleton import DOWNSAMPLE, PARTS, WINDOW
+
+STEPS = WINDOW // DOWNSAMPLE
+GATE_STREAM = "gate of "
+"""Before a take's name: the random numbers of a gate that is drawn, apart from those of its codes."""
+
+
+class CodeReader:
+    """Codes of B takes, read off as a :class:`Decoding` says; windows share their first step with the one before."""
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        base: BaseNetwork,
+        decoding: Decoding,
+        takes: Sequence[str],
+        seed: int = 0,
+        sample: int = 0,
+    ):
+        """Begin the takes.
+
+        Args:
+            tokenizer: Whose codes they are.
+            base: Holds how far expected latents are amplified.
+            decoding: How each part is read off.
+            takes: Names: the random numbers of a take follow from its name, the seed and the sample alone.
+            seed: Of all randomness.
+            sample: Number of the sample.
+        """
+        self.tokenizer, self.readouts, self.decoding = tokenizer, base.readouts, decoding
+        self.sampled = [part for part in PARTS if decoding.way(part) == "coherent"]
+        self.codebooks = {part: tokenizer.codebooks(part) for part in PARTS}
+        self.noise = {
+            part: CoherentNoise(
+                [f"{part} of {take}" for take in takes], seed, sample, self.codebooks[part].shape[:2],
+                decoding.coherence,
+            )
+            for part in self.sampled
+        }  # fmt: skip
+        self.gate = CoherentNoise([GATE_STREAM + take for take in takes], seed, sample, (), 0.0)
+
+    def draw(self) -> dict[str, Tensor]:
+        """Noise (B, S, L, K) of the next window for the parts that are sampled."""
+        return {part: noise.window(STEPS) for part, noise in self.noise.items()}
+
+    def draw_gate(self) -> Tensor:
+        """Uniform scores (B, S) of the next window, for a gate that is drawn."""
+        return torch.special.ndtr(self.gate.window(STEPS))
+
+    def read(self, prediction: Prediction, noise: dict[str, Tensor], index: int = 0) -> Codes:
+        """Codes (B, S, L) of every part of one pass of a prediction, with noise of :meth:`draw`."""
+        return {part: self._read(part, logits[index], noise) for part, logits in prediction.logits.items()}
+
+    def _read(self, part: str, logits: Tensor, noise: dict[str, Tensor]) -> Tensor:
+        way = self.decoding.way(part)
+        if way == "likeliest":
+            return logits.argmax(dim=-1)
+        if way == "coherent":
+            return sample_codes(logits, noise[part].to(logits.device), self.decoding.temperature)
+        latent = self.readouts[part](expected_latent(logits, self.codebooks[part]), self.decoding.gain)
+        return self.tokenizer[part].quantizer(latent)[1]
