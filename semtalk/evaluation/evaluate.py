@@ -12,6 +12,7 @@ from rich.progress import track
 from semtalk.body import BodyModel
 from semtalk.data.store import Store
 from semtalk.evaluation.folder import folder_takes, joint_speed_of
+from semtalk.evaluation.hearing import OTHER, add_other_sound, hearing_table
 from semtalk.evaluation.known_answers import f1_score, known_answers
 from semtalk.evaluation.protocol import Measured, evaluate_rows
 from semtalk.evaluation.takes import Take, add_mean_pose, generate_takes
@@ -34,8 +35,9 @@ def embedder_of(folder: Path) -> tuple[torch.nn.Module, dict[str, str]]:
 def _result(config: dict, measured: Measured, body: BodyModel, takes: list[Take], **more) -> dict:
     return {
         "split": config["split"], "takes": len(takes), "protocol": config["protocol"], "body": body.name,
-        "stand_in": body.stand_in, "metrics": measured.table, "notes": [], "too_short": [], "known_answers": {},
-        "versions": {name: version(name) for name in PACKAGES}, "config": config, **more,
+        "stand_in": body.stand_in, "metrics": measured.table, "hearing": {}, "notes": [],
+        "too_short": [], "known_answers": {}, "versions": {name: version(name) for name in PACKAGES},
+        "config": config, **more,
     }  # fmt: skip
 
 
@@ -80,9 +82,11 @@ def evaluate_run(
     recordings = store.split(config["split"])
     takes, short = generate_takes(generator.to(device), recordings, meta, stride, beta, gate, progress)
     add_mean_pose(takes, store.split("train"))
+    extended = config["metrics"] == "extended"
+    if extended:
+        add_other_sound(takes, generator, meta["speakers"], stride, beta, gate)
     generator.cpu()
     embedder, embedded = embedder_of(folder)
-    extended = config["metrics"] == "extended"
     measured = evaluate_rows(
         takes, ROWS, embedder, body, speed, config["protocol"], extended, partial(track, description="Measuring")
     )
@@ -92,6 +96,7 @@ def evaluate_run(
     result = _result(
         config, measured, body, takes, run=str(folder), embedder=embedded, too_short=short, known_answers=known,
         gate=gate_scores(takes, beta) if extended else {}, mean_joint_speed="of the corpus",
+        hearing=hearing_table(takes, measured.table, body, {"fused": OTHER}) if extended else {},
     )  # fmt: skip
     return result, measured, takes
 
@@ -119,4 +124,6 @@ def evaluate_folder(config: dict, body: BodyModel) -> tuple[dict, Measured]:
         config, measured, body, takes, run=config["motions"], embedder=embedded, mean_joint_speed=source, gate={}
     )
     result["notes"] = notes
+    if config["metrics"] == "extended":
+        result["hearing"] = hearing_table(takes, measured.table, body)
     return result, measured

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from semtalk.data.store import StoredRecording
+from semtalk.evaluation.hearing import other_sounds
 from semtalk.evaluation.takes import Take, rollout_takes, true_frames
 from semtalk.generation.rollout import NEW_FRAMES, Generator
 from semtalk.motion.parts import Frames, part_channels
@@ -56,16 +57,6 @@ def f1_score(predicted: Tensor, true: Tensor) -> float:
     return 2 * hits / max(1, predicted.sum().item() + true.sum().item())
 
 
-def other_takes(recordings: list[StoredRecording]) -> list[StoredRecording]:
-    """For each recording another one, of the same speaker where there is one."""
-    others = []
-    for recording in recordings:
-        candidates = [r for r in recordings if r.id != recording.id] or [recording]
-        same = [r for r in candidates if r.info["speaker"] == recording.info["speaker"]]
-        others.append((same or candidates)[0])
-    return others
-
-
 def reconstruction_error(generator: Generator, recordings: list[StoredRecording], part: str) -> float:
     """Mean angle in degrees between the true and the reconstructed rotations of one part."""
     errors = []
@@ -105,7 +96,7 @@ def known_answers(
     inside = torch.cat([take.semantic_frames for take in takes])
     recordings = [take.recording for take in takes]
     swapped, lengths = rollout_takes(
-        generator, recordings, speakers, stride, beta, gate, heard=other_takes(recordings)
+        generator, recordings, speakers, stride, beta, gate, heard=other_sounds(recordings)
     )  # fmt: skip
     foreign = [
         angle(swapped.frames.rotation[index, :frames], take.rotation["truth"]).mean(dim=-1)

@@ -10,6 +10,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from semtalk.evaluation.hearing import HEARD, OTHER
 from semtalk.evaluation.known_answers import GOALS, reached
 from semtalk.evaluation.protocol import Measured
 from semtalk.evaluation.published import comparable
@@ -21,6 +22,7 @@ HEADINGS = {"fgd": "FGD x1e-1", "bc": "BC x1e-1", "div": "DIV", "mse": "MSE x1e-
 EXTENDED_HEADINGS = {"jerk": "jerk m/s3", "skating": "skating m/s", "srgr": "SRGR"}
 ROW_NAMES = {
     "fused": "SemTalk", "base": "base only", "method": "method", "truth": "ground truth", "mean": "mean pose",
+    OTHER: "other sound",
 }  # fmt: skip
 
 
@@ -33,6 +35,17 @@ def headings(result: dict) -> dict[str, str]:
 def _cells(values: dict[str, float], names) -> list[str]:
     numbers = [(values.get(name, float("nan")), SCALES.get(name, 1.0)) for name in names]
     return ["-" if math.isnan(value) else f"{value / scale:.4g}" for value, scale in numbers]
+
+
+def heard_lines(result: dict) -> list[list[str]]:
+    """Table of what is heard, titles first: a line for each number, a column for each row. Empty if unasked."""
+    rows = result.get("hearing", {})
+    lines = [["what is heard", *(ROW_NAMES.get(row, row) for row in rows)]] if rows else []
+    for name, text in HEARD.items() if rows else ():
+        values = [values.get(name, math.nan) for values in rows.values()]
+        if not all(map(math.isnan, values)):
+            lines.append([text, *("-" if math.isnan(value) else f"{value:.3f}" for value in values)])
+    return lines
 
 
 def notes(result: dict) -> list[str]:
@@ -65,6 +78,11 @@ def print_result(result: dict, console: Console | None = None) -> None:
     for row, values in published.items():
         table.add_row(f"{row} [published]".replace("[", "\\["), *map(str, values))
     console.print(table)
+    if heard := heard_lines(result):
+        second = Table(*heard[0], title="What is heard")
+        for line in heard[1:]:
+            second.add_row(*line)
+        console.print(second)
     if source:
         console.print(f"published: {source}", highlight=False)
     for line in notes(result):
@@ -89,6 +107,9 @@ def markdown(result: dict) -> str:
     published, source = comparable(result)
     for row, values in published.items():
         lines.append(f"| {row} (published) | " + " | ".join(map(str, values)) + " |")
+    if heard := heard_lines(result):
+        titles, *rest = (f"| {' | '.join(line)} |" for line in heard)
+        lines += ["", titles, "| --- " * len(heard[0]) + "|", *rest]
     lines += ["", *(f"- {line}" for line in [*notes(result), *([f"published: {source}"] if source else [])])]
     if result["known_answers"]:
         lines += ["", "| known answer | value | goal |", "| --- | --- | --- |"]

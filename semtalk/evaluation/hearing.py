@@ -1,0 +1,153 @@
+"""What of the speech is in generated motion, for rows of takes; docs/metrics.md has the formulas."""
+
+import numpy as np
+import torch
+
+from semtalk.body import BodyModel
+from semtalk.data.store import StoredRecording
+from semtalk.evaluation.takes import Take, legacy_frames, rollout_takes
+from semtalk.features.extract import SLOTS
+from semtalk.generation.rollout import Generator
+from semtalk.metrics import hearing as H
+from semtalk.motion.parts import poses_from_rotation
+from semtalk.motion.rotation import rotation_6d_to_matrix
+from semtalk.motion.skeleton import HAND_JOINTS, JAW, PARTS
+
+OTHER = "other"
+"""The row generated from another sound than the take's own."""
+HEARD = {
+    "jaw_r": "jaw opening: correlation with the truth", "jaw_amplitude": "jaw opening: deviation / truth's",
+    "jaw_lag": "jaw opening: frames behind the truth", "jaw_error": "jaw opening: mean absolute error, degrees",
+    "own_other": "jaw error, own sound / other sound", "expressions_mse": "expressions: mean squared error",
+    "expressions_r": "10 most varying expressions: correlation",
+    "expressions_amplitude": "10 most varying expressions: deviation / truth's",
+    "upper_error": "upper body: rotation error, degrees", "hands_error": "hands: rotation error, degrees",
+    "speed": "speed of all joints / truth's", "acceleration": "acceleration of all joints / truth's",
+    "speed_upper": "speed of the upper body / truth's",
+    "acceleration_upper": "acceleration of the upper body / truth's",
+    "speed_hands": "speed of the fingers / truth's", "acceleration_hands": "acceleration of the fingers / truth's",
+    "div_share": "DIV / truth's", "bc_share": "BC / truth's",
+}  # fmt: skip
+"""Name of each number -> what it is."""
+
+
+def other_sounds(recordings: list[StoredRecording]) -> list[StoredRecording]:
+    """For each recording one that sounds otherwise: another one that lasts as long, of the same speaker if possible.
+
+    Where there is none, it is the recording itself with its features rolled by half its length.
+    """
+    others = []
+    for recording in recordings:
+        candidates = [
+            r for r in recordings if r.id != recording.id and legacy_frames(r.frames) >= legacy_frames(recording.frames)
+        ]
+        same = [r for r in candidates if r.info["speaker"] == recording.info["speaker"]]
+        others.append((same or candidates or [_rolled(recording)])[0])
+    return others
+
+
+def _rolled(recording: StoredRecording) -> StoredRecording:
+    rolled = {slot: recording[slot].roll(len(recording[slot]) // 2, dims=0) for slot in SLOTS}
+    return StoredRecording(recording.folder, recording.info, rolled)
+
+
+def add_other_sound(
+    takes: list[Take], generator: Generator, speakers: list[int], stride: int, beta: float, gate: str
+) -> None:
+    """Give every take the row :data:`OTHER`: generated as ``fused`` is, from another sound."""
+    recordings = [take.recording for take in takes]
+    rollout, _ = rollout_takes(generator, recordings, speakers, stride, beta, gate, heard=other_sounds(recordings))
+    for index, take in enumerate(takes):
+        take.rotation[OTHER] = rollout.frames.rotation[index, : take.frames].cpu()
+        take.expressions[OTHER] = rollout.frames.expressions[index, : take.frames].cpu()
+        take.trans[OTHER] = rollout.trans[index, : take.frames].cpu()
+
+
+def jaw_openings(takes: list[Take], row: str) -> list[np.ndarray]:
+    """Opening of the jaw in degrees, (T,) of each take."""
+    return [H.jaw_opening(poses_from_rotation(take.rotation[row])[:, JAW].numpy()) for take in takes]
+
+
+def hearing(takes: list[Take], row: str, body: BodyModel, other: str | None = None) -> dict[str, float]:
+    """What of the speech is in a row.
+
+    Args:
+        takes: With the row and ``truth``.
+        row: Name of what is measured.
+        body: For joints.
+        other: The same method's row with another sound, for ``own_other``.
+
+    Returns:
+        Numbers of :data:`HEARD`, those that hold for the row.
+    """
+    own, true = (jaw_openings(takes, name) for name in (row, "truth"))
+    numbers = {
+        "jaw_r": float(H.correlation(own, true)), "jaw_amplitude": float(H.amplitude_ratio(own, true)),
+        "jaw_lag": H.best_lag(own, true), "jaw_error": H.absolute_error(own, true),
+    }  # fmt: skip
+    if other is not None:
+        numbers["own_other"] = numbers["jaw_error"] / H.absolute_error(jaw_openings(takes, other), true)
+    return numbers | _expressions(takes, row) | _rotations(takes, row) | _liveliness(takes, row, body)
+
+
+def _expressions(takes: list[Take], row: str) -> dict[str, float]:
+    own, true = ([take.expressions[name].numpy() for take in takes] for name in (row, "truth"))
+    chosen = H.most_varying(true)
+    few, true_few = ([take[:, chosen] for take in part] for part in (own, true))
+    return {
+        "expressions_mse": H.squared_error(own, true),
+        "expressions_r": float(H.correlation(few, true_few).mean()),
+        "expressions_amplitude": float(H.amplitude_ratio(few, true_few).mean()),
+    }
+
+
+def _rotations(takes: list[Take], row: str) -> dict[str, float]:
+    numbers = {}
+    for part in ("upper", "hands"):
+        joints = list(PARTS[part].joints)
+        own, true = (
+            torch.cat([rotation_6d_to_matrix(take.rotation[name][:, joints]) for take in takes]).numpy()
+            for name in (row, "truth")
+        )
+        numbers[f"{part}_error"] = float(H.geodesic_degrees(own, true).mean())
+    return numbers
+
+
+def _liveliness(takes: list[Take], row: str, body: BodyModel) -> dict[str, float]:
+    own, true = ([_positions(take, name, body) for take in takes] for name in (row, "truth"))
+    return {
+        f"{name}{part}": measure([take[part] for take in own]) / measure([take[part] for take in true])
+        for part in own[0]
+        for name, measure in (("speed", H.mean_speed), ("acceleration", H.mean_acceleration))
+    }
+
+
+def _positions(take: Take, row: str, body: BodyModel) -> dict[str, np.ndarray]:
+    """Joints in metres without translation: all of them, the upper body's, the fingers' in the wrist's frame."""
+    poses = poses_from_rotation(take.rotation[row])
+    whole = body.joints(poses, take.betas).numpy()
+    fingers = torch.zeros_like(poses)
+    fingers[:, list(HAND_JOINTS)] = poses[:, list(HAND_JOINTS)]
+    hands = body.joints(fingers, take.betas)[:, list(HAND_JOINTS)].numpy()
+    return {"": whole, "_upper": whole[:, list(PARTS["upper"].joints)], "_hands": hands}
+
+
+def hearing_table(
+    takes: list[Take], measured: dict[str, dict[str, float]], body: BodyModel, others: dict[str, str] | None = None
+) -> dict[str, dict[str, float]]:
+    """Numbers of :data:`HEARD` of several rows, DIV and BC as shares of the truth's among them.
+
+    Args:
+        takes: With the rows.
+        measured: Row -> metric -> value, the row ``truth`` among them, as :func:`evaluate_rows` gives it.
+        body: For joints.
+        others: Row -> its row with another sound.
+    """
+    others = others or {}
+    rows = dict.fromkeys([*measured, *others.values()])
+    table = {row: hearing(takes, row, body, others.get(row)) for row in rows}
+    for row, values in measured.items():
+        for name in ("div", "bc"):
+            truth = measured["truth"][name]
+            table[row][f"{name}_share"] = values[name] / truth if truth else float("nan")
+    return table
