@@ -1,4 +1,7 @@
-"""``python -m benchmarks`` runs all benchmarks, ``python -m benchmarks NAME ...`` some of them."""
+"""``python -m benchmarks`` runs the benchmarks of speed, ``python -m benchmarks NAME ...`` those that are named.
+
+Words with ``=`` go to benchmarks that take them: ``python -m benchmarks real_speech seeds=3 recipe.base.steps=400``.
+"""
 
 import sys
 from importlib import import_module
@@ -8,18 +11,32 @@ MODULES = {
     "data": ("loader", "prepare", "startup"),
     "generation": ("generate",),
     "metrics": ("metrics",),
+    "real_speech": ("real_speech",),
 }
 """Module -> its functions, each a benchmark."""
+CONFIGURED = ("real_speech",)
+"""Benchmarks that take ``KEY=VALUE``; they train for long, and run only when they are named."""
+
+
+def chosen(words: list[str]) -> tuple[list[str], list[str]]:
+    """Names of benchmarks and the ``KEY=VALUE`` for them, of the words of a command; a wrong one ends the program."""
+    homes = [name for names in MODULES.values() for name in names]
+    settings = [word for word in words if "=" in word]
+    names = [word for word in words if "=" not in word]
+    if unknown := set(names) - set(homes):
+        sys.exit(f"There is no benchmark {sorted(unknown)[0]}; choose among {', '.join(homes)}.")
+    names = names or [name for name in homes if name not in CONFIGURED]
+    if settings and (deaf := [name for name in names if name not in CONFIGURED]):
+        sys.exit(f"{settings[0]}: {deaf[0]} takes no overrides; {', '.join(CONFIGURED)} does.")
+    return names, settings
 
 
 def main() -> None:
     """Run the benchmarks that are named."""
-    homes = {name: module for module, names in MODULES.items() for name in names}
-    names = sys.argv[1:] or list(homes)
-    if unknown := set(names) - set(homes):
-        sys.exit(f"There is no benchmark {sorted(unknown)[0]}; choose among {', '.join(homes)}.")
+    names, settings = chosen(sys.argv[1:])
+    homes = {name: module for module, functions in MODULES.items() for name in functions}
     for name in names:
-        getattr(import_module(f"benchmarks.{homes[name]}"), name)()
+        getattr(import_module(f"benchmarks.{homes[name]}"), name)(*settings)
 
 
 if __name__ == "__main__":

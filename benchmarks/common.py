@@ -85,10 +85,14 @@ def show(title: str, rows: Mapping[str, object]) -> None:
     console.print(table)
 
 
+def append(path: Path, numbers: Mapping[str, object]) -> None:
+    """Append numbers, with the machine, to a file of results."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    runs = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    path.write_text(json.dumps([*runs, {"machine": machine(), **numbers}], indent=2) + "\n", encoding="utf-8")
+
+
 def record(name: str, numbers: Mapping[str, object]) -> None:
     """Print numbers and append them, with the machine, to the results of a benchmark."""
     show(name, numbers)
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
-    runs = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
-    path.write_text(json.dumps([*runs, {"machine": machine(), **numbers}], indent=2) + "\n", encoding="utf-8")
+    append(RESULTS / f"{name}.json", numbers)

@@ -1,0 +1,162 @@
+"""What a default training hears of real speech: ``python -m benchmarks real_speech [OPTION=VALUE ...] [OVERRIDES]``.
+
+Trains every stage for each seed as ``train.py stage=all`` does, and evaluates the split beside ridge regression, the
+nearest training window, the mean pose and the truth. Without ``data=``, the corpus is BEAT2-shaped and lies in
+``data.root``, by default ``beat2_two_takes`` in ``SEMTALK_REAL_DATA``. Options, beside Hydra's overrides of train.py:
+
+- ``seeds=3``: trainings, seeds 0, 1, ...
+- ``runs_dir=DIR``: keeps the runs (a temporary folder otherwise); ``reuse=true`` skips phases that the same
+  configuration has finished there, so that a second call only evaluates.
+- ``split=test``, ``out=benchmarks/results/real_speech.json``, ``picture=docs/real_speech_FEATURES.png``.
+"""
+
+import json
+import os
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from benchmarks.baselines import add_nearest, add_ridge
+from benchmarks.common import RESULTS, ROOT, append, composed
+from benchmarks.speech_report import draw_curves, mean_of, print_numbers, print_targets, reached_targets
+from semtalk.body import load_body
+from semtalk.choices import check_choices
+from semtalk.corpora import open_corpus, open_store
+from semtalk.data.store import mean_joint_speed
+from semtalk.errors import SemTalkError
+from semtalk.evaluation.evaluate import embedder_of, evaluate_run
+from semtalk.evaluation.hearing import OTHER, hearing_table
+from semtalk.evaluation.protocol import evaluate_rows
+from semtalk.motion.io import atomic_write
+from semtalk.run import run_dir, train
+from semtalk.tasks.build import RVQVAE_PHASES
+from semtalk.tasks.checkpoint import checkpoint_path
+from semtalk.tasks.speed import trainer_device
+
+PROTOCOL = "corrected"
+ADDED = ("ridge", "nearest", OTHER)
+"""Rows beside those of every evaluation."""
+SHARES = {"expressions_mse": "expressions_share", "upper_error": "upper_share", "hands_error": "hands_share"}
+"""Error -> its share of the mean pose's."""
+
+
+@dataclass
+class Options:
+    """What the command asks for; see the module."""
+
+    overrides: tuple[str, ...] = ()
+    seeds: int = 3
+    reuse: bool = False
+    split: str = "test"
+    runs_dir: str | None = None
+    out: Path = RESULTS / "real_speech.json"
+    picture: Path | None = None
+
+    @classmethod
+    def of(cls, words: tuple[str, ...]) -> "Options":
+        """Take the options out of words ``KEY=VALUE``; what is left overrides the configuration.
+
+        Raises:
+            SemTalkError: A value is wrong, or there is no corpus.
+        """
+        own = ("seeds", "reuse", "split", "runs_dir", "out", "picture")
+        given = dict(word.split("=", 1) for word in words if word.split("=", 1)[0] in own)
+        rest = tuple(word for word in words if word.split("=", 1)[0] not in own)
+        if not given.get("seeds", "3").isdigit() or given.get("seeds") == "0":
+            raise SemTalkError(f"seeds={given['seeds']}: give the number of trainings, as in seeds=3.")
+        if given.get("reuse", "false") not in ("true", "false"):
+            raise SemTalkError(f"reuse={given['reuse']}: choose true or false.")
+        values = {key: Path(value) if key in ("out", "picture") else value for key, value in given.items()}
+        values |= {"seeds": int(given.get("seeds", 3)), "reuse": given.get("reuse") == "true"}
+        return cls(overrides=with_corpus(rest), **values)
+
+
+def with_corpus(overrides: tuple[str, ...]) -> tuple[str, ...]:
+    """Overrides that name a corpus: the real takes, where none is given."""
+    if any(word.startswith("data=") for word in overrides):
+        return overrides
+    if not any(word.startswith("data.root=") for word in overrides):
+        if "SEMTALK_REAL_DATA" not in os.environ:
+            raise SemTalkError("set SEMTALK_REAL_DATA to the folder of beat2_two_takes/, or give data.root=DIR.")
+        overrides = (f"data.root={Path(os.environ['SEMTALK_REAL_DATA']) / 'beat2_two_takes'}", *overrides)
+    return ("data=beat2", *overrides)
+
+
+def seed_config(options: Options, runs: Path, seed: int) -> dict:
+    """The training configuration of a seed; its run is named by features and seed."""
+    places = (f"runs_dir={runs}", f"data_dir={runs / 'data'}")
+    config = composed("stage=all", *places, *options.overrides, f"seed={seed}", "name=${features.name}_seed${seed}")
+    check_choices(config | {"split": options.split})
+    return config
+
+
+def train_phases(config: dict, reuse: bool) -> None:
+    """Train the phases one by one; with ``reuse``, those that the same configuration has not finished."""
+    folder = run_dir(config)
+    made = json.dumps(config, sort_keys=True)
+    for phase in (*RVQVAE_PHASES, *(phase for phase in config["stage"]["phases"] if phase != "rvqvae")):
+        mark = folder / phase / "finished.json"
+        finished = mark.is_file() and mark.read_text(encoding="utf-8") == made
+        if reuse and finished and checkpoint_path(folder, phase).is_file():
+            print(f"{folder.name}: {phase} is finished.")
+            continue
+        reuse = False  # what comes after was trained on another network
+        mark.unlink(missing_ok=True)
+        train(config | {"stage": {"name": phase, "phases": [phase]}})
+        atomic_write(mark, lambda temporary: temporary.write_text(made, encoding="utf-8"))
+
+
+def evaluate_seed(config: dict) -> dict[str, dict[str, float]]:
+    """Numbers of every row of a trained run."""
+    folder, body = run_dir(config), load_body(config["body"]["path"])
+    corpus = open_corpus(config["data"])
+    store = open_store(config, corpus, body)
+    speed, _ = mean_joint_speed(store, corpus, body)
+    device = trainer_device(config["trainer"]["accelerator"])
+    _, measured, takes = evaluate_run(config, folder, store, speed, body, device)
+    add_ridge(takes, store)
+    add_nearest(takes, store)
+    added = evaluate_rows(takes, (*ADDED, "truth"), embedder_of(folder)[0], body, speed, config["protocol"])
+    table = measured.table | added.table
+    numbers = hearing_table(takes, table, body, {"fused": OTHER})
+    for row, values in numbers.items():
+        values |= {name: table[row][name] for name in ("fgd", "div", "bc")}
+        values |= {share: values[error] / numbers["mean"][error] for error, share in SHARES.items()}
+    return numbers
+
+
+def run_seeds(options: Options, runs: Path) -> None:
+    """Train and evaluate every seed; print, draw and record."""
+    configs = [seed_config(options, runs, seed) for seed in range(options.seeds)]
+    evaluation = {**composed(name="eval"), "metrics": "extended", "protocol": PROTOCOL, "split": options.split}
+    seeds = []
+    for config in configs:
+        train_phases(config, options.reuse)
+        seeds.append(evaluate_seed(evaluation | config))
+    features, data = configs[0]["features"]["name"], configs[0]["data"]
+    facts = {
+        "overrides": options.overrides, "features": features, "corpus": data["name"], "split": options.split,
+        "protocol": PROTOCOL, "body": load_body(configs[0]["body"]["path"]).name,
+    }  # fmt: skip
+    targets = reached_targets(mean_of(seeds), facts, options.out)
+    title = f"{data['name']}, {options.split} split, features {features}, mean of {options.seeds} seeds"
+    print_numbers(seeds, title)
+    print_targets(targets)
+    append(options.out, {**facts, "seeds": seeds, "mean": mean_of(seeds), "targets": targets})
+    picture = options.picture or ROOT / "docs" / f"real_speech_{features}.png"
+    draw_curves([run_dir(config) / "base" / "metrics.csv" for config in configs], picture)
+    print(f"{options.out}\n{picture}")
+
+
+def real_speech(*words: str) -> None:
+    """Run the benchmark with words ``KEY=VALUE``; what the user should mend is one sentence, and exit code 1."""
+    try:
+        options = Options.of(words)
+        with tempfile.TemporaryDirectory() as folder:
+            run_seeds(options, Path(options.runs_dir or folder).resolve())
+    except (SemTalkError, HydraException, OmegaConfBaseException) as error:
+        sys.exit(f"error: {error}")
