@@ -44,7 +44,7 @@ def best_lag(own: Sequence[np.ndarray], true: Sequence[np.ndarray], reach: int =
     """Frames by which a signal comes after the truth: ``argmax over k of corr(own[t + k], true[t])``, |k| <= reach.
 
     Args:
-        own: Takes (T,), each longer than ``reach``.
+        own: Takes (T,); what a lag moves beyond a take's ends does not count.
         true: The same of the truth.
         reach: Frames.
 
@@ -56,8 +56,8 @@ def best_lag(own: Sequence[np.ndarray], true: Sequence[np.ndarray], reach: int =
     scores = []
     for lag in lags:
         late, early = max(lag, 0), max(-lag, 0)
-        shifted = np.concatenate([take[late : len(take) - early] for take in a])
-        fixed = np.concatenate([take[early : len(take) - late] for take in b])
+        shifted = np.concatenate([take[late : max(len(take) - early, 0)] for take in a])
+        fixed = np.concatenate([take[early : max(len(take) - late, 0)] for take in b])
         scores.append(float(_cosine(shifted, fixed)))
     return float("nan") if np.isnan(scores).all() else float(lags[int(np.nanargmax(np.round(scores, 12)))])
 
