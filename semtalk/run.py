@@ -87,6 +87,7 @@ def train(config: dict) -> None:
     if config["logger"]["name"] == "wandb" and "sparse" in phases:
         chosen = {"split": "val", "beta": 0.5, "gate": "learned", "generation": "auto", "tag": None}
         chosen |= {"video": True, "video_seconds": 10, "protocol": "legacy", "metrics": "main", "out": None}
+        chosen |= {"decoding": {}, "samples": 1}
         _evaluate_run(config | chosen)
 
 
@@ -213,19 +214,22 @@ def generate(config: dict) -> None:
 
     device = trainer_device(config["trainer"]["accelerator"])
     body = load_body(config["body"]["path"])
-    model = SemTalk.from_pretrained(run_dir(config), config["generation"], str(device), body, config["precision"])
+    model = SemTalk.from_pretrained(
+        run_dir(config), config["generation"], str(device), body, config["precision"], config["decoding"]
+    )
     speeches, bad = read_speeches(paths, config["transcript"], config["whisper"])
-    keys = ("speaker", "emotion", "motion", "betas", "beta", "gate", "batch")
+    keys = ("speaker", "emotion", "motion", "betas", "beta", "gate", "batch", "samples", "seed")
     options = {key: config[key] for key in keys}
     results = model.generate(speeches, **options, progress=partial(track, description="Generating"))
     for line in model.counts():
         print(line)
     folder = Path(config["out"] or run_dir(config) / "generated")
-    for speech, result in zip(speeches, results, strict=True):
-        written = [result.save(folder / f"{speech.name}.{kind}") for kind in sorted(formats)]
+    for speech, result in zip([s for s in speeches for _ in range(config["samples"])], results, strict=True):
+        name = speech.name if config["samples"] == 1 else f"{speech.name}_{result.sample}"
+        written = [result.save(folder / f"{name}.{kind}") for kind in sorted(formats)]
         if config["video"]:
-            written += _draw_speech(result, folder / f"{speech.name}.mp4", config["video_seconds"], config["beta"])
-        print(f"{speech.name}: {speech.frames} frames ({speech.frames / FPS:.1f} s)")
+            written += _draw_speech(result, folder / f"{name}.mp4", config["video_seconds"], config["beta"])
+        print(f"{name}: {speech.frames} frames ({speech.frames / FPS:.1f} s)")
         print("\n".join(str(path) for path in written))
     if bad:
         raise SemTalkError("; ".join(bad) + f" ({len(bad)} of {len(paths)} recordings gave no motion).")

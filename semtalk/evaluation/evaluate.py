@@ -14,7 +14,8 @@ from semtalk.data.store import Store
 from semtalk.evaluation.folder import folder_takes, joint_speed_of
 from semtalk.evaluation.hearing import OTHER, add_other_sound, hearing_table
 from semtalk.evaluation.known_answers import f1_score, known_answers
-from semtalk.evaluation.protocol import Measured, evaluate_rows
+from semtalk.evaluation.protocol import Measured, evaluate_rows, find_protocol
+from semtalk.evaluation.samples import diversity_of_samples
 from semtalk.evaluation.takes import Take, add_mean_pose, generate_takes
 from semtalk.generation.load import load_generator
 from semtalk.tasks.checkpoint import checkpoint_path, load_network
@@ -75,16 +76,21 @@ def evaluate_run(
         SemTalkError: A checkpoint is missing, or the split holds nothing that can be evaluated.
     """
     torch.manual_seed(config["seed"])
-    generator, stamped = load_generator(folder, config["generation"])
+    generator, stamped = load_generator(folder, config["generation"], config["decoding"])
     meta = stamped["meta"]
     stride, beta, gate = config["features"]["stride"], config["beta"], config["gate"]
     progress = partial(track, description="Generating")
     recordings = store.split(config["split"])
-    takes, short = generate_takes(generator.to(device), recordings, meta, stride, beta, gate, progress)
+    chosen = {"seed": config["seed"], "counted": find_protocol(config["protocol"]).counted}
+    takes, short = generate_takes(generator.to(device), recordings, meta, stride, beta, gate, progress, **chosen)
     add_mean_pose(takes, store.split("train"))
     extended = config["metrics"] == "extended"
     if extended:
-        add_other_sound(takes, generator, meta["speakers"], stride, beta, gate)
+        add_other_sound(takes, generator, meta["speakers"], stride, beta, gate, **chosen)
+    rolled = {"speakers": meta["speakers"], "stride": stride, "beta": beta, "gate": gate, **chosen}
+    diversity = None
+    if config["samples"] > 1:
+        diversity = diversity_of_samples(takes, config["samples"], generator, body, **rolled)
     generator.cpu()
     embedder, embedded = embedder_of(folder)
     measured = evaluate_rows(
@@ -92,10 +98,11 @@ def evaluate_run(
     )
     known = {}
     if config["data"]["reader"] == "sample":
-        known = known_answers(generator, takes, store.split("train"), meta["speakers"], stride, beta, gate)
+        known = known_answers(generator, takes, store.split("train"), meta["speakers"], stride, beta, gate, **chosen)
     result = _result(
         config, measured, body, takes, run=str(folder), embedder=embedded, too_short=short, known_answers=known,
         gate=gate_scores(takes, beta) if extended else {}, mean_joint_speed="of the corpus",
+        samples={"count": config["samples"], "diversity": diversity},
         hearing=hearing_table(takes, measured.table, body, {"fused": OTHER}) if extended else {},
     )  # fmt: skip
     return result, measured, takes

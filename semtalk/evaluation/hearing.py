@@ -52,11 +52,15 @@ def _rolled(recording: StoredRecording) -> StoredRecording:
 
 
 def add_other_sound(
-    takes: list[Take], generator: Generator, speakers: list[int], stride: int, beta: float, gate: str
+    takes: list[Take], generator: Generator, speakers: list[int], stride: int, beta: float, gate: str, **chosen
 ) -> None:
-    """Give every take the row :data:`OTHER`: generated as ``fused`` is, from another sound."""
+    """Give every take the row :data:`OTHER`: generated as ``fused`` is, from another sound.
+
+    ``chosen`` is the seed and what counts of a take, see :func:`rollout_takes`.
+    """
     recordings = [take.recording for take in takes]
-    rollout, _ = rollout_takes(generator, recordings, speakers, stride, beta, gate, heard=other_sounds(recordings))
+    heard = other_sounds(recordings)
+    rollout, _ = rollout_takes(generator, recordings, speakers, stride, beta, gate, heard=heard, **chosen)
     for index, take in enumerate(takes):
         take.rotation[OTHER] = rollout.frames.rotation[index, : take.frames].cpu()
         take.expressions[OTHER] = rollout.frames.expressions[index, : take.frames].cpu()

@@ -87,8 +87,9 @@ def known_answers(
     stride: int,
     beta: float,
     gate: str = "learned",
+    **chosen,
 ) -> dict[str, float]:
-    """Compute every number of :data:`GOALS`."""
+    """Compute every number of :data:`GOALS`; ``chosen`` is that of the takes' own rollout."""
     errors = {
         row: [angle(t.rotation[row], t.rotation["truth"]).mean(dim=-1) for t in takes] for row in ("fused", "base")
     }
@@ -96,7 +97,7 @@ def known_answers(
     inside = torch.cat([take.semantic_frames for take in takes])
     recordings = [take.recording for take in takes]
     swapped, lengths = rollout_takes(
-        generator, recordings, speakers, stride, beta, gate, heard=other_sounds(recordings)
+        generator, recordings, speakers, stride, beta, gate, heard=other_sounds(recordings), **chosen
     )  # fmt: skip
     foreign = [
         angle(swapped.frames.rotation[index, :frames], take.rotation["truth"]).mean(dim=-1)

@@ -1,7 +1,7 @@
 """The protocols behind published tables, and one with their quirks mended: FGD, BC, DIV, MSE, LVD of rows of takes."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from semtalk.body import BodyModel
 from semtalk.choices import choose
-from semtalk.evaluation.takes import Take
+from semtalk.evaluation.takes import Take, legacy_frames, whole_frames
 from semtalk.metrics import functional as F
 from semtalk.metrics.modules import BeatConsistency, FrechetGestureDistance, WeightedMean
 from semtalk.models.embedder import MotionEmbedder
@@ -37,6 +37,7 @@ class Protocol:
         untrimmed_end: The cut at the audio's end is counted from the audio's own length, not from the motion's.
         lvd: ``position`` or ``velocity`` differences.
         still_root: DIV and BC with global orientation and jaw at rest.
+        whole: All frames of a take count, not whole seconds cut to 60 k + 4 frames.
     """
 
     eps: Literal["legacy", "always"]
@@ -46,12 +47,18 @@ class Protocol:
     untrimmed_end: bool
     lvd: Literal["position", "velocity"]
     still_root: bool
+    whole: bool
+
+    @property
+    def counted(self) -> Callable[[int], int]:
+        """Frames of a take -> those that count."""
+        return whole_frames if self.whole else legacy_frames
 
 
 PROTOCOLS = {
-    "legacy": Protocol("legacy", 0.30, True, True, True, "position", False),
-    "evaltools": Protocol("always", 0.10, False, True, True, "velocity", True),
-    "corrected": Protocol("legacy", 0.30, False, False, False, "velocity", False),
+    "legacy": Protocol("legacy", 0.30, True, True, True, "position", False, False),
+    "evaltools": Protocol("always", 0.10, False, True, True, "velocity", True, False),
+    "corrected": Protocol("legacy", 0.30, False, False, False, "velocity", False, True),
 }
 
 

@@ -60,6 +60,9 @@ def notes(result: dict) -> list[str]:
     lines += result["notes"]
     if result.get("gate"):
         lines.append("gate per code step: " + ", ".join(f"{name} {v:.3f}" for name, v in result["gate"].items()))
+    if result.get("samples", {}).get("diversity") is not None:
+        count, diversity = result["samples"]["count"], result["samples"]["diversity"]
+        lines.append(f"diversity over {count} samples: {diversity:.4g} m, on the scale of DIV")
     if result["too_short"]:
         lines.append(f"left out as too short: {', '.join(result['too_short'])}")
     return lines

@@ -9,11 +9,11 @@ from torch import Tensor
 from semtalk.data.store import StoredRecording
 from semtalk.errors import SemTalkError
 from semtalk.features.extract import SLOTS
-from semtalk.generation.rollout import NEW_FRAMES, Generator, Rollout
+from semtalk.generation.rollout import NEW_FRAMES, Generator, Rollout, padded_frames
 from semtalk.generation.speech import stack_features
 from semtalk.motion.parts import Frames
 from semtalk.motion.rotation import matrix_to_6d, rotation_6d_to_matrix
-from semtalk.motion.skeleton import DOWNSAMPLE, FPS, SEED_FRAMES
+from semtalk.motion.skeleton import DOWNSAMPLE, FPS, SEED_FRAMES, WINDOW
 from semtalk.tasks.motion import batch_frames
 
 
@@ -22,6 +22,11 @@ def legacy_frames(frames: int) -> int:
     whole = frames // FPS * FPS
     windows = (whole - whole % 8 - SEED_FRAMES) // NEW_FRAMES
     return windows * NEW_FRAMES + SEED_FRAMES if windows > 0 else 0
+
+
+def whole_frames(frames: int) -> int:
+    """Frames of a take that make whole code steps (0 if it is shorter than a window)."""
+    return frames // DOWNSAMPLE * DOWNSAMPLE if frames >= WINDOW else 0
 
 
 @dataclass
@@ -86,6 +91,7 @@ def rollout_takes(
     progress: Callable = lambda windows: windows,
     seed: int = 0,
     sample: int = 0,
+    counted: Callable[[int], int] = legacy_frames,
 ) -> tuple[Rollout, list[int]]:
     """Generate several takes at once; returns the rollout and the frames that count of each take.
 
@@ -100,10 +106,11 @@ def rollout_takes(
         progress: Wraps the iteration over windows.
         seed: Of all randomness.
         sample: Number of the sample.
+        counted: Frames of a take -> those that count.
     """
-    lengths = [legacy_frames(recording.frames) for recording in recordings]
+    lengths = [counted(recording.frames) for recording in recordings]
     device = next(generator.parameters()).device
-    features = stack_features(heard or recordings, max(lengths))
+    features = stack_features(heard or recordings, padded_frames(max(lengths)))
     seeds = [true_seed(generator, recording) for recording in recordings]
     rollout = generator.rollout(
         {slot: features[slot].to(device) for slot in SLOTS},
@@ -126,6 +133,8 @@ def generate_takes(
     beta: float,
     gate: str,
     progress: Callable,
+    seed: int = 0,
+    counted: Callable[[int], int] = legacy_frames,
 ) -> tuple[list[Take], list[str]]:
     """Generate every recording with and without the sparse network.
 
@@ -139,14 +148,14 @@ def generate_takes(
     unknown = {r.info["speaker"] for r in recordings} - set(speakers)
     if unknown:
         raise SemTalkError(f"speakers {sorted(unknown)} were not trained on; the run knows {speakers}.")
-    short = [r.id for r in recordings if not legacy_frames(r.frames)]
-    recordings = [r for r in recordings if legacy_frames(r.frames)]
+    short = [r.id for r in recordings if not counted(r.frames)]
+    recordings = [r for r in recordings if counted(r.frames)]
     if not recordings:
         raise SemTalkError("no recording of this split is long enough to be evaluated (64 frames in whole seconds).")
     rollouts = {}
     for name, chosen in (("fused", gate), ("base", "never")):
         rollouts[name], lengths = rollout_takes(
-            generator, recordings, speakers, stride, beta, chosen, progress=progress
+            generator, recordings, speakers, stride, beta, chosen, progress=progress, seed=seed, counted=counted
         )  # fmt: skip
     takes = []
     for index, (recording, frames) in enumerate(zip(recordings, lengths, strict=True)):

@@ -72,6 +72,20 @@ def l1_diversity(joints: np.ndarray) -> tuple[float, int]:
     return float(np.abs(flat - flat.mean(axis=0)).sum()), len(flat)
 
 
+def sample_diversity(joints: np.ndarray) -> float:
+    """Diversity over samples: mean over pairs of samples and over frames of the sum over coordinates of |p_i - p_j|.
+
+    Args:
+        joints: (N, T, J, 3) joint positions in metres of N >= 2 samples for one speech.
+
+    Returns:
+        Metres, on the scale of DIV; 0 where all samples are alike.
+    """
+    flat = np.asarray(joints, np.float64).reshape(*joints.shape[:2], -1)
+    pairs = [(a, b) for a in range(len(flat)) for b in range(a)]
+    return float(np.mean([np.abs(flat[a] - flat[b]).sum(axis=-1).mean() for a, b in pairs]))
+
+
 def audio_onsets(wave: np.ndarray, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
     """Onset times in seconds of a wave (S,), by librosa with hop 512."""
     import librosa
