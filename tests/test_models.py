@@ -12,7 +12,7 @@ from semtalk.models.branches import TRAINING_PASSES, CoarseToFine, Passes
 from semtalk.models.embedder import MotionEmbedder, edge_neighbours, pool_edges, skeleton_edges
 from semtalk.models.fusion import blend_latents, fuse_codes
 from semtalk.models.quantizer import ResidualQuantizer
-from semtalk.models.rvqvae import RVQVAE
+from semtalk.models.rvqvae import RVQVAE, LinearPath
 from semtalk.models.translation import TranslationNetwork, hide_root
 from semtalk.tasks.build import build_network, network_sizes
 from semtalk.tasks.masking import mask_ratio, random_mask, seed_mask
@@ -129,6 +129,45 @@ def test_rvqvae_standardises_and_downsamples():
     plain = RVQVAE(78, width=16, latent=8, levels=2, codes=4).eval()
     plain.load_state_dict(rvqvae.state_dict() | {"mean": torch.zeros(78), "scale": torch.ones(78)})
     assert torch.allclose(rvqvae.encode_latent(x), plain.encode_latent((x - 5) / 2), atol=1e-6)
+
+
+def blocks_of_one_direction() -> list[torch.Tensor]:
+    """Two takes (40, 6) whose four frames lie along one direction, about a mean."""
+    torch.manual_seed(0)
+    steps, direction = torch.randn(2, 10, 1), torch.randn(24)
+    return list((steps * direction + 3).view(2, 40, 6))
+
+
+def test_linear_path_starts_as_the_principal_directions():
+    path = LinearPath(6, latent=5)
+    path.fit([take for whole in blocks_of_one_direction() for take in whole.split(4)], directions=1)
+    for take in blocks_of_one_direction():
+        latent = path.down(take.T[None])
+        assert torch.allclose(path.decode(latent)[0].T, take, atol=1e-4)
+        assert latent[:, 0].std() > 0.5 and not latent[:, 1:].any()
+        assert torch.allclose(path.decode(latent, 6), path.decode(latent)[..., -6:], atol=1e-6)
+
+
+def test_rvqvae_adds_the_linear_path_at_both_ends():
+    rvqvae = RVQVAE(6, width=16, latent=5, levels=2, codes=4, linear=1).eval()
+    rvqvae.fit_linear([take for whole in blocks_of_one_direction() for take in whole.split(4)])
+    for parameter in [*rvqvae.encoder.parameters(), *rvqvae.decoder.parameters()]:
+        parameter.data.zero_()
+    x = blocks_of_one_direction()[0][None]
+    latent = rvqvae.encode_latent(x)
+    assert torch.allclose(rvqvae.decode_latent(latent), x, atol=1e-4)
+    assert torch.allclose(rvqvae.decode_latent(latent, 6), x[:, -6:], atol=1e-4)
+
+
+def test_latent_noise_is_for_training_alone():
+    rvqvae = RVQVAE(6, width=16, latent=5, levels=2, codes=4, quantizer_dropout=0.0, noise=0.5)
+    x = torch.randn(2, 16, 6)
+    rvqvae(x)
+    noise = torch.stack([rvqvae._noise(torch.randn(64, 8, 5) * torch.arange(5)) for _ in range(40)])
+    assert noise.std(dim=(0, 1, 2)) == pytest.approx(0.5 / 3**0.5 * torch.arange(5), abs=0.1)
+    assert not torch.equal(rvqvae(x)[0], rvqvae(x)[0])
+    rvqvae.eval()
+    assert torch.equal(rvqvae(x)[0], rvqvae(x)[0])
 
 
 # losses and fusion by hand --------------------------------------------------------------------------------------------

@@ -5,14 +5,14 @@ import torch
 from conftest import composed
 
 from semtalk.body import load_body
-from semtalk.data.windows import WindowDataset
+from semtalk.data.windows import MOTION_KEYS, WindowDataset
 from semtalk.errors import SemTalkError
 from semtalk.models.tokenizer import Tokenizer
 from semtalk.motion.skeleton import PARTS
 from semtalk.tasks.build import build_network
 from semtalk.tasks.checkpoint import load_checkpoint, load_network, stamp
 from semtalk.tasks.fit import fit_phase
-from semtalk.tasks.motion import RVQVAETask
+from semtalk.tasks.motion import RVQVAETask, shifted
 from semtalk.tasks.semtalk import BaseTask, SparseTask
 
 TINY = [
@@ -144,6 +144,29 @@ def losses_of(folder, phase="rvqvae_upper") -> dict[int, float]:
     with (folder / phase / "metrics.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if row["val/loss"]]
     return {int(row["step"]): float(row["val/loss"]) for row in rows}
+
+
+def test_shifted_windows_are_four_frames_shorter(batch):
+    starts = set()
+    torch.manual_seed(0)
+    for _ in range(40):
+        own = shifted(batch)
+        where = [s for s in range(5) if torch.equal(own["rotation"], batch["rotation"][:, s : s + 60])]
+        assert all(torch.equal(own[key], batch[key][:, where[0] : where[0] + 60]) for key in MOTION_KEYS)
+        starts.add(where[0])
+    assert starts == {0, 1, 2, 3}
+
+
+def test_shifting_is_for_training_alone(store, batch):
+    task = make(RVQVAETask, "rvqvae_face", store, part="face")
+    lengths = []
+    forward = task.network.forward
+    task.network.forward = lambda target: lengths.append(target.shape[1]) or forward(target)
+    task.losses(batch)
+    task.eval().losses(batch)
+    task.train().recipe["shift"] = False
+    task.losses(batch)
+    assert lengths == [60, 64, 64]
 
 
 def test_resume_goes_on_along_the_same_curve(tmp_path, store):

@@ -65,9 +65,14 @@ def start_from(network: nn.Module, init: str | None, phase: str) -> None:
         ) from error
 
 
+def training_channels(store: Store, part: str) -> list[torch.Tensor]:
+    """A part's channels (T, D) of every take of the training split."""
+    return [part_channels(batch_frames(recording), PARTS[part]) for recording in store.split("train")]
+
+
 def channel_statistics(store: Store, part: str) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean and deviation (D,) of a part's channels over the training split."""
-    channels = torch.cat([part_channels(batch_frames(recording), PARTS[part]) for recording in store.split("train")])
+    channels = torch.cat(training_channels(store, part))
     return channels.mean(dim=0), channels.std(dim=0).clamp(min=MIN_SCALE)
 
 
@@ -103,6 +108,7 @@ def make_task(phase: str, config: dict, store: Store, run_dir: Path, meta: dict,
         part = phase.removeprefix("rvqvae_")
         if init is None:
             network.set_statistics(*channel_statistics(store, part))
+            network.fit_linear(training_channels(store, part))
         return RVQVAETask(*arguments, part=part)
     if phase == "translation":
         return TranslationTask(*arguments, rvqvae=load_earlier(run_dir, init, "rvqvae_lower"))

@@ -7,18 +7,25 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from semtalk.body import forward_kinematics
+from semtalk.data.windows import MOTION_KEYS
 from semtalk.losses import motion_differences, reconstruction_losses, skating_loss
 from semtalk.models.rvqvae import RVQVAE
 from semtalk.models.translation import ROOT
 from semtalk.motion.parts import Frames, merge_parts, part_channels, translation_from_root
 from semtalk.motion.rotation import geodesic_distance, matrix_to_axis_angle, rotation_6d_to_matrix
-from semtalk.motion.skeleton import FEET, PARTS
+from semtalk.motion.skeleton import DOWNSAMPLE, FEET, PARTS
 from semtalk.tasks.stage import StageTask
 
 
 def batch_frames(batch: dict[str, Tensor]) -> Frames:
     """Frames (B, T, ...) of a batch."""
     return Frames(*(batch[key] for key in ("rotation", "expressions", "root", "contact")))
+
+
+def shifted(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Windows (B, T, ...) without four frames, of which a random number lies at the start: other borders of steps."""
+    start = int(torch.randint(DOWNSAMPLE, ()))
+    return batch | {key: batch[key][:, start : batch[key].shape[1] - DOWNSAMPLE + start] for key in MOTION_KEYS}
 
 
 class RVQVAETask(StageTask):
@@ -31,6 +38,8 @@ class RVQVAETask(StageTask):
 
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Reconstruction, commitment, and position losses through the body where they have a weight."""
+        if self.training and self.recipe["shift"]:
+            batch = shifted(batch)
         target = part_channels(batch_frames(batch), self.part)
         prediction, _, commitment = self.network(target)
         losses = reconstruction_losses(self.part, prediction, target) | {"commitment": commitment}
