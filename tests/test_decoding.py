@@ -1,0 +1,247 @@
+"""From logits to codes: what is expected, what is sampled, and that both are the same wherever motion is made."""
+
+import numpy as np
+import pytest
+import torch
+from conftest import composed, run_command
+from test_models import TINY
+
+from semtalk import SemTalk, SemTalkError
+from semtalk.choices import check_choices
+from semtalk.generation.load import decoding_of
+from semtalk.generation.reader import STEPS, CodeReader
+from semtalk.generation.speech import Speech
+from semtalk.generation.stream import SpeechStream
+from semtalk.losses import code_loss, soft_targets
+from semtalk.metrics.functional import sample_diversity
+from semtalk.models.branches import Prediction
+from semtalk.models.decoding import LIKELIEST, CoherentNoise, Decoding, Readout, expected_latent, sample_codes
+from semtalk.models.tokenizer import Tokenizer
+from semtalk.motion.skeleton import PARTS
+from semtalk.tasks.build import build_network
+from semtalk.tasks.calibration import GAINS, Calibration
+
+pytestmark = pytest.mark.xdist_group("chain")
+
+
+def test_expected_latent_by_hand():
+    codebooks = torch.tensor([[[1.0, 0.0], [3.0, 4.0]], [[0.0, 2.0], [0.0, -2.0]]])
+    logits = torch.log(torch.tensor([[[0.25, 0.75], [1.0, 1e-30]]]))
+    assert torch.allclose(expected_latent(logits, codebooks), torch.tensor([[2.5, 5.0]]), atol=1e-6)
+
+
+def test_readout_amplifies_about_the_mean():
+    readout = Readout(2)
+    readout.mean.copy_(torch.tensor([1.0, -1.0]))
+    readout.gain.fill_(3.0)
+    assert readout(torch.tensor([2.0, -1.5])).tolist() == [4.0, -2.5]
+    assert readout(torch.tensor([2.0, -1.5]), gain=1.0).tolist() == [2.0, -1.5]
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.5])
+@pytest.mark.parametrize("coherence", [0.0, 0.9])
+def test_samples_follow_the_distribution(temperature, coherence):
+    logits = torch.tensor([[0.0, 1.0, 2.0]])
+    noise = CoherentNoise([f"take {i}" for i in range(400)], 0, 0, (1, 3), coherence).window(40)
+    codes = sample_codes(logits, noise, temperature)
+    shares = torch.bincount(codes.flatten(), minlength=3) / codes.numel()
+    expected = (logits[0] / temperature).softmax(dim=-1)
+    assert torch.allclose(shares, expected, atol=0.03), (shares, expected)
+
+
+def test_coherence_holds_codes():
+    logits = torch.zeros(1, 8)
+
+    def kept(coherence: float) -> float:
+        noise = CoherentNoise([str(i) for i in range(50)], 0, 0, (1, 8), coherence).window(40)
+        codes = sample_codes(logits, noise, 1.0)
+        return (codes[:, 1:] == codes[:, :-1]).float().mean().item()
+
+    assert kept(0.0) < 0.2 < 0.45 < kept(0.9) < kept(0.99)
+
+
+def test_noise_follows_from_name_seed_and_sample_alone():
+    def windows(takes, seed=0, sample=0):
+        noise = CoherentNoise(takes, seed, sample, (2, 5), 0.9)
+        return [noise.window(STEPS) for _ in range(3)]
+
+    together, alone = windows(["a", "b", "c"]), windows(["b"])
+    assert all(torch.equal(one[1:2], other) for one, other in zip(together, alone, strict=True))
+    for before, after in zip(alone, alone[1:], strict=False):
+        assert torch.equal(before[:, -1], after[:, 0]), "windows share a step"
+    chain = torch.cat([alone[0], *[window[:, 1:] for window in alone[1:]]], dim=1)[0]
+    fresh = (chain[1:] - 0.9 * chain[:-1]) / (1 - 0.81) ** 0.5
+    assert (
+        abs(fresh.std() - 1) < 0.1 and abs(torch.corrcoef(torch.stack([fresh[1:, 0, 0], fresh[:-1, 0, 0]]))[0, 1]) < 0.4
+    )
+    for others in (windows(["a"]), windows(["b"], seed=1), windows(["b"], sample=1)):
+        assert not torch.allclose(others[0], alone[0])
+
+
+@pytest.fixture(scope="module")
+def networks():
+    config = composed("train", *TINY)
+    torch.manual_seed(0)
+    tokenizer = Tokenizer({part: build_network(f"rvqvae_{part}", config, 1) for part in PARTS})
+    for part in PARTS:
+        for level in tokenizer[part].quantizer.levels:
+            level.codebook.normal_()
+    return tokenizer, build_network("base", config, 1)
+
+
+def prediction_of(tokenizer, takes: int) -> Prediction:
+    shape = tokenizer.codebooks("face").shape
+    draw = torch.Generator().manual_seed(1)
+    logits = {part: 3 * torch.randn(1, takes, STEPS, *shape[:2], generator=draw) for part in PARTS}
+    return Prediction(logits, {})
+
+
+def test_each_part_is_read_off_its_own_way(networks):
+    tokenizer, base = networks
+    prediction = prediction_of(tokenizer, 2)
+    reader = CodeReader(tokenizer, base, Decoding("expected", "coherent"), ["a", "b"])
+    noise = reader.draw()
+    assert set(noise) == set(PARTS) - {"face"}
+    codes, likeliest = reader.read(prediction, noise), prediction.codes()
+    latent = expected_latent(prediction.logits["face"][0], tokenizer.codebooks("face"))
+    assert torch.equal(codes["face"], tokenizer["face"].quantizer(latent)[1])
+    assert not torch.equal(codes["face"], likeliest["face"])
+    for part in ("upper", "hands", "lower"):
+        assert torch.equal(codes[part], sample_codes(prediction.logits[part][0], noise[part], 1.0))
+        assert not torch.equal(codes[part], likeliest[part])
+    assert not torch.equal(noise["upper"], noise["hands"])
+    plain = CodeReader(tokenizer, base, LIKELIEST, ["a", "b"])
+    assert plain.draw() == {} and all(torch.equal(plain.read(prediction, {})[p], likeliest[p]) for p in PARTS)
+    louder = CodeReader(tokenizer, base, Decoding("expected", gain=2.0), ["a", "b"]).read(prediction, {})["face"]
+    assert torch.equal(louder, tokenizer["face"].quantizer(2 * latent)[1])
+
+
+def test_the_gain_gives_the_amplitude_that_is_asked_for(networks):
+    """Where every expected latent is half of what the truth was made of, the gain is two."""
+    tokenizer, base = networks
+    draw = torch.Generator().manual_seed(2)
+
+    class Whole(torch.nn.Module):
+        """An RVQ-VAE whose motion is its latent, not quantised."""
+
+        def quantizer(self, latent):
+            return latent, None, None
+
+        def decode_latent(self, latent):
+            return latent.repeat(1, 1, 20)[..., : PARTS["face"].width]
+
+    true = torch.randn(4, STEPS, 16, generator=draw)
+    calibration = Calibration("face", tokenizer, Readout(16))
+    calibration.rvqvae, share = Whole(), 0.5 * true / 100
+    calibration.codebooks = torch.cat([torch.eye(16), -torch.eye(16)])[None] * 100
+    positive, negative = share.clamp(min=0), (-share).clamp(min=0)
+    rest = (1 - positive.sum(-1, keepdim=True) - negative.sum(-1, keepdim=True)) / 32
+    logits = torch.log(torch.cat([positive + rest, negative + rest], dim=-1))[..., None, :]
+    assert torch.allclose(expected_latent(logits, calibration.codebooks), 0.5 * true, atol=1e-3)
+    calibration.update(logits[:2], Whole().decode_latent(true[:2]))
+    calibration.update(logits[2:], Whole().decode_latent(true[2:]))
+    assert torch.allclose(calibration.amplitudes(), GAINS.double() / 2, atol=1e-3)
+    assert calibration.gain(1.0) == pytest.approx(2.0, abs=0.01)
+    assert calibration.gain(0.8) == pytest.approx(1.6, abs=0.01)
+    assert calibration.gain(0.3) == 1.0 and calibration.gain(9.0) == GAINS[-1]
+
+
+def test_soft_targets_by_hand():
+    codebooks = torch.tensor([[[0.0], [1.0], [3.0]]])
+    targets = soft_targets(torch.tensor([[1.0]]), codebooks, torch.tensor([2.0]), tau=1.0)
+    weights = np.exp([-0.5, 0.0, -2.0])
+    assert torch.allclose(targets, torch.tensor(weights / weights.sum(), dtype=torch.float32)[None])
+    sharp = soft_targets(torch.tensor([[1.0]]), codebooks, torch.tensor([2.0]), tau=1e-4)
+    assert torch.allclose(sharp, torch.tensor([[0.0, 1.0, 0.0]]), atol=1e-6)
+
+
+def test_code_loss_of_soft_targets():
+    draw = torch.Generator().manual_seed(0)
+    logits, codes = torch.randn(2, 3, 4, 5, 7, generator=draw), torch.randint(0, 7, (3, 4, 5), generator=draw)
+    hard = code_loss(logits, codes)
+    assert torch.allclose(code_loss(logits, torch.nn.functional.one_hot(codes, 7).float()), hard, atol=1e-5)
+    even = torch.full((3, 4, 5, 7), 1 / 7)
+    by_hand = (-logits.log_softmax(-1).mean(-1) / torch.arange(1, 6)).sum(-1).mean()
+    assert torch.allclose(code_loss(logits, even), by_hand, atol=1e-5)
+
+
+def test_sample_diversity_by_hand():
+    joints = np.zeros((3, 5, 2, 3))
+    joints[1, :, 0, 0] = 1.0
+    joints[2, :, 1, 2] = -3.0
+    assert sample_diversity(joints) == pytest.approx((1 + 3 + 4) / 3)
+
+
+def test_runs_say_how_they_are_read_off():
+    assert decoding_of({"recipe": {}}) == LIKELIEST, "runs of earlier versions"
+    assert decoding_of(composed("train")) == Decoding("expected", "coherent")
+    assert decoding_of(composed("train", "recipe=paper")) == LIKELIEST
+    wanted = {"face": None, "body": "likeliest", "temperature": 0.5, "coherence": None, "gain": 1.5}
+    assert decoding_of(composed("train"), wanted) == Decoding("expected", "likeliest", 0.5, 0.9, 1.5)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"decoding": {"face": "best"}}, "decoding.face=best"),
+        ({"decoding": {"temperature": 0}}, "decoding.temperature=0: give a number from"),
+        ({"decoding": {"coherence": 1.0}}, "decoding.coherence=1.0"),
+        ({"decoding": {"gain": float("nan")}}, "decoding.gain=nan"),
+        ({"samples": 0}, "samples=0: give a whole number"),
+        ({"samples": 1.5}, "samples=1.5"),
+        ({"samples": None}, "samples=None"),
+    ],
+)
+def test_wrong_decodings(change, message):
+    with pytest.raises(SemTalkError, match=message):
+        check_choices(change)
+    check_choices({"decoding": {"face": None, "gain": None, "coherence": 0}, "samples": 3})
+
+
+@pytest.fixture(scope="module")
+def model(smoke):
+    return SemTalk.from_pretrained(smoke[0] / "runs" / "smoke")
+
+
+def speeches(*names: str) -> list[Speech]:
+    from test_generate import voice
+
+    return [Speech(name, voice(5.0 + 0.1 * index)) for index, name in enumerate(names)]
+
+
+def test_samples_are_reproducible_and_do_not_depend_on_the_batch(model):
+    assert model.generator.decoding == Decoding("expected", "coherent")
+    two = speeches("one", "two")
+    together = model.generate(two, samples=2)
+    assert [result.sample for result in together] == [0, 1, 0, 1]
+    alone = model.generate(two[1:], samples=1)[0]
+    assert np.allclose(together[2].motion.poses[:64], alone.motion.poses[:64], atol=1e-4)
+    assert not np.allclose(together[2].motion.poses, together[3].motion.poses, atol=1e-2)
+    again = model.generate(two, samples=2)
+    assert all(np.array_equal(a.motion.poses, b.motion.poses) for a, b in zip(together, again, strict=True))
+    other = model.generate(two[1:], seed=1)[0]
+    assert not np.allclose(other.motion.poses, alone.motion.poses, atol=1e-2)
+
+
+def test_a_stream_samples_as_the_whole_does(model):
+    (speech,) = speeches("a take")
+    whole = model.generate([speech], seed=3, samples=2)[1].motion
+    stream = SpeechStream(model, context_seconds=1000.0, name="a take", seed=3, sample=1)
+    pieces = [stream.push(speech.wave), stream.finish()]
+    poses = np.concatenate([piece.poses for piece in pieces])
+    assert poses.shape == whole.poses.shape
+    assert np.abs(poses[:60] - whole.poses[:60]).max() < 0.05
+
+
+def test_samples_on_the_command_line(smoke, tmp_path):
+    import soundfile
+
+    folder, arguments = smoke
+    soundfile.write(tmp_path / "me.wav", speeches("me")[0].wave, 16000)
+    given = [f"audio={tmp_path}/me.wav", "transcript=none", "video=false", f"out={tmp_path}/out"]
+    run_command("generate.py", *given, "samples=2", "decoding.temperature=0.8", *arguments)
+    poses = [np.load(tmp_path / "out" / f"me_{sample}.npz")["poses"] for sample in (0, 1)]
+    assert not np.allclose(*poses, atol=1e-2)
+    run = folder / "runs" / "smoke"
+    loaded = SemTalk.from_pretrained(run, decoding={"temperature": 0.8})
+    assert loaded.generator.decoding == Decoding("expected", "coherent", 0.8)
