@@ -217,7 +217,7 @@ def generate(config: dict) -> None:
     model = SemTalk.from_pretrained(
         run_dir(config), config["generation"], str(device), body, config["precision"], config["decoding"]
     )
-    speeches, bad = read_speeches(paths, config["transcript"], config["whisper"])
+    speeches, bad = read_speeches(paths, config["transcript"], config["whisper"], config["language"])
     keys = ("speaker", "emotion", "motion", "betas", "beta", "gate", "batch", "samples", "seed")
     options = {key: config[key] for key in keys}
     results = model.generate(speeches, **options, progress=partial(track, description="Generating"))

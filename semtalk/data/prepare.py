@@ -29,7 +29,7 @@ from semtalk.motion.io import atomic_write
 from semtalk.motion.parts import foot_contact, root_from_translation, rotation_from_poses
 from semtalk.motion.skeleton import FEET, FPS
 
-FORMAT = 3
+FORMAT = 4
 STORED = {"float16": torch.float16, "float32": torch.float32}
 """Types that features can be kept in."""
 

@@ -14,7 +14,8 @@ from semtalk.data.beat2 import MAX_LENGTH_GAP, read_semantics
 from semtalk.data.recording import SPLITS, Entry, Recording
 from semtalk.errors import SemTalkError
 from semtalk.features.audio import load_audio, sound_seconds
-from semtalk.features.transcript import Whisper, Word, read_transcript
+from semtalk.features.recognise import WHISPER, Recogniser
+from semtalk.features.transcript import Word, read_transcript
 from semtalk.motion.io import Motion, atomic_write
 from semtalk.motion.rotation import axis_angle_to_matrix, matrix_to_axis_angle
 from semtalk.motion.skeleton import FEET, FPS, NUM_BETAS, NUM_EXPRESSIONS, NUM_JOINTS, SAMPLE_RATE
@@ -128,7 +129,8 @@ class SHOWCorpus:
         speakers: list[str] | str = "all",
         min_seconds: float = 10.0,
         split_file: str | None = None,
-        whisper: str = "openai/whisper-small.en",
+        whisper: str = WHISPER,
+        language: str | None = "en",
     ):
         """Open the corpus.
 
@@ -143,26 +145,23 @@ class SHOWCorpus:
             min_seconds: Shorter sequences are left out.
             split_file: The published split; without it, videos are shared out 80/10/10.
             whisper: Model that transcribes.
+            language: What is spoken; detected for none.
         """
         if root is None:
             raise SemTalkError(f"data.root is not set: give the folder of the corpus, as in data={name} data.root=DIR.")
         self.root = Path(root)
         chosen = SPEAKERS if speakers == "all" else tuple(speakers)
         if unknown := [speaker for speaker in chosen if speaker not in SPEAKERS]:
-            raise SemTalkError(
-                f"data.speakers: {unknown[0]} is no speaker of SHOW; choose among {', '.join(SPEAKERS)}."
-            )
+            raise SemTalkError(f"data.speakers: {unknown[0]} is none of SHOW's; choose among {', '.join(SPEAKERS)}.")
         self.speakers = [speaker for speaker in chosen if (self.root / speaker).is_dir()]
         if not self.speakers:
             raise SemTalkError(f"data.root={root}: there is no folder {' or '.join(chosen)}; is this a SHOW folder?")
         if words not in ("whisper", "none") or hands not in ("smplx", "mean"):
             raise SemTalkError(f"data.words={words}, data.hands={hands}: choose whisper or none, and smplx or mean.")
-        self.name = name
-        self.words = words
-        self.min_seconds = min_seconds
+        self.name, self.words, self.min_seconds = name, words, min_seconds
         self.split_file = None if split_file is None else Path(split_file)
         self.made = Path(made)
-        self.whisper = whisper
+        self.whisper, self.language = whisper, language
         self.body = load_body(smplx_path if hands == "smplx" else None)
         self.hands = self._hands(hands, smplx_path)
         self.notes = [MEAN_HANDS] if hands == "mean" else []
@@ -292,8 +291,8 @@ class SHOWCorpus:
         return read_transcript(kept, wave)
 
     @cached_property
-    def _recogniser(self) -> Whisper:
-        return Whisper(self.whisper)
+    def _recogniser(self) -> Recogniser:
+        return Recogniser(self.whisper, self.language, "data.whisper")
 
     def mean_joint_speed(self) -> np.ndarray | None:
         """SHOW ships none."""

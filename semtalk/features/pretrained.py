@@ -1,21 +1,24 @@
-"""Pretrained models from a local folder or the Hugging Face cache; nothing is ever fetched here."""
+"""Pretrained models from a package, a local folder or the Hugging Face cache; nothing is ever fetched here."""
 
 from pathlib import Path
 
 from semtalk.errors import MissingModelError
+from semtalk.features.packages import PACKAGES, package_folder
 
 
 def local_model(name: str, key: str, alternative: str) -> Path:
     """Folder of a pretrained model.
 
     Args:
-        name: A folder, or the name of a repository whose files are in the Hugging Face cache.
+        name: A package of :data:`PACKAGES`, a folder, or a repository whose files are in the Hugging Face cache.
         key: The configuration key that names the model.
         alternative: What to do without it.
 
     Raises:
-        MissingModelError: It is in neither place; the message holds the command that fetches it.
+        MissingModelError: It is in none of them; the message holds the command that fetches it.
     """
+    if name in PACKAGES:
+        return package_folder(name, key, alternative)
     if Path(name).is_dir():
         return Path(name)
     from huggingface_hub import snapshot_download

@@ -1,4 +1,4 @@
-"""Text features (paper section 3.4): sentence vectors of CLIP, word vectors of fastText, the release's word list."""
+"""Text features (paper section 3.4): sentence vectors, word vectors of fastText, the release's word list."""
 
 import json
 from pathlib import Path
@@ -15,50 +15,78 @@ PAUSE, UNKNOWN = 0, 3
 """Ids of the release's word list: PAD 0, SOS 1, EOS 2, UNK 3."""
 
 
-class ClipSentence:
-    """Sentence feature phi_g: CLIP's text embedding of each window's words, (W, d)."""
+class Sentences:
+    """Sentence feature phi_g: a vector for each window's words, (W, d). What follows from it says which."""
 
-    def __init__(self, dim: int, model: str, stride: int, batch: int = 64):
-        """Load the text tower.
+    def __init__(self, dim: int, model: str, stride: int, batch: int, network: str):
+        """Load a tokenizer and a network.
 
         Args:
-            dim: d, the size of the projection.
-            model: Folder or name of a transformers CLIP.
+            dim: d.
+            model: A package, or a folder or name of a transformers model.
             stride: Frames between the starts of windows.
             batch: Sentences at once.
+            network: The class of transformers that reads it.
+
+        Raises:
+            SemTalkError: The model is missing, unreadable, or of another size.
         """
-        from transformers import AutoTokenizer, CLIPTextModelWithProjection
+        import transformers
 
         key = "features.slots.sentence.model"
         folder = local_model(model, key, "train with features=offline")
         self.device = pick_device()
-        self.tokenizer = load_pretrained(AutoTokenizer.from_pretrained, folder, key)
-        self.model = load_pretrained(CLIPTextModelWithProjection.from_pretrained, folder, key).eval().to(self.device)
-        self.dim = self.model.config.projection_dim
-        if self.dim != dim:
-            raise SemTalkError(f"features.slots.sentence.dim={dim}: {model} has {self.dim} channels.")
+        self.tokenizer = load_pretrained(transformers.AutoTokenizer.from_pretrained, folder, key)
+        load = getattr(transformers, network).from_pretrained
+        self.model = load_pretrained(load, folder, key).eval().to(self.device)
         self.longest = self.model.config.max_position_embeddings
         self.stride = stride
         self.batch = batch
         self.counts = {"sentences": 0, "sentences cut at the model's longest text": 0}
+        self.dim = self._embed([""]).shape[1]
+        if self.dim != dim:
+            raise SemTalkError(f"features.slots.sentence.dim={dim}: {model} has {self.dim} channels.")
 
     def __call__(self, utterance: Utterance) -> np.ndarray:
         """Encode the words of each window as (W, d)."""
         starts = window_starts(utterance.frames, self.stride)
         texts = [" ".join(utterance.words_between(start / FPS, (start + WINDOW) / FPS)) for start in starts]
         unique = list(dict.fromkeys(texts))
+        lengths = [len(ids) for ids in self.tokenizer(unique, truncation=False, verbose=False)["input_ids"]]
+        self.counts["sentences"] += len(unique)
+        self.counts["sentences cut at the model's longest text"] += sum(length > self.longest for length in lengths)
         vectors = np.concatenate([self._embed(unique[i : i + self.batch]) for i in range(0, len(unique), self.batch)])
         return vectors[[unique.index(text) for text in texts]]
 
     def _embed(self, texts: list[str]) -> np.ndarray:
         import torch
 
-        lengths = [len(ids) for ids in self.tokenizer(texts, truncation=False, verbose=False)["input_ids"]]
-        self.counts["sentences"] += len(texts)
-        self.counts["sentences cut at the model's longest text"] += sum(length > self.longest for length in lengths)
         tokens = self.tokenizer(texts, padding=True, truncation=True, max_length=self.longest, return_tensors="pt")
         with torch.no_grad():
-            return self.model(**tokens.to(self.device)).text_embeds.float().cpu().numpy()
+            return self._pool(tokens.to(self.device)).float().cpu().numpy()
+
+
+class ClipSentence(Sentences):
+    """CLIP's text embedding, (W, d)."""
+
+    def __init__(self, dim: int, model: str, stride: int, batch: int = 64):
+        super().__init__(dim, model, stride, batch, "CLIPTextModelWithProjection")
+
+    def _pool(self, tokens):
+        return self.model(**tokens).text_embeds
+
+
+class MiniLM(Sentences):
+    """Mean of a sentence encoder's last hidden states, brought to unit length, (W, d)."""
+
+    def __init__(self, dim: int, model: str, stride: int, batch: int = 64):
+        super().__init__(dim, model, stride, batch, "AutoModel")
+
+    def _pool(self, tokens):
+        from torch.nn.functional import normalize
+
+        heard = tokens["attention_mask"][..., None]
+        return normalize((self.model(**tokens).last_hidden_state * heard).sum(dim=1) / heard.sum(dim=1))
 
 
 class FastText:

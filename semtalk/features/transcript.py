@@ -1,17 +1,19 @@
-"""Words with times: TextGrid, Whisper and WhisperX json, srt, plain text, or Whisper itself through transformers."""
+"""Words with times from files: TextGrid, Whisper and WhisperX json, srt, plain text."""
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from semtalk.errors import SemTalkError
-from semtalk.features.pretrained import load_pretrained, local_model, pick_device
 from semtalk.motion.skeleton import SAMPLE_RATE
 
-WHISPER = "openai/whisper-small.en"
+EDGES = re.compile(r"^[\W_]+|[\W_]+$")
+NO_SPEECH = re.compile(r"\s*(\[.*\]|<.*>)\s*")
+"""What transcripts write for what is no word: ``[Music]``, ``<unk>``."""
 
 
 class Word(NamedTuple):
@@ -20,6 +22,16 @@ class Word(NamedTuple):
     text: str
     start: float
     end: float
+
+
+def clean(words: Iterable[tuple[str, float, float]]) -> list[Word]:
+    """Words as encoders know them: in order, without punctuation at their edges, and without what is no word.
+
+    Every word goes through here, wherever it comes from.
+    """
+    spoken = [(text, start, end) for text, start, end in words if not NO_SPEECH.fullmatch(text)]
+    bare = [Word(EDGES.sub("", text.replace("\u2019", "'")), start, end) for text, start, end in spoken]
+    return sorted((word for word in bare if word.text), key=lambda word: word.start)
 
 
 def read_textgrid(path: Path) -> list[Word]:
@@ -41,12 +53,12 @@ def read_textgrid(path: Path) -> list[Word]:
         raise SemTalkError(f"{path}: not a readable TextGrid ({type(error).__name__}: {error}).") from error
     if not isinstance(tier, textgrid.IntervalTier):
         raise SemTalkError(f"{path}: its first tier, '{tier.name}', is no interval tier of words.")
-    return _checked([Word(entry.label.strip(), entry.start, entry.end) for entry in tier.entries], path)
+    return _checked([Word(entry.label, entry.start, entry.end) for entry in tier.entries], path)
 
 
 def _checked(words: list[Word], path: Path) -> list[Word]:
-    """Words in order, without the empty ones; refuses times that cannot be."""
-    words = sorted((word for word in words if word.text), key=lambda word: word.start)
+    """Clean words; refuses times that cannot be."""
+    words = clean(words)
     for before, word in zip([None, *words], words, strict=False):
         if not (np.isfinite(word.start) and np.isfinite(word.end)) or word.end < word.start or word.start < 0:
             raise SemTalkError(f"{path}: '{word.text}' runs from {word.start} to {word.end} s; mend its times.")
@@ -73,9 +85,9 @@ def _from_json(path: Path) -> list[Word]:
     for segment in segments:
         timed = [word for word in segment.get("words", ()) if "start" in word and "end" in word]
         if timed:
-            words += [Word((w.get("word") or w.get("text")).strip(), float(w["start"]), float(w["end"])) for w in timed]
+            words += [Word(w.get("word") or w.get("text"), float(w["start"]), float(w["end"])) for w in timed]
         elif "word" in segment:
-            words.append(Word(segment["word"].strip(), float(segment["start"]), float(segment["end"])))
+            words.append(Word(segment["word"], float(segment["start"]), float(segment["end"])))
         else:
             words += spread(segment["text"], float(segment["start"]), float(segment["end"]))
     return words
@@ -115,7 +127,7 @@ def _spread_over_speech(text: str, wave: np.ndarray) -> list[Word]:
         return float(parts[part, 0] + at - spoken[part])
 
     words = spread(text, 0.0, spoken[-1])
-    return [Word(word.text, clock(word.start), max(clock(word.end), clock(word.start))) for word in words]
+    return clean([Word(word.text, clock(word.start), max(clock(word.end), clock(word.start))) for word in words])
 
 
 def read_transcript(path: str | Path, wave: np.ndarray) -> list[Word]:
@@ -142,34 +154,3 @@ def read_transcript(path: str | Path, wave: np.ndarray) -> list[Word]:
         return _spread_over_speech(path.read_text(encoding="utf-8"), wave)
     except (KeyError, TypeError, ValueError, AttributeError, UnicodeError) as error:
         raise SemTalkError(f"{path}: not a readable {kind or 'text'} transcript ({error}).") from error
-
-
-class Whisper:
-    """Speech recognition with word times, through transformers."""
-
-    def __init__(self, model: str = WHISPER):
-        """Load the model; raises SemTalkError when it is neither a folder nor in the Hugging Face cache."""
-        from transformers import AutoModelForSpeechSeq2Seq, AutoProcessor, pipeline
-
-        key, instead = "whisper", "give transcript=FILE, or transcript=none to go on without words"
-        folder = local_model(model, key, instead)
-        processor = load_pretrained(AutoProcessor.from_pretrained, folder, key)
-        self.pipeline = pipeline(
-            "automatic-speech-recognition",
-            model=load_pretrained(AutoModelForSpeechSeq2Seq.from_pretrained, folder, key),
-            tokenizer=processor.tokenizer,
-            feature_extractor=processor.feature_extractor,
-            device=pick_device(),
-        )
-
-    def __call__(self, wave: np.ndarray) -> list[Word]:
-        """Transcribe a wave (S,) at 16 kHz."""
-        result = self.pipeline({"raw": wave, "sampling_rate": SAMPLE_RATE}, return_timestamps="word")
-        seconds = len(wave) / SAMPLE_RATE
-        words = []
-        for chunk in result["chunks"]:
-            start, end = chunk["timestamp"]
-            start = 0.0 if start is None else min(start, seconds)
-            end = min(start + 0.3 if end is None else end, seconds)
-            words.append(Word(chunk["text"].strip(), start, max(end, start)))
-        return sorted((word for word in words if word.text), key=lambda word: word.start)

@@ -5,21 +5,25 @@ from pathlib import Path
 
 import numpy as np
 
-from semtalk.errors import SemTalkError
+from semtalk.errors import MissingModelError, SemTalkError
 from semtalk.features.audio import load_audio
-from semtalk.features.transcript import Whisper, read_transcript
+from semtalk.features.recognise import Recogniser
+from semtalk.features.transcript import read_transcript
 from semtalk.generation.speech import Speech
 
 TRANSCRIPT_SUFFIXES = (".TextGrid", ".json", ".srt", ".txt")
 
 
-def word_source(transcript: str, whisper: str, recordings: int) -> Callable[[Path, np.ndarray], list]:
+def word_source(
+    transcript: str, whisper: str, language: str | None, recordings: int
+) -> Callable[[Path, np.ndarray], list]:
     """Choose where words come from, and say so.
 
     Args:
         transcript: A file, a folder of files with the recordings' names, ``whisper``, ``none``, or ``auto``: Whisper
             where its model is on this machine.
-        whisper: Name or folder of the Whisper model.
+        whisper: The Whisper model.
+        language: What it hears; detected for none.
         recordings: How many there are.
 
     Returns:
@@ -31,8 +35,8 @@ def word_source(transcript: str, whisper: str, recordings: int) -> Callable[[Pat
         return lambda path, wave: []
     if transcript in ("auto", "whisper"):
         try:
-            recognise = Whisper(whisper)
-        except SemTalkError as error:
+            recognise = Recogniser(whisper, language)
+        except MissingModelError as error:
             if transcript == "whisper":
                 raise
             print(f"No transcript: {unknown} (transcript=FILE gives them). {error}")
@@ -53,7 +57,9 @@ def _beside(folder: Path, stem: str) -> Path:
     raise SemTalkError(f"{folder}: there is no transcript {stem} ({', '.join(TRANSCRIPT_SUFFIXES)}).")
 
 
-def read_speeches(paths: list[Path], transcript: str, whisper: str) -> tuple[list[Speech], list[str]]:
+def read_speeches(
+    paths: list[Path], transcript: str, whisper: str, language: str | None
+) -> tuple[list[Speech], list[str]]:
     """Read recordings and their words.
 
     Returns:
@@ -70,7 +76,7 @@ def read_speeches(paths: list[Path], transcript: str, whisper: str) -> tuple[lis
             bad.append(str(error))
     if not waves:
         raise SemTalkError("; ".join(bad))
-    words_of = word_source(transcript, whisper, len(paths))
+    words_of = word_source(transcript, whisper, language, len(paths))
     speeches = []
     for path, wave in waves.items():
         if not np.abs(wave).max():

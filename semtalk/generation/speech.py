@@ -16,7 +16,7 @@ from semtalk.features.audio import load_audio
 from semtalk.features.emotion import EMOTIONS
 from semtalk.features.extract import FRAME_SLOTS, WINDOW_SLOTS, build_encoders, count_lines, encode
 from semtalk.features.pretrained import pick_device
-from semtalk.features.transcript import read_transcript
+from semtalk.features.transcript import clean, read_transcript
 from semtalk.features.utterance import Utterance, fit_wave
 from semtalk.generation.load import load_generator
 from semtalk.generation.rollout import Generator, padded_frames
@@ -258,8 +258,7 @@ class SemTalk:
     def _encode(self, speech: Speech, emotion: str) -> dict[str, Tensor]:
         """Features of a recording, its end padded with silence to whole windows."""
         total = padded_frames(speech.frames)
-        words = [tuple(word) for word in speech.words]
-        utterance = Utterance(fit_wave(speech.wave, total), words, total, emotion)
+        utterance = Utterance(fit_wave(speech.wave, total), clean(speech.words), total, emotion)
         return {slot: torch.from_numpy(encode(encoder, slot, utterance)) for slot, encoder in self.encoders.items()}
 
     def _seed(self, motion: Motion) -> tuple[Tensor, Tensor]:

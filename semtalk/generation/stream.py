@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from semtalk.features.extract import FRAME_SLOTS, encode
+from semtalk.features.transcript import clean
 from semtalk.features.utterance import Utterance, fit_wave
 from semtalk.generation.reader import STEPS, CodeReader
 from semtalk.generation.rollout import NEW_FRAMES, Generator, join_windows
@@ -143,7 +144,7 @@ class SpeechStream:
     def push(self, wave: np.ndarray, words: list[tuple[str, float, float]] = ()) -> Motion:
         """Add sound (S,) at 16 kHz, and words whose seconds count from the take's beginning; returns the new frames."""
         self.wave = np.concatenate([self.wave, np.asarray(wave, np.float32)])
-        self.words += words
+        self.words += clean(words)
         pieces = []
         while self._heard >= self._first + WINDOW:
             pieces.append(self.stream.push(self._features()))
