@@ -12,6 +12,7 @@ MODULES = {
     "generation": ("generate",),
     "metrics": ("metrics",),
     "real_speech": ("real_speech",),
+    "transcripts": ("transcripts",),
 }
 """Module -> its functions, each a benchmark."""
 CONFIGURED = ("real_speech",)

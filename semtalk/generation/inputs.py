@@ -41,7 +41,13 @@ def word_source(
                 raise
             print(f"No transcript: {unknown} (transcript=FILE gives them). {error}")
             return lambda path, wave: []
-        return lambda path, wave: recognise(wave)
+
+        def heard(path: Path, wave: np.ndarray) -> list:
+            words = recognise(wave)
+            print(f"{path.name}: {len(words)} words were heard.")
+            return words
+
+        return heard
     source = Path(transcript)
     if source.is_dir():
         return lambda path, wave: read_transcript(_beside(source, path.stem), wave)
