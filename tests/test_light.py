@@ -1,6 +1,5 @@
 """The encoders that come as packages, and transcripts: on the real models."""
 
-import hashlib
 import shutil
 import sys
 import zipfile
@@ -21,7 +20,6 @@ from semtalk.features.extract import build_encoder, build_encoders, count_lines,
 from semtalk.features.glove import Glove
 from semtalk.features.offline import HashedWords
 from semtalk.features.packages import PACKAGES, package_folder
-from semtalk.features.parquet import read_texts, unsnappy
 from semtalk.features.recognise import Recogniser
 from semtalk.features.text import MiniLM
 from semtalk.features.transcript import Word, clean, read_textgrid
@@ -185,11 +183,7 @@ def test_minilm_is_the_model_of_its_authors(spoken):
 
 
 def test_glove_knows_words_and_their_parts(glove):
-    path = package_folder(GLOVE, "", "") / "glove_6B_index.parquet"
-    words = read_texts(path)
-    assert len(words) == 400000 and words[:2] == ["the", ","] and words[-1] == "sandberger"
-    digest = "029a7168ebc71f71e23e1f6ae94967234a13dcd64717754746c171be20d31a77"
-    assert hashlib.sha256("\n".join(words).encode()).hexdigest() == digest, "as pyarrow reads them"
+    assert len(glove.index) == 400000 and glove.index["the"] == 0 and glove.index["sandberger"] == 399999
     assert glove.vector("The")[:3] == pytest.approx([0.418, 0.24968, -0.41242])
     assert np.allclose(glove.vector("don't"), (glove.vector("do") + glove.vector("n't")) / 2)
     assert np.allclose(glove.vector("here's"), (glove.vector("here") + glove.vector("'s")) / 2)
@@ -216,16 +210,13 @@ def test_gloves_own_files_are_read_too(tmp_path, glove):
         Glove(300, str(tmp_path / "loose"))
 
 
-def test_snappy_and_broken_tables(tmp_path):
-    assert unsnappy(b"\x08\x04ab\x09\x02") == b"abababab"  # two bytes, then six from two bytes back
-    assert unsnappy(bytes([6, 8]) + b"abc" + bytes([(2 << 2) | 2, 3, 0])) == b"abcabc"
-    with pytest.raises(ValueError, match="2 bytes instead of 9"):
-        unsnappy(b"\x09\x04ab")
+def test_broken_indexes_are_one_sentence(tmp_path):
+    np.save(tmp_path / "a_emb.npy", np.zeros((2, 50), np.float32))
     whole = (package_folder(GLOVE, "", "") / "glove_6B_index.parquet").read_bytes()
-    for name, content in (("no", b"nothing"), ("cut", whole[:5000]), ("mid", whole[:900000] + whole[-1600:])):
-        (tmp_path / name).write_bytes(content)
-        with pytest.raises(ValueError):
-            read_texts(tmp_path / name)
+    for content in (b"nothing", whole[:5000], whole):
+        (tmp_path / "a_index.parquet").write_bytes(content)
+        with pytest.raises(MissingModelError, match="does not hold readable GloVe vectors"):
+            Glove(50, str(tmp_path))
 
 
 @pytest.mark.parametrize("slot", ["hubert", "words", "sentence"])

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from semtalk.errors import MissingModelError, SemTalkError
-from semtalk.features.parquet import read_texts
 from semtalk.features.pretrained import local_model
 from semtalk.features.utterance import Utterance
 
@@ -64,7 +63,7 @@ def _read(folder: Path, dim: int) -> tuple[list[str], np.ndarray]:
     """Words and their vectors (n, d) of a folder."""
     packed = sorted(folder.glob("*_emb.npy"))
     if packed and (index := sorted(folder.glob("*_index.parquet"))):
-        words, vectors = read_texts(index[0]), np.load(packed[0], mmap_mode="r", allow_pickle=False)
+        words, vectors = _read_index(index[0]), np.load(packed[0], mmap_mode="r", allow_pickle=False)
         if vectors.ndim != 2 or len(words) != len(vectors):
             raise ValueError(f"{len(words)} words for vectors of shape {vectors.shape}")
         return words, vectors
@@ -79,6 +78,15 @@ def _read(folder: Path, dim: int) -> tuple[list[str], np.ndarray]:
                     with archive.open(name) as file:
                         return _read_text(io.TextIOWrapper(file, encoding="utf-8"))
     raise ValueError(f"neither *_emb.npy with *_index.parquet nor {pattern}, loose or in a zip")
+
+
+def _read_index(path: Path) -> list[str]:
+    """Words of a parquet file's only column."""
+    try:
+        from pyarrow.parquet import read_table
+    except ModuleNotFoundError as error:
+        raise MissingModelError(f"{KEY}: {path} needs pyarrow; run `pip install -e .[light]`.") from error
+    return read_table(path).column(0).to_pylist()
 
 
 def _read_text(lines) -> tuple[list[str], np.ndarray]:
