@@ -12,6 +12,7 @@ demo: .venv/.installed
 	$(BIN)/python train.py stage=rvqvae
 	$(BIN)/python train.py stage=semtalk
 	$(BIN)/python eval.py video_seconds=10
+	$(BIN)/python generate.py audio=examples/spoken.flac
 
 test: .venv/.installed
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow"

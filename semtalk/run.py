@@ -241,4 +241,5 @@ def _draw_speech(result, path: Path, seconds: float | None, beta: float) -> list
 
     if seconds is not None and len(result.motion) > seconds * FPS:
         print(f"The video shows the first {seconds:g} s (video_seconds=null for all).")
-    return write_video(Scene({"generated": result.motion}, result.wave, result.psi, beta), path, seconds)
+    scene = Scene({"generated": result.motion}, result.wave, result.psi, beta, words=result.words)
+    return write_video(scene, path, seconds)

@@ -73,7 +73,7 @@ def test_sizes_come_from_the_feature_configuration():
 
 
 def test_recipes_give_every_phase_a_length():
-    for recipe in ("small", "paper"):
+    for recipe in ("small", "paper", "strong"):
         config = composed("train", f"recipe={recipe}")["recipe"]
         for phase in ("rvqvae", "translation", "fgd", "base", "sparse"):
             assert epochs_of(config[phase], batches=10) > 0

@@ -131,32 +131,44 @@ def test_rvqvae_standardises_and_downsamples():
     assert torch.allclose(rvqvae.encode_latent(x), plain.encode_latent((x - 5) / 2), atol=1e-6)
 
 
-def blocks_of_one_direction() -> list[torch.Tensor]:
-    """Two takes (40, 6) whose four frames lie along one direction, about a mean."""
+def ramps_along_one_direction() -> list[torch.Tensor]:
+    """Takes (40, 6) that move evenly along one direction, about a mean."""
     torch.manual_seed(0)
-    steps, direction = torch.randn(2, 10, 1), torch.randn(24)
-    return list((steps * direction + 3).view(2, 40, 6))
+    place = torch.linspace(-1, 1, 40)[:, None] * torch.tensor([1.0, -0.5, 2.0])
+    return [place[:, k : k + 1] * torch.tensor([1.0, -2.0, 0.5, 3.0, 0.0, 1.0]) + 3 for k in range(3)]
 
 
 def test_linear_path_starts_as_the_principal_directions():
     path = LinearPath(6, latent=5)
-    path.fit([take for whole in blocks_of_one_direction() for take in whole.split(4)], directions=1)
-    for take in blocks_of_one_direction():
+    path.fit(ramps_along_one_direction(), directions=1)
+    for take in ramps_along_one_direction():
         latent = path.down(take.T[None])
-        assert torch.allclose(path.decode(latent)[0].T, take, atol=1e-4)
-        assert latent[:, 0].std() > 0.5 and not latent[:, 1:].any()
-        assert torch.allclose(path.decode(latent, 6), path.decode(latent)[..., -6:], atol=1e-6)
+        assert torch.allclose(path.decode(latent)[0, :, 2:-2].T, take[2:-2], atol=1e-4), "even motion is kept exactly"
+        assert latent[:, 0].std() > 0.1 and not latent[:, 1:].any()
+        for last in range(1, 20):
+            assert torch.allclose(path.decode(latent, last), path.decode(latent)[..., -last:], atol=1e-6)
+
+
+def test_codes_that_jump_give_no_jerk():
+    """The linear path moves evenly from the middle of one step to that of the next."""
+    path = LinearPath(6, latent=5)
+    path.fit(ramps_along_one_direction(), directions=1)
+    latent = torch.zeros(1, 5, 6)
+    latent[:, 0, 3:] = 1.0
+    moved = path.decode(latent)[0].detach().diff(dim=1).norm(dim=0)
+    assert moved[10:13] == pytest.approx(moved[11].expand(3), rel=1e-4) and moved.argmax() in (10, 11, 12)
+    assert not (moved[:9].any() or moved[14:].any())
 
 
 def test_rvqvae_adds_the_linear_path_at_both_ends():
     rvqvae = RVQVAE(6, width=16, latent=5, levels=2, codes=4, linear=1).eval()
-    rvqvae.fit_linear([take for whole in blocks_of_one_direction() for take in whole.split(4)])
+    rvqvae.fit_linear(ramps_along_one_direction())
     for parameter in [*rvqvae.encoder.parameters(), *rvqvae.decoder.parameters()]:
         parameter.data.zero_()
-    x = blocks_of_one_direction()[0][None]
+    x = ramps_along_one_direction()[0][None]
     latent = rvqvae.encode_latent(x)
-    assert torch.allclose(rvqvae.decode_latent(latent), x, atol=1e-4)
-    assert torch.allclose(rvqvae.decode_latent(latent, 6), x[:, -6:], atol=1e-4)
+    assert torch.allclose(rvqvae.decode_latent(latent)[:, 2:-2], x[:, 2:-2], atol=1e-4)
+    assert torch.allclose(rvqvae.decode_latent(latent, 6)[:, :-2], x[:, -6:-2], atol=1e-4)
 
 
 def test_latent_noise_is_for_training_alone():

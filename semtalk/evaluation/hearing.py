@@ -17,7 +17,7 @@ OTHER = "other"
 """The row generated from another sound than the take's own."""
 HEARD = {
     "jaw_r": "jaw opening: correlation with the truth", "jaw_amplitude": "jaw opening: deviation / truth's",
-    "jaw_lag": "jaw opening: frames behind the truth", "jaw_error": "jaw opening: mean absolute error, degrees",
+    "jaw_lag": "jaw opening: frames behind the truth", "jaw_error": "jaw opening: mean squared error, square degrees",
     "own_other": "jaw error, own sound / other sound", "expressions_mse": "expressions: mean squared error",
     "expressions_r": "10 most varying expressions: correlation",
     "expressions_amplitude": "10 most varying expressions: deviation / truth's",
@@ -87,10 +87,10 @@ def hearing(takes: list[Take], row: str, body: BodyModel, other: str | None = No
     own, true = (jaw_openings(takes, name) for name in (row, "truth"))
     numbers = {
         "jaw_r": float(H.correlation(own, true)), "jaw_amplitude": float(H.amplitude_ratio(own, true)),
-        "jaw_lag": H.best_lag(own, true), "jaw_error": H.absolute_error(own, true),
+        "jaw_lag": H.best_lag(own, true), "jaw_error": H.squared_error(own, true),
     }  # fmt: skip
     if other is not None:
-        numbers["own_other"] = numbers["jaw_error"] / H.absolute_error(jaw_openings(takes, other), true)
+        numbers["own_other"] = numbers["jaw_error"] / H.squared_error(jaw_openings(takes, other), true)
     return numbers | _expressions(takes, row) | _rotations(takes, row) | _liveliness(takes, row, body)
 
 

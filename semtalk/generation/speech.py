@@ -59,6 +59,7 @@ class Generated:
         wave: (S,) the recording at 16 kHz.
         body: For formats that hold a skeleton.
         sample: Number of the sample.
+        words: (text, start s, end s) that it was made with.
     """
 
     motion: Motion
@@ -66,6 +67,7 @@ class Generated:
     wave: np.ndarray
     body: BodyModel
     sample: int = 0
+    words: list = field(default_factory=list)
 
     def save(self, path: str | Path) -> Path:
         """Write ``.npz`` (for BEAT2's Blender add-on), ``.bvh`` or ``.glb``, and return the path."""
@@ -219,7 +221,7 @@ class SemTalk:
                 for take, (number, speech) in enumerate(zip(group, chosen, strict=True)):
                     psi = rollout.psi[take, : -(-speech.frames // 4)].cpu().numpy()
                     motion_of = rollout.motion(take, speech.frames, shape)
-                    results[number, sample] = Generated(motion_of, psi, speech.wave, self.body, sample)
+                    results[number, sample] = Generated(motion_of, psi, speech.wave, self.body, sample, speech.words)
         return [results[key] for key in sorted(results)]
 
     def scores(self, speech: Speech, emotion: str | None = None) -> Tensor:

@@ -62,11 +62,6 @@ def best_lag(own: Sequence[np.ndarray], true: Sequence[np.ndarray], reach: int =
     return float("nan") if np.isnan(scores).all() else float(lags[int(np.nanargmax(np.round(scores, 12)))])
 
 
-def absolute_error(own: Sequence[np.ndarray], true: Sequence[np.ndarray]) -> float:
-    """Mean of |a - b| over frames and channels, in the signal's unit."""
-    return float(np.abs(np.concatenate(own).astype(np.float64) - np.concatenate(true)).mean())
-
-
 def squared_error(own: Sequence[np.ndarray], true: Sequence[np.ndarray]) -> float:
     """Mean of (a - b)^2 over frames and channels, in the signal's unit squared."""
     return float(np.square(np.concatenate(own).astype(np.float64) - np.concatenate(true)).mean())

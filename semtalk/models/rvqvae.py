@@ -1,7 +1,10 @@
 """RVQ-VAE of one body part: conv ResNet encoder and decoder, time down by 4 (paper sections 3.1 and 4.1)."""
 
+import math
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from semtalk.models.layers import conv_reach
 from semtalk.models.quantizer import ResidualQuantizer
@@ -60,53 +63,49 @@ class Decoder(nn.Sequential):
 
 
 class LinearPath(nn.Module):
-    """What a linear map keeps of the four frames of a code step, beside the convolutions' encoder and decoder.
+    """What linear maps keep of motion at the rate of code steps, beside the convolutions' encoder and decoder.
 
     The convolutions alone smooth motion that they have not been trained on long before the codes do: on a held-out
-    take of a small corpus the principal directions of four frames keep more of its speed and have the smaller error.
-    The path starts as those (:meth:`fit`), and is trained with the rest.
+    take of a small corpus, principal directions of the pose keep more of its speed and have the smaller error. A latent
+    stands for the middle of its step and is interpolated between steps, so that codes that jump give no jerk. The path
+    starts as the principal directions of four frames' mean pose (:meth:`fit`), and is trained with the rest.
     """
 
     def __init__(self, channels: int, latent: int):
         super().__init__()
-        self.down = nn.Conv1d(channels, latent, DOWNSAMPLE, stride=DOWNSAMPLE)
-        self.up = nn.Conv1d(latent, channels * DOWNSAMPLE, 3, padding=1)
+        self.down = nn.Conv1d(channels, latent, 2 * DOWNSAMPLE, stride=DOWNSAMPLE, padding=DOWNSAMPLE // 2)
+        self.up = nn.Conv1d(latent, channels, 5, padding=2)
 
     @torch.no_grad()
     def fit(self, takes: list[Tensor], directions: int) -> None:
         """Take the principal directions of standardised takes, each (T, D), scaled to a mean variance of 1.
 
-        Latents beyond ``directions`` start at nought, as do the taps of ``up`` on neighbouring steps.
+        Latents beyond ``directions`` start at nought, as do all taps on frames outside the step.
         """
         count, total, square = 0, 0.0, 0.0
         for take in takes:
-            rows = take.unfold(0, DOWNSAMPLE, 1).flatten(1).double()
+            rows = take.unfold(0, DOWNSAMPLE, 1).mean(dim=-1).double()
             count, total, square = count + len(rows), total + rows.sum(dim=0), square + rows.T @ rows
         mean = total / count
         variance, basis = torch.linalg.eigh(square / count - mean.outer(mean))
-        latent = self.down.out_channels
-        kept = min(directions, latent, len(mean))
+        kept = min(directions, self.down.out_channels, len(mean))
         gain = variance[-kept:].mean().clamp(min=1e-12).sqrt()
         basis = basis[:, -kept:].flip(-1)
         for parameter in self.parameters():
             parameter.zero_()
-        self.down.weight[:kept] = (basis / gain).T.unflatten(1, (-1, DOWNSAMPLE))
+        inside = slice(DOWNSAMPLE // 2, DOWNSAMPLE // 2 + DOWNSAMPLE)
+        self.down.weight[:kept, :, inside] = (basis / gain / DOWNSAMPLE).T[..., None]
         self.down.bias[:kept] = -(mean @ basis) / gain
-        self.up.weight[:, :kept, 1] = basis * gain
+        self.up.weight[:, :kept, self.up.padding[0]] = basis * gain
         self.up.bias.copy_(mean)
 
     def decode(self, latent: Tensor, last: int | None = None) -> Tensor:
         """Channels (B, D, T) of latents (B, C, T/4), or of their ``last`` frames."""
         if last is not None:
-            latent = latent[..., -_steps(last) - conv_reach(self.up) :]
-        blocks = self.up(latent).unflatten(1, (-1, DOWNSAMPLE))
-        channels = blocks.transpose(-1, -2).flatten(-2)
+            seen = last + conv_reach(self.up) + DOWNSAMPLE // 2  # interpolation holds half a step at the beginning
+            latent = latent[..., -math.ceil(seen / DOWNSAMPLE) :]
+        channels = self.up(F.interpolate(latent, scale_factor=float(DOWNSAMPLE), mode="linear"))
         return channels if last is None else channels[..., -last:]
-
-
-def _steps(frames: int) -> int:
-    """Code steps that hold so many frames."""
-    return -(-frames // DOWNSAMPLE)
 
 
 def _rows_before(layer: nn.Module, rows: int) -> int:

@@ -12,7 +12,7 @@ from semtalk.motion.skeleton import DOWNSAMPLE, FPS, SAMPLE_RATE
 from semtalk.viz.figure import draw_motions
 
 SCENE = (960, 540)
-STRIP_HEIGHT = 130
+STRIP_HEIGHT = 150
 MARGIN = 44
 INK, FAINT, ACTIVE, CURVE, TRUE = "#222222", "#999999", "#f6d9b0", "#b3541e", "#5b7a99"
 SHEET_FRAMES = 8
@@ -29,6 +29,7 @@ class Scene:
         psi: (T/4,) semantic score, or none.
         beta: Threshold.
         keywords: (text, start s, end s) of labelled intervals, drawn where they fall.
+        words: (text, start s, end s) of what is said; those that do not fit beside the one before are left out.
     """
 
     motions: dict[str, Motion]
@@ -36,6 +37,7 @@ class Scene:
     psi: np.ndarray | None
     beta: float
     keywords: list[tuple[str, float, float]] = field(default_factory=list)
+    words: list[tuple[str, float, float]] = field(default_factory=list)
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont:
@@ -49,7 +51,7 @@ class Strip:
         self.frames = frames
         self.picture = Image.new("RGB", (SCENE[0], STRIP_HEIGHT), "white")
         draw = ImageDraw.Draw(self.picture)
-        top, bottom = 34, STRIP_HEIGHT - 22
+        top, bottom = 34, STRIP_HEIGHT - 42
         self.top, self.bottom = top, bottom
 
         def y(value: float) -> float:
@@ -73,8 +75,18 @@ class Strip:
             if start * FPS < frames:
                 draw.line([self.x(start * FPS), top - 4, self.x(min(end * FPS, frames)), top - 4], fill=TRUE, width=4)
                 draw.text((self.x(start * FPS), 8), text, fill=TRUE, font=_font(14))
+        self._write(draw, scene.words)
         for second in range(0, frames // FPS + 1, max(1, frames // FPS // 10)):
             draw.text((self.x(second * FPS) - 4, bottom + 4), f"{second} s", fill=FAINT, font=_font(12))
+
+    def _write(self, draw: ImageDraw.ImageDraw, words: list[tuple[str, float, float]]) -> None:
+        """Write words below the seconds, as far as they fit."""
+        font, free = _font(12), 0.0
+        for text, start, _ in words:
+            x = self.x(start * FPS)
+            if start * FPS < self.frames and x >= free:
+                draw.text((x, self.bottom + 22), text, fill=INK, font=font)
+                free = x + draw.textlength(text, font=font) + 4
 
     def x(self, frame: float) -> float:
         """Horizontal place of a frame."""
