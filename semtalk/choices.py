@@ -23,6 +23,8 @@ RANGES = {
     "decoding.temperature": (0.01, 100.0),
     "decoding.coherence": (0.0, 0.9999),
     "decoding.gain": (0.0, 100.0),
+    "decoding.smoothing": (0, 100),
+    "decoding.spread": (0.0, 100.0),
     "samples": (1, 1000),
 }
 """Key -> the smallest and the largest number that it takes."""

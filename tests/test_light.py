@@ -118,16 +118,14 @@ def test_the_same_speech_at_another_gain_or_rate_has_the_same_features(states, s
 
 
 def test_pieces_of_a_long_recording_agree_with_the_whole(states, spoken):
-    long = np.concatenate([spoken * (-1) ** take for take in range(8)])[: 45 * 16000]
+    long = np.concatenate([spoken * (-1) ** take for take in range(12)])[: 60 * 16000]
     heard = states.hidden_state(long)
-    assert heard.shape == (2250, 384)
-    whole = states.hidden_state(long[: 30 * 16000])
-    seam = 1125  # pieces of 30 s begin at 0 and at 15 s
-    assert error(heard[: seam - 50], whole[: seam - 50]) < 0.05
-    later = states.hidden_state(long[15 * 16000 :])
-    assert error(heard[seam + 50 :], later[seam + 50 - 750 :]) < 0.05
-    assert frames(states, long, 1350).shape == (1350, 384)
-    assert not np.array_equal(heard[seam : seam + 50], whole[seam : seam + 50])
+    assert heard.shape == (3000, 384)
+    for start, first, last in ((0, 0, 1125), (750, 1125, 1875), (1500, 1875, 3000)):  # rows; pieces begin each 15 s
+        whole = states.hidden_state(long[320 * start :][: 30 * 16000])
+        inner = slice(first + 50, last - 50)
+        assert error(heard[inner], whole[inner.start - start : inner.stop - start]) < 0.05
+    assert frames(states, long, 1800).shape == (1800, 384)
 
 
 def test_nothing_but_the_recording_is_heard(states, spoken):
@@ -141,6 +139,9 @@ def test_nothing_but_the_recording_is_heard(states, spoken):
         states.encode = encode_rows
     assert lengths == [2 * len(rows)] and len(rows) == -(-len(spoken) // 320)
     assert np.array_equal(frames(states, spoken, 600)[-1], rows[-1])
+    assert np.allclose(frames(states, spoken, 120)[[3, 30, 90]], rows[[5, 50, 150]], atol=1e-4), (
+        "frame / 30 is row / 50"
+    )
     for samples in (1, 100, 500):
         assert frames(states, spoken[:samples], 2).shape == (2, 384)
     assert np.isfinite(frames(states, np.zeros(16000, np.float32), 30)).all()

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from semtalk.models.base import BaseNetwork
 from semtalk.models.branches import Prediction
-from semtalk.models.decoding import CoherentNoise, Decoding, expected_latent, sample_codes
+from semtalk.models.decoding import CoherentNoise, Decoding, expected_latent, sample_codes, smooth_steps
 from semtalk.models.tokenizer import Codes, Tokenizer
 from semtalk.motion.skeleton import DOWNSAMPLE, PARTS, WINDOW
 
@@ -63,10 +63,13 @@ class CodeReader:
         return {part: self._read(part, logits[index], noise) for part, logits in prediction.logits.items()}
 
     def _read(self, part: str, logits: Tensor, noise: dict[str, Tensor]) -> Tensor:
-        way = self.decoding.way(part)
-        if way == "likeliest":
+        decoding, readout, quantizer = self.decoding, self.readouts[part], self.tokenizer[part].quantizer
+        if decoding.way(part) == "likeliest":
             return logits.argmax(dim=-1)
-        if way == "coherent":
-            return sample_codes(logits, noise[part].to(logits.device), self.decoding.temperature)
-        latent = self.readouts[part](expected_latent(logits, self.codebooks[part]), self.decoding.gain)
-        return self.tokenizer[part].quantizer(latent)[1]
+        if decoding.way(part) == "expected":
+            return quantizer(readout(expected_latent(logits, self.codebooks[part]), decoding.gain))[1]
+        codes = sample_codes(logits, noise[part].to(logits.device), decoding.temperature)
+        if not decoding.smoothing and decoding.spread == 1:
+            return codes
+        latent = smooth_steps(quantizer.decode(codes).sum(dim=-2), decoding.smoothing)
+        return quantizer(readout(latent, decoding.spread))[1]

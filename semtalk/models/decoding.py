@@ -8,7 +8,9 @@ Shapes: B takes, S code steps, L levels, K codes of a level, C the width of a co
   throws away what the network knows; the gain makes up for what an expectation loses of the amplitude.
 - ``coherent``: ``argmax(logits / T + G)`` with ``G = -log(-log Phi(n))`` and normal noise n that each code carries from
   step to step, ``n_t = rho n_(t-1) + sqrt(1 - rho^2) e_t``. Every step is a sample of exactly the network's
-  distribution (the Gumbel trick), and neighbouring steps agree where the distribution does.
+  distribution (the Gumbel trick), and neighbouring steps agree where the distribution does. The levels of a step are
+  drawn apart, though, and what they add up to is restless and keeps too near its mean: ``smoothing`` averages the
+  sampled latents over steps, ``spread`` moves them away from the training split's mean, and they are quantised again.
 """
 
 import zlib
@@ -34,6 +36,8 @@ class Decoding:
         temperature: T of ``coherent``; lower is calmer.
         coherence: rho of ``coherent`` in [0, 1), from one code step to the next.
         gain: Of ``expected``; the one that the network found on the validation split by default.
+        smoothing: Of ``coherent``: how often latents are averaged with their neighbours, see :func:`smooth_steps`.
+        spread: Of ``coherent``: how far latents are moved away from the mean, a factor.
     """
 
     face: str = "likeliest"
@@ -41,6 +45,8 @@ class Decoding:
     temperature: float = 1.0
     coherence: float = 0.9
     gain: float | None = None
+    smoothing: int = 0
+    spread: float = 1.0
 
     def way(self, part: str) -> str:
         """How a part is read off."""
@@ -75,6 +81,14 @@ def expected_latent(logits: Tensor, codebooks: Tensor) -> Tensor:
         (..., C).
     """
     return torch.einsum("...lk,lkc->...c", logits.float().softmax(dim=-1), codebooks)
+
+
+def smooth_steps(latents: Tensor, times: int) -> Tensor:
+    """Average (B, S, C) over steps with weights 1/4, 1/2, 1/4, some times; the first and the last step are held."""
+    for _ in range(times):
+        held = torch.cat([latents[:, :1], latents, latents[:, -1:]], dim=1)
+        latents = (held[:, :-2] + 2 * latents + held[:, 2:]) / 4
+    return latents
 
 
 def gumbel(normal: Tensor) -> Tensor:
