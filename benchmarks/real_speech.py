@@ -7,7 +7,7 @@ nearest training window, the mean pose and the truth. Without ``data=``, the cor
 - ``seeds=3``: trainings, seeds 0, 1, ...
 - ``runs_dir=DIR``: keeps the runs (a temporary folder otherwise); ``reuse=true`` skips phases that the same
   configuration has finished there, so that a second call only evaluates.
-- ``split=test``, ``out=benchmarks/results/real_speech.json``, ``picture=docs/real_speech_FEATURES.png``.
+- ``split=test``, ``out=benchmarks/results/real_speech.json``, ``picture=docs/real_speech_CORPUS_FEATURES.png``.
 """
 
 import json
@@ -147,7 +147,7 @@ def run_seeds(options: Options, runs: Path) -> None:
     print_numbers(seeds, title)
     print_targets(targets)
     append(options.out, {**facts, "seeds": seeds, "mean": mean_of(seeds), "targets": targets})
-    picture = options.picture or ROOT / "docs" / f"real_speech_{features}.png"
+    picture = options.picture or ROOT / "docs" / f"real_speech_{data['name']}_{features}.png"
     draw_curves([run_dir(config) / "base" / "metrics.csv" for config in configs], picture)
     print(f"{options.out}\n{picture}")
 

@@ -116,24 +116,30 @@ def test_each_part_is_read_off_its_own_way(networks):
     assert torch.equal(louder, tokenizer["face"].quantizer(2 * latent)[1])
 
 
+class Whole(torch.nn.Module):
+    """An RVQ-VAE whose motion is its latent, not quantised."""
+
+    mean, scale = torch.zeros(106), torch.full((106,), 3.0)
+
+    def quantizer(self, latent):
+        return latent, None, None
+
+    def decode_latent(self, latent):
+        return latent.repeat(1, 1, 20)[..., : PARTS["face"].width]
+
+
+def calibration_of(networks, decoding: Decoding) -> Calibration:
+    """Codes are 100 times a unit vector or its opposite."""
+    calibration = Calibration("face", networks[0], Readout(16), decoding)
+    calibration.rvqvae, calibration.codebooks = Whole(), torch.cat([torch.eye(16), -torch.eye(16)])[None] * 100
+    return calibration
+
+
 def test_the_gain_gives_the_amplitude_that_is_asked_for(networks):
     """Where every expected latent is half of what the truth was made of, the gain is two."""
-    tokenizer, base = networks
     draw = torch.Generator().manual_seed(2)
-
-    class Whole(torch.nn.Module):
-        """An RVQ-VAE whose motion is its latent, not quantised."""
-
-        def quantizer(self, latent):
-            return latent, None, None
-
-        def decode_latent(self, latent):
-            return latent.repeat(1, 1, 20)[..., : PARTS["face"].width]
-
     true = torch.randn(4, STEPS, 16, generator=draw)
-    calibration = Calibration("face", tokenizer, Readout(16))
-    calibration.rvqvae, share = Whole(), 0.5 * true / 100
-    calibration.codebooks = torch.cat([torch.eye(16), -torch.eye(16)])[None] * 100
+    calibration, share = calibration_of(networks, Decoding("expected")), 0.5 * true / 100
     positive, negative = share.clamp(min=0), (-share).clamp(min=0)
     rest = (1 - positive.sum(-1, keepdim=True) - negative.sum(-1, keepdim=True)) / 32
     logits = torch.log(torch.cat([positive + rest, negative + rest], dim=-1))[..., None, :]
@@ -143,7 +149,33 @@ def test_the_gain_gives_the_amplitude_that_is_asked_for(networks):
     assert torch.allclose(calibration.amplitudes(), GAINS.double() / 2, atol=1e-3)
     assert calibration.gain(1.0) == pytest.approx(2.0, abs=0.01)
     assert calibration.gain(0.8) == pytest.approx(1.6, abs=0.01)
-    assert calibration.gain(0.3) == 1.0 and calibration.gain(9.0) == GAINS[-1]
+    assert calibration.gain(0.3) == GAINS[0] and calibration.gain(9.0) == GAINS[-1]
+
+
+def test_samples_are_spread_as_the_training_split_is(networks, monkeypatch):
+    """Whatever the validation takes do: samples of root mean square 1.5 need a factor of two for a deviation of 3."""
+    decoding = Decoding("coherent", "coherent", smoothing=0)
+    calibration = calibration_of(networks, decoding)
+    latent = 1.5 * torch.randn(6, STEPS, 16, generator=torch.Generator().manual_seed(0)).sign()
+    monkeypatch.setattr(calibration, "_sample", lambda logits: latent)
+    calibration.update(torch.zeros(6, STEPS, 1, 32), Whole().decode_latent(0.01 * latent))
+    assert calibration.gain(1.0) == pytest.approx(2.0, abs=0.01)
+    assert calibration.gain(0.9) == pytest.approx(1.8, abs=0.01)
+
+
+def test_smoothed_and_spread_samples(networks):
+    tokenizer, base = networks
+    prediction = prediction_of(tokenizer, 2)
+    raw, smooth = (CodeReader(tokenizer, base, Decoding("likeliest", "coherent", **more), ["a", "b"]) for more in (
+        {}, {"smoothing": 2, "spread": 1.5}
+    ))  # fmt: skip
+    codes, own = raw.read(prediction, raw.draw())["hands"], smooth.read(prediction, smooth.draw())["hands"]
+    quantizer = tokenizer["hands"].quantizer
+    latent = quantizer.decode(codes).sum(dim=-2)
+    for _ in range(2):
+        held = torch.cat([latent[:, :1], latent, latent[:, -1:]], dim=1)
+        latent = 0.25 * held[:, :-2] + 0.5 * latent + 0.25 * held[:, 2:]
+    assert torch.equal(own, quantizer(1.5 * latent)[1]) and not torch.equal(own, codes)
 
 
 def test_soft_targets_by_hand():
@@ -174,10 +206,10 @@ def test_sample_diversity_by_hand():
 
 def test_runs_say_how_they_are_read_off():
     assert decoding_of({"recipe": {}}) == LIKELIEST, "runs of earlier versions"
-    assert decoding_of(composed("train")) == Decoding("expected", "coherent")
+    assert decoding_of(composed("train")) == Decoding("expected", "coherent", smoothing=2)
     assert decoding_of(composed("train", "recipe=paper")) == LIKELIEST
-    wanted = {"face": None, "body": "likeliest", "temperature": 0.5, "coherence": None, "gain": 1.5}
-    assert decoding_of(composed("train"), wanted) == Decoding("expected", "likeliest", 0.5, 0.9, 1.5)
+    wanted = {"face": None, "body": "likeliest", "temperature": 0.5, "coherence": None, "gain": 1.5, "spread": 2.0}
+    assert decoding_of(composed("train"), wanted) == Decoding("expected", "likeliest", 0.5, 0.9, 1.5, 2, 2.0)
 
 
 @pytest.mark.parametrize(
@@ -210,7 +242,7 @@ def speeches(*names: str) -> list[Speech]:
 
 
 def test_samples_are_reproducible_and_do_not_depend_on_the_batch(model):
-    assert model.generator.decoding == Decoding("expected", "coherent")
+    assert model.generator.decoding == Decoding("expected", "coherent", smoothing=2)
     two = speeches("one", "two")
     together = model.generate(two, samples=2)
     assert [result.sample for result in together] == [0, 1, 0, 1]
@@ -244,4 +276,4 @@ def test_samples_on_the_command_line(smoke, tmp_path):
     assert not np.allclose(*poses, atol=1e-2)
     run = folder / "runs" / "smoke"
     loaded = SemTalk.from_pretrained(run, decoding={"temperature": 0.8})
-    assert loaded.generator.decoding == Decoding("expected", "coherent", 0.8)
+    assert loaded.generator.decoding == Decoding("expected", "coherent", 0.8, smoothing=2)

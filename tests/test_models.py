@@ -11,6 +11,7 @@ from semtalk.models.attention import TransformerLayer
 from semtalk.models.branches import TRAINING_PASSES, CoarseToFine, Passes
 from semtalk.models.embedder import MotionEmbedder, edge_neighbours, pool_edges, skeleton_edges
 from semtalk.models.fusion import blend_latents, fuse_codes
+from semtalk.models.layers import smooth_steps
 from semtalk.models.quantizer import ResidualQuantizer
 from semtalk.models.rvqvae import RVQVAE, LinearPath
 from semtalk.models.translation import TranslationNetwork, hide_root
@@ -169,6 +170,21 @@ def test_rvqvae_adds_the_linear_path_at_both_ends():
     latent = rvqvae.encode_latent(x)
     assert torch.allclose(rvqvae.decode_latent(latent)[:, 2:-2], x[:, 2:-2], atol=1e-4)
     assert torch.allclose(rvqvae.decode_latent(latent, 6)[:, :-2], x[:, -6:-2], atol=1e-4)
+
+
+def test_decoded_frames_are_averaged_with_their_neighbours():
+    torch.manual_seed(0)
+    rvqvae, plain = (RVQVAE(6, width=16, latent=5, levels=2, codes=4, linear=1, smoothing=s).eval() for s in (2, 0))
+    plain.load_state_dict(rvqvae.state_dict())
+    latent = torch.randn(2, 8, 5)
+    rough, smooth = plain.decode_latent(latent), rvqvae.decode_latent(latent)
+    kernel = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
+    by_hand = (rough.unfold(1, 5, 1) * kernel).sum(dim=-1)
+    assert torch.allclose(smooth[:, 2:-2], by_hand, atol=1e-5)
+    held = torch.cat([rough[:, :1], rough[:, :-1]], dim=1), torch.cat([rough[:, 1:], rough[:, -1:]], dim=1)
+    assert torch.allclose(smooth_steps(rough, 1), (held[0] + 2 * rough + held[1]) / 4, atol=1e-6)
+    for last in (1, 4, 13):
+        assert torch.allclose(rvqvae.decode_latent(latent, last), smooth[:, -last:], atol=1e-5)
 
 
 def test_latent_noise_is_for_training_alone():

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from semtalk.models.base import BaseNetwork
 from semtalk.models.branches import Prediction
-from semtalk.models.decoding import CoherentNoise, Decoding, expected_latent, sample_codes, smooth_steps
+from semtalk.models.decoding import CoherentNoise, Decoding, expected_latent, sample_codes
+from semtalk.models.layers import smooth_steps
 from semtalk.models.tokenizer import Codes, Tokenizer
 from semtalk.motion.skeleton import DOWNSAMPLE, PARTS, WINDOW
 
@@ -69,7 +70,7 @@ class CodeReader:
         if decoding.way(part) == "expected":
             return quantizer(readout(expected_latent(logits, self.codebooks[part]), decoding.gain))[1]
         codes = sample_codes(logits, noise[part].to(logits.device), decoding.temperature)
-        if not decoding.smoothing and decoding.spread == 1:
+        if not decoding.smoothing and (readout.gain if decoding.spread is None else decoding.spread) == 1:
             return codes
         latent = smooth_steps(quantizer.decode(codes).sum(dim=-2), decoding.smoothing)
         return quantizer(readout(latent, decoding.spread))[1]

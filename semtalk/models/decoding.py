@@ -36,8 +36,9 @@ class Decoding:
         temperature: T of ``coherent``; lower is calmer.
         coherence: rho of ``coherent`` in [0, 1), from one code step to the next.
         gain: Of ``expected``; the one that the network found on the validation split by default.
-        smoothing: Of ``coherent``: how often latents are averaged with their neighbours, see :func:`smooth_steps`.
-        spread: Of ``coherent``: how far latents are moved away from the mean, a factor.
+        smoothing: Of ``coherent``: how often latents are averaged with their neighbours, see
+            :func:`semtalk.models.layers.smooth_steps`.
+        spread: Of ``coherent``: how far latents are moved away from the mean; by default found as the gain is.
     """
 
     face: str = "likeliest"
@@ -46,7 +47,7 @@ class Decoding:
     coherence: float = 0.9
     gain: float | None = None
     smoothing: int = 0
-    spread: float = 1.0
+    spread: float | None = None
 
     def way(self, part: str) -> str:
         """How a part is read off."""
@@ -81,14 +82,6 @@ def expected_latent(logits: Tensor, codebooks: Tensor) -> Tensor:
         (..., C).
     """
     return torch.einsum("...lk,lkc->...c", logits.float().softmax(dim=-1), codebooks)
-
-
-def smooth_steps(latents: Tensor, times: int) -> Tensor:
-    """Average (B, S, C) over steps with weights 1/4, 1/2, 1/4, some times; the first and the last step are held."""
-    for _ in range(times):
-        held = torch.cat([latents[:, :1], latents, latents[:, -1:]], dim=1)
-        latents = (held[:, :-2] + 2 * latents + held[:, 2:]) / 4
-    return latents
 
 
 def gumbel(normal: Tensor) -> Tensor:

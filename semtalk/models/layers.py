@@ -197,6 +197,14 @@ def conv_reach(network: nn.Module) -> int:
     return sum(layer.padding[0] for layer in network.modules() if isinstance(layer, nn.Conv1d))
 
 
+def smooth_steps(x: Tensor, times: int) -> Tensor:
+    """Average (B, T, C) over time with weights 1/4, 1/2, 1/4, some times; the first and the last row are held."""
+    for _ in range(times):
+        held = torch.cat([x[:, :1], x, x[:, -1:]], dim=1)
+        x = (held[:, :-2] + 2 * x + held[:, 2:]) / 4
+    return x
+
+
 def step_mean(x: Tensor) -> Tensor:
     """Mean of (B, T, C) over the four frames of each code step: (B, T/4, C)."""
     return rearrange(x, "b (s f) c -> b s f c", f=DOWNSAMPLE).mean(dim=2)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from semtalk.models.layers import conv_reach
+from semtalk.models.layers import conv_reach, smooth_steps
 from semtalk.models.quantizer import ResidualQuantizer
 from semtalk.motion.skeleton import DOWNSAMPLE
 
@@ -125,6 +125,7 @@ class RVQVAE(nn.Module):
     def __init__(
         self, channels: int, width: int, latent: int, levels: int, codes: int, dropout: float = 0.0,
         quantizer_dropout: float = 0.2, decay: float = 0.99, linear: int = 0, noise: float = 0.0,
+        smoothing: int = 0,
     ):  # fmt: skip
         """Build the network.
 
@@ -140,6 +141,8 @@ class RVQVAE(nn.Module):
             linear: Principal directions that a :class:`LinearPath` starts with; 0 for none.
             noise: Of the quantised latents in training, in deviations: the decoder learns to smooth what codes of
                 motion that is not trained on miss.
+            smoothing: How often decoded channels are averaged with their neighbours (:func:`smooth_steps`), in
+                training too: codes change 7.5 times a second, and what they do not agree on must not be seen as jitter.
         """
         super().__init__()
         self.encoder = Encoder(channels, width, latent, dropout)
@@ -148,6 +151,7 @@ class RVQVAE(nn.Module):
         self.directions = linear
         self.linear = LinearPath(channels, latent) if linear else None
         self.noise = noise
+        self.smoothing = smoothing
         self.register_buffer("mean", torch.zeros(channels))
         self.register_buffer("scale", torch.ones(channels))
 
@@ -171,11 +175,12 @@ class RVQVAE(nn.Module):
 
     def decode_latent(self, latent: Tensor, last: int | None = None) -> Tensor:
         """Motion (B, T, D) of latents (B, T/4, C), or its ``last`` frames."""
-        latent = latent.transpose(1, 2)
-        channels = self.decoder(latent) if last is None else self.decoder.tail(latent, last)
+        latent, more = latent.transpose(1, 2), None if last is None else last + self.smoothing
+        channels = self.decoder(latent) if more is None else self.decoder.tail(latent, more)
         if self.linear is not None:
-            channels = channels + self.linear.decode(latent, last)
-        return channels.transpose(1, 2) * self.scale + self.mean
+            channels = channels + self.linear.decode(latent, more)
+        channels = smooth_steps(channels.transpose(1, 2), self.smoothing)
+        return (channels if last is None else channels[:, -last:]) * self.scale + self.mean
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Reconstruct (B, T, D): the reconstruction, indices (B, T/4, L), and the commitment loss."""

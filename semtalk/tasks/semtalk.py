@@ -184,15 +184,18 @@ class BaseTask(CodePredictionTask):
         return unexplained | self.accuracy(prediction, targets.codes, targets.codes)
 
     def on_validation_epoch_start(self) -> None:
-        """Begin to measure the amplitude of the parts whose expected latent is read off."""
+        """Begin to measure the amplitude of the parts of which more is read off than the likeliest codes."""
         decoding = Decoding(**self.config["recipe"].get("decoding", {}))
-        parts = [part for part in self.tokenizer if decoding.way(part) == "expected"]
-        self.calibrations = {part: Calibration(part, self.tokenizer, self.network.readouts[part]) for part in parts}
+        self.calibrations = {
+            part: Calibration(part, self.tokenizer, self.network.readouts[part], decoding)
+            for part in self.tokenizer
+            if decoding.way(part) != "likeliest"
+        }
 
     def on_validation_epoch_end(self) -> None:
         """Have the network keep the gains of this validation."""
         for part, calibration in self.calibrations.items():
-            gain = calibration.gain(self.recipe["amplitude"])
+            gain = calibration.gain(self.recipe["amplitude"]["face" if part == "face" else "body"])
             self.network.readouts[part].gain.fill_(gain)
             self.log(f"val/gain_{part}", gain)
 
