@@ -206,10 +206,10 @@ def test_sample_diversity_by_hand():
 
 def test_runs_say_how_they_are_read_off():
     assert decoding_of({"recipe": {}}) == LIKELIEST, "runs of earlier versions"
-    assert decoding_of(composed("train")) == Decoding("expected", "coherent", smoothing=2)
+    assert decoding_of(composed("train")) == Decoding("expected", "coherent", 0.7, smoothing=6)
     assert decoding_of(composed("train", "recipe=paper")) == LIKELIEST
     wanted = {"face": None, "body": "likeliest", "temperature": 0.5, "coherence": None, "gain": 1.5, "spread": 2.0}
-    assert decoding_of(composed("train"), wanted) == Decoding("expected", "likeliest", 0.5, 0.9, 1.5, 2, 2.0)
+    assert decoding_of(composed("train"), wanted) == Decoding("expected", "likeliest", 0.5, 0.9, 1.5, 6, 2.0)
 
 
 @pytest.mark.parametrize(
@@ -242,7 +242,7 @@ def speeches(*names: str) -> list[Speech]:
 
 
 def test_samples_are_reproducible_and_do_not_depend_on_the_batch(model):
-    assert model.generator.decoding == Decoding("expected", "coherent", smoothing=2)
+    assert model.generator.decoding == Decoding("expected", "coherent", 0.7, smoothing=6)
     two = speeches("one", "two")
     together = model.generate(two, samples=2)
     assert [result.sample for result in together] == [0, 1, 0, 1]
@@ -276,4 +276,4 @@ def test_samples_on_the_command_line(smoke, tmp_path):
     assert not np.allclose(*poses, atol=1e-2)
     run = folder / "runs" / "smoke"
     loaded = SemTalk.from_pretrained(run, decoding={"temperature": 0.8})
-    assert loaded.generator.decoding == Decoding("expected", "coherent", 0.8, smoothing=2)
+    assert loaded.generator.decoding == Decoding("expected", "coherent", 0.8, smoothing=6)
