@@ -195,7 +195,7 @@ class BaseTask(CodePredictionTask):
     def on_validation_epoch_end(self) -> None:
         """Have the network keep the gains of this validation."""
         for part, calibration in self.calibrations.items():
-            gain = calibration.gain(self.recipe["amplitude"]["face" if part == "face" else "body"])
+            gain = calibration.gain(self.recipe["amplitude"][part])
             self.network.readouts[part].gain.fill_(gain)
             self.log(f"val/gain_{part}", gain)
 
