@@ -77,7 +77,7 @@ def nearest_windows(heard: np.ndarray, training: list[np.ndarray]) -> list[tuple
     """For each window of 64 frames with 60 new ones, the training window with the nearest speech.
 
     Args:
-        heard: (60 n + 4, D) standardised features.
+        heard: (T, D) standardised features; the last window may be cut short.
         training: (T, D) of each training recording, any window of which may be chosen.
 
     Returns:
@@ -91,7 +91,7 @@ def nearest_windows(heard: np.ndarray, training: list[np.ndarray]) -> list[tuple
             continue
         frames = cdist(features, heard, "sqeuclidean")
         for window, start in enumerate(starts):
-            distance = sum(frames[k : k + places, start + k] for k in range(WINDOW))
+            distance = sum(frames[k : k + places, start + k] for k in range(min(WINDOW, len(heard) - start)))
             place = int(distance.argmin())
             best[window] = min(best[window], (float(distance[place]), number, place))
     return [(number, place) for _, number, place in best]
@@ -109,5 +109,5 @@ def add_nearest(takes: list[Take], store: Store) -> None:
                 recordings[number][key][place + (SEED_FRAMES if index else 0) : place + WINDOW]
                 for index, (number, place) in enumerate(found)
             ]
-            rows["nearest"] = torch.cat(pieces)
+            rows["nearest"] = torch.cat(pieces)[: take.frames]
         take.trans["nearest"] = take.trans["mean"]

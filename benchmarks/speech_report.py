@@ -61,8 +61,9 @@ def cell(values: Sequence[float]) -> str:
     if any(math.isnan(value) for value in values):
         return "-"
     spread = statistics.stdev(values) if len(values) > 1 else 0.0
-    text = f"{statistics.fmean(values):.3f}"
-    return f"{text} ± {spread:.3f}" if spread > 1e-9 else text
+    mean = statistics.fmean(values)
+    form = ".3f" if abs(mean) >= 0.01 or not mean else ".2g"
+    return f"{mean:{form}} ± {spread:{form}}" if spread > 1e-9 else f"{mean:{form}}"
 
 
 def print_numbers(seeds: Sequence[Numbers], title: str) -> None:
