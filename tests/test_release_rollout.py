@@ -73,10 +73,11 @@ def test_release_rollout_by_hand(run):
     rollout = generator.rollout(given, speaker, stride=20)
     seed, start = generator.neutral_seed(1)
     expected = {name: [] for name in PARTS}
+    reader = generator.reader(["0"])
     for first in (0, 60, 120):
         window = {slot: given[slot][:, first : first + 64] for slot in ("rhythm", "hubert", "words")}
         window |= {slot: given[slot][:, first // 20] for slot in ("sentence", "emotion")}
-        codes, _ = generator.window(generator.hear(window), speaker, seed, 0.5, "learned")
+        codes, _ = generator.window(generator.hear(window), speaker, seed, 0.5, "learned", reader)
         for name in PARTS:
             expected[name].append(codes[name][:, 0 if first == 0 else 1 :])
         decoded = {name: generator.tokenizer[name].decode(codes[name]) for name in PARTS}

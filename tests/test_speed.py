@@ -14,6 +14,7 @@ from semtalk.data.windows import WindowDataset
 from semtalk.errors import SemTalkError
 from semtalk.generation.rollout import Generator, join_windows
 from semtalk.models.branches import TRAINING_PASSES
+from semtalk.models.decoding import Decoding
 from semtalk.models.dropout import Dropout
 from semtalk.models.grouped import ByPart
 from semtalk.models.tokenizer import Tokenizer
@@ -214,6 +215,8 @@ def test_generation_in_bf16():
     generator, features, speaker = rollout_parts(frames=64)
     full = generator.rollout(features, speaker, 20)
     half = generator.in_bf16().rollout(features, speaker, 20)
+    sampled = generator.rollout(features, speaker, 20, reader=generator.reader("abc", Decoding("expected", "coherent")))
+    assert sampled.frames.rotation.dtype == torch.float32
     assert generator.base.heads.network.first[0].weight.dtype == torch.bfloat16
     assert half.trans.dtype == half.frames.rotation.dtype == half.psi.dtype == torch.float32
     assert (half.psi - full.psi).abs().max() < 0.02

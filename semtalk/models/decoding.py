@@ -68,7 +68,8 @@ class Readout(nn.Module):
 
     def forward(self, latent: Tensor, gain: float | None = None) -> Tensor:
         """``mean + gain (latent - mean)``."""
-        return torch.lerp(self.mean, latent, self.gain if gain is None else gain)
+        mean = self.mean.to(latent.dtype)
+        return mean + (self.gain.to(latent.dtype) if gain is None else gain) * (latent - mean)
 
 
 def expected_latent(logits: Tensor, codebooks: Tensor) -> Tensor:

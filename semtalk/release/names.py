@@ -101,7 +101,9 @@ RULES = {
     "sparse": SPARSE_RULES,
 }
 
-OWN_STATE = re.compile(r"^(mean|scale|quantizer\.levels\.\d\.(sums|counts|initialised))$")
+OWN_STATE = re.compile(
+    r"^(mean|scale|quantizer\.levels\.\d\.(sums|counts|initialised)|((semantics\.)?standard|readouts)\..+)$"
+)
 """Tensors of this code base that the released files do not hold."""
 
 UNUSED = {
