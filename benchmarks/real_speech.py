@@ -139,7 +139,8 @@ def run_seeds(options: Options, runs: Path) -> None:
         seeds.append(evaluate_seed(evaluation | config))
     features, data = configs[0]["features"]["name"], configs[0]["data"]
     facts = {
-        "overrides": options.overrides, "features": features, "corpus": data["name"], "split": options.split,
+        "overrides": [word for word in options.overrides if not word.startswith("data.root=")],
+        "features": features, "corpus": data["name"], "split": options.split,
         "protocol": PROTOCOL, "body": load_body(configs[0]["body"]["path"]).name,
     }  # fmt: skip
     targets = reached_targets(mean_of(seeds), facts, options.out)

@@ -1,5 +1,7 @@
 """How far latents that are read off are amplified: found on the windows of a validation, for the right amplitude."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -37,52 +39,35 @@ class Moments:
         return second - 2 * mean * first + mean.square()
 
 
-class Calibration:
-    """Amplitude of a part's decoded motion at several gains.
+class Gain:
+    """Of *expected* latents: deviation of what they decode to over that of the truth of the same windows."""
 
-    An *expected* latent is compared with the truth of the same windows: deviation over deviation. *Coherent* samples
-    are to be spread as the training split is, whatever the few takes of a validation do: their root mean square about
-    the training split's mean over its deviation.
-    """
-
-    def __init__(self, part: str, tokenizer: Tokenizer, readout: Readout, decoding: Decoding):
-        """Begin a validation of one of :data:`PARTS`, read off by ``readout`` as ``decoding`` says."""
+    def __init__(self, part: str, tokenizer: Tokenizer, readout: Readout):
+        """Begin a validation of one of :data:`PARTS`, read off by ``readout``."""
         self.part, self.rvqvae, self.readout = PARTS[part], tokenizer[part], readout
-        self.decoding, self.codebooks = decoding, tokenizer.codebooks(part)
-        self.sampled = decoding.way(part) == "coherent"
-        device = self.codebooks.device
-        self.own = Moments(len(GAINS), self.part.width, device)
-        self.true = Moments(1, self.part.width, device)
+        self.codebooks = tokenizer.codebooks(part)
+        self.own = Moments(len(GAINS), self.part.width, self.codebooks.device)
+        self.true = Moments(1, self.part.width, self.codebooks.device)
 
     @torch.no_grad()
     def update(self, logits: Tensor, target: Tensor) -> None:
         """Add the windows of a batch: logits (B, S, L, K) and true channels (B, T, D)."""
-        latent = self._sample(logits) if self.sampled else expected_latent(logits, self.codebooks)
+        latent = expected_latent(logits, self.codebooks)
         for index, gain in enumerate(GAINS.tolist()):
             quantised = self.rvqvae.quantizer(self.readout(latent, gain))[0]
             self.own.update(index, self.rvqvae.decode_latent(quantised))
         self.true.update(0, target)
 
-    def _sample(self, logits: Tensor) -> Tensor:
-        """Smoothed latents (B, S, C) of coherent samples; each window's noise follows from its number."""
-        first = int(self.true.count) // (logits.shape[1] or 1)
-        names = [str(first + index) for index in range(len(logits))]
-        noise = CoherentNoise(names, 0, 0, logits.shape[2:], self.decoding.coherence).window(logits.shape[1])
-        codes = sample_codes(logits, noise.to(logits.device), self.decoding.temperature)
-        return smooth_steps(self.rvqvae.quantizer.decode(codes).sum(dim=-2), self.decoding.smoothing)
-
     def amplitudes(self) -> Tensor:
-        """(G,) amplitude over the wanted one: the mean of that of the rotations and that of the expressions."""
+        """(G,) deviation over the truth's: the mean of that of the rotations and that of the expressions."""
         widths = [self.part.rotation_width, self.part.expressions]
-        if self.sampled:
-            own, true = self.own.about(self.rvqvae.mean), self.rvqvae.scale.double().square()[None]
-        else:
-            own, true = self.own.about(), self.true.about()
-        pairs = zip(*(values[:, : sum(widths)].split(widths, dim=-1) for values in (own, true)), strict=True)
+        pairs = zip(
+            *(m.about()[:, : sum(widths)].split(widths, dim=-1) for m in (self.own, self.true)), strict=True
+        )  # fmt: skip
         ratios = [(a.sum(dim=-1) / b.sum(dim=-1)).sqrt() for a, b in pairs if a.shape[-1]]
         return torch.stack(ratios).mean(dim=0)
 
-    def gain(self, amplitude: float) -> float:
+    def find(self, amplitude: float) -> float:
         """The smallest gain that gives this amplitude; the largest tried one where none does."""
         found = self.amplitudes().tolist()
         for gain, step, low, high in zip(GAINS.tolist(), GAINS.diff().tolist(), found, found[1:], strict=False):
@@ -91,3 +76,49 @@ class Calibration:
             if high >= amplitude:
                 return gain + step * (amplitude - low) / (high - low)
         return GAINS[-1].item()
+
+
+class Spread:
+    """Of *coherent* samples: they are to lie as far from the training split's mean as its own latents do.
+
+    What the few takes of a validation do does not matter: samples are not to foretell them.
+    """
+
+    def __init__(self, part: str, tokenizer: Tokenizer, readout: Readout, decoding: Decoding, variance: Tensor):
+        """Begin a validation.
+
+        Args:
+            part: One of :data:`PARTS`.
+            tokenizer: Of the codes.
+            readout: Holds the training split's mean latent.
+            decoding: How samples are drawn and smoothed.
+            variance: () of the training split's latents, summed over channels.
+        """
+        self.quantizer, self.readout, self.decoding = tokenizer[part].quantizer, readout, decoding
+        self.variance, self.windows = variance, 0
+        self.own = Moments(1, len(readout.mean), readout.mean.device)
+
+    @torch.no_grad()
+    def update(self, logits: Tensor, target: Tensor) -> None:
+        """Add the windows of a batch: logits (B, S, L, K); the noise of each follows from its number."""
+        names = [str(self.windows + index) for index in range(len(logits))]
+        self.windows += len(logits)
+        noise = CoherentNoise(names, 0, 0, logits.shape[2:], self.decoding.coherence).window(logits.shape[1])
+        codes = sample_codes(logits, noise.to(logits.device), self.decoding.temperature)
+        self.own.update(0, smooth_steps(self.quantizer.decode(codes).sum(dim=-2), self.decoding.smoothing))
+
+    def find(self, amplitude: float) -> float:
+        """The factor that gives this share of the training split's root mean square."""
+        reached = (self.own.about(self.readout.mean).sum().item() / float(self.variance)) ** 0.5
+        return float(min(max(amplitude / max(reached, 1e-6), GAINS[0].item()), GAINS[-1].item()))
+
+
+def calibrations(
+    tokenizer: Tokenizer, readouts: Mapping[str, Readout], decoding: Decoding, variance: Mapping[str, Tensor]
+) -> dict[str, Gain | Spread]:
+    """What is found in a validation for every part of which more is read off than the likeliest codes."""
+    ways = {
+        "expected": lambda part: Gain(part, tokenizer, readouts[part]),
+        "coherent": lambda part: Spread(part, tokenizer, readouts[part], decoding, variance[part]),
+    }
+    return {part: ways[decoding.way(part)](part) for part in tokenizer if decoding.way(part) in ways}

@@ -14,7 +14,7 @@ from semtalk.models.fusion import blend_latents
 from semtalk.models.tokenizer import Tokenizer
 from semtalk.motion.parts import motion_channels, split_parts
 from semtalk.motion.skeleton import BODY_PARTS, DOWNSAMPLE
-from semtalk.tasks.calibration import Calibration
+from semtalk.tasks.calibration import Gain, Spread, calibrations
 from semtalk.tasks.masking import mask_ratio, random_mask, seed_mask
 from semtalk.tasks.motion import batch_frames
 from semtalk.tasks.stage import StageTask
@@ -157,7 +157,7 @@ class BaseTask(CodePredictionTask):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self.calibrations: dict[str, Calibration] = {}
+        self.calibrations: dict[str, Gain | Spread] = {}
 
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Code losses over three passes, and local and global rhythmic consistency of the passes with audio."""
@@ -186,16 +186,14 @@ class BaseTask(CodePredictionTask):
     def on_validation_epoch_start(self) -> None:
         """Begin to measure the amplitude of the parts of which more is read off than the likeliest codes."""
         decoding = Decoding(**self.config["recipe"].get("decoding", {}))
-        self.calibrations = {
-            part: Calibration(part, self.tokenizer, self.network.readouts[part], decoding)
-            for part in self.tokenizer
-            if decoding.way(part) != "likeliest"
-        }
+        self.calibrations = calibrations(
+            self.tokenizer, self.network.readouts, decoding, self.statistics.variance
+        )  # fmt: skip
 
     def on_validation_epoch_end(self) -> None:
         """Have the network keep the gains of this validation."""
         for part, calibration in self.calibrations.items():
-            gain = calibration.gain(self.recipe["amplitude"][part])
+            gain = calibration.find(self.recipe["amplitude"][part])
             self.network.readouts[part].gain.fill_(gain)
             self.log(f"val/gain_{part}", gain)
 
