@@ -83,7 +83,7 @@ def test_training_equals_evaluation(smoke):
     config = composed("train", *arguments)
     store = open_store(config, open_corpus(config["data"]), load_body(None))
     run = folder / "runs" / "smoke"
-    task = make_task("rvqvae_hands", config, store, run, {"speakers": store.speakers}, load_body(None))
+    task = make_task("rvqvae_hands", config, store, run, {"speakers": store.speakers}, load_body(None)).eval()
     task.network = load_network(run, "rvqvae_hands")[0]
     batches = list(MotionDataModule(store, 20, 16, 0).val_dataloader())
     total = sum(len(b["speaker"]) * task.total(task.losses(b)).item() for b in batches)
