@@ -136,6 +136,8 @@ def test_options_reach_the_motion(model, motion, tmp_path):
     torch.manual_seed(0)
     for parameter in model.generator.base.parameters():  # a few steps of training teach nobody to listen
         parameter.copy_(parameter + 0.3 * torch.randn_like(parameter))
+    for branch in (model.generator.base.face, model.generator.base.body):
+        branch.speaker.weight.mul_(30)
     save_motion(tmp_path / "seed.npz", motion)
     plain, seeded = model(wave), model(wave, motion=tmp_path / "seed.npz")
     assert np.abs(plain.motion.poses - seeded.motion.poses).max() > 1e-3
