@@ -28,9 +28,9 @@ def located(features: Mapping, folder: Path) -> dict:
 
 
 def decoding_of(config: Mapping, wanted: Mapping | None = None) -> Decoding:
-    """How codes are read off: as the run's recipe says, but for what else is wanted (keys that are not none)."""
+    """How codes are read off: as the run's recipe says, the likeliest without one; but for keys wanted that are not none."""
     chosen = {key: value for key, value in (wanted or {}).items() if value is not None}
-    return Decoding(**{**config["recipe"].get("decoding", {}), **chosen})
+    return Decoding(**{**config.get("recipe", {}).get("decoding", {}), **chosen})
 
 
 def load_generator(
