@@ -28,7 +28,7 @@ def located(features: Mapping, folder: Path) -> dict:
 
 
 def decoding_of(config: Mapping, wanted: Mapping | None = None) -> Decoding:
-    """How codes are read off: as the run's recipe says, the likeliest without one; but for keys wanted that are not none."""
+    """How codes are read off: as the run's recipe says (the likeliest without one), but for wanted keys with a value."""
     chosen = {key: value for key, value in (wanted or {}).items() if value is not None}
     return Decoding(**{**config.get("recipe", {}).get("decoding", {}), **chosen})
 
