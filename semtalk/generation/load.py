@@ -28,7 +28,7 @@ def located(features: Mapping, folder: Path) -> dict:
 
 
 def decoding_of(config: Mapping, wanted: Mapping | None = None) -> Decoding:
-    """How codes are read off: as the run's recipe says (the likeliest without one), but for wanted keys with a value."""
+    """How codes are read off: as the run's recipe says, else the likeliest; but for wanted keys that are set."""
     chosen = {key: value for key, value in (wanted or {}).items() if value is not None}
     return Decoding(**{**config.get("recipe", {}).get("decoding", {}), **chosen})
 
