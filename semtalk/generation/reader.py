@@ -40,14 +40,14 @@ class CodeReader:
             sample: Number of the sample.
         """
         self.tokenizer, self.readouts, self.decoding = tokenizer, base.readouts, decoding
-        self.sampled = [part for part in PARTS if decoding.way(part) == "coherent"]
         self.codebooks = {part: tokenizer.codebooks(part) for part in PARTS}
         self.noise = {
             part: CoherentNoise(
                 [f"{part} of {take}" for take in takes], seed, sample, self.codebooks[part].shape[:2],
                 decoding.coherence,
             )
-            for part in self.sampled
+            for part in PARTS
+            if decoding.way(part) == "coherent"
         }  # fmt: skip
         self.gate = CoherentNoise([GATE_STREAM + take for take in takes], seed, sample, (), 0.0)
 
