@@ -175,6 +175,25 @@ def test_smoothed_and_spread_samples(networks):
     assert torch.equal(own, quantizer(1.5 * latent)[1]) and not torch.equal(own, codes)
 
 
+def test_samples_are_smoothed_across_the_seam(networks):
+    """With the window before, the first steps after the seam come nearer to it, and the later ones stay."""
+    tokenizer, base = networks
+    prediction, smoothing = prediction_of(tokenizer, 8), 2
+    reader = CodeReader(
+        tokenizer, base, Decoding("coherent", "coherent", smoothing=smoothing), [str(i) for i in range(8)]
+    )
+    noise = reader.draw()
+    before = {part: codes.flip(0) for part, codes in prediction.codes().items()}
+    apart, joined = reader.read(prediction, noise), reader.read(prediction, noise, before)
+    assert all(codes.shape == apart[part].shape for part, codes in joined.items())
+    for part in PARTS:
+        latent = [tokenizer[part].quantizer.decode(codes[part]).sum(dim=-2) for codes in (before, apart, joined)]
+        last = latent[0][:, -1]
+        jump, spread = ((own[:, 1] - last).norm(dim=-1).mean() for own in latent[1:])
+        assert spread < 0.9 * jump, part
+        assert torch.equal(joined[part][:, smoothing + 1 :], apart[part][:, smoothing + 1 :])
+
+
 def test_soft_targets_by_hand():
     codebooks = torch.tensor([[[0.0], [1.0], [3.0]]])
     targets = soft_targets(torch.tensor([[1.0]]), codebooks, torch.tensor([2.0]), tau=1.0)
@@ -203,10 +222,10 @@ def test_sample_diversity_by_hand():
 
 def test_runs_say_how_they_are_read_off():
     assert decoding_of({"recipe": {}}) == LIKELIEST, "runs of earlier versions"
-    assert decoding_of(composed("train")) == Decoding("expected", "coherent", 0.5, 0.97, smoothing=2)
+    assert decoding_of(composed("train")) == Decoding("expected", "coherent", 0.7, 0.95, smoothing=3)
     assert decoding_of(composed("train", "recipe=paper")) == LIKELIEST
     wanted = {"face": None, "body": "likeliest", "temperature": 0.5, "coherence": None, "gain": 1.5, "spread": 2.0}
-    assert decoding_of(composed("train"), wanted) == Decoding("expected", "likeliest", 0.5, 0.97, 1.5, 2, 2.0)
+    assert decoding_of(composed("train"), wanted) == Decoding("expected", "likeliest", 0.5, 0.95, 1.5, 3, 2.0)
 
 
 @pytest.mark.parametrize(
@@ -239,7 +258,7 @@ def speeches(*names: str) -> list[Speech]:
 
 
 def test_samples_are_reproducible_and_do_not_depend_on_the_batch(model):
-    assert model.generator.decoding == Decoding("expected", "coherent", 0.5, 0.97, smoothing=2)
+    assert model.generator.decoding == Decoding("expected", "coherent", 0.7, 0.95, smoothing=3)
     two = speeches("one", "two")
     together = model.generate(two, samples=2)
     assert [result.sample for result in together] == [0, 1, 0, 1]
@@ -250,6 +269,25 @@ def test_samples_are_reproducible_and_do_not_depend_on_the_batch(model):
     assert all(np.array_equal(a.motion.poses, b.motion.poses) for a, b in zip(together, again, strict=True))
     other = model.generate(two[1:], seed=1)[0]
     assert not np.allclose(other.motion.poses, alone.motion.poses, atol=1e-2)
+
+
+def test_every_window_is_read_with_the_one_before(model, monkeypatch):
+    given, read = [], CodeReader.read
+
+    def recorded(reader, prediction, noise, before=None):
+        codes = read(reader, prediction, noise, before)
+        given.append((before, codes))
+        return codes
+
+    monkeypatch.setattr(CodeReader, "read", recorded)
+    (speech,) = speeches("a take")
+    stream = SpeechStream(model, context_seconds=1000.0, name="a take", beta=1.0)
+    for make in (lambda: model.generate([speech], beta=1.0), lambda: (stream.push(speech.wave), stream.finish())):
+        given.clear()
+        make()
+        assert len(given) == 3 and given[0][0] is None
+        for (_, codes), (before, _) in zip(given, given[1:], strict=False):
+            assert all(torch.equal(codes[part], before[part]) for part in PARTS)
 
 
 def test_a_stream_samples_as_the_whole_does(model):
@@ -273,4 +311,4 @@ def test_samples_on_the_command_line(smoke, tmp_path):
     assert not np.allclose(*poses, atol=1e-2)
     run = folder / "runs" / "smoke"
     loaded = SemTalk.from_pretrained(run, decoding={"temperature": 0.8})
-    assert loaded.generator.decoding == Decoding("expected", "coherent", 0.8, 0.97, smoothing=2)
+    assert loaded.generator.decoding == Decoding("expected", "coherent", 0.8, 0.95, smoothing=3)

@@ -59,11 +59,20 @@ class CodeReader:
         """Uniform scores (B, S) of the next window, for a gate that is drawn."""
         return torch.special.ndtr(self.gate.window(STEPS))
 
-    def read(self, prediction: Prediction, noise: dict[str, Tensor], index: int = 0) -> Codes:
-        """Codes (B, S, L) of every part of one pass of a prediction, with noise of :meth:`draw`."""
-        return {part: self._read(part, logits[index], noise) for part, logits in prediction.logits.items()}
+    def read(self, prediction: Prediction, noise: dict[str, Tensor], before: Codes | None = None) -> Codes:
+        """Codes (B, S, L) of every part of a prediction's first pass.
 
-    def _read(self, part: str, logits: Tensor, noise: dict[str, Tensor]) -> Tensor:
+        Args:
+            prediction: Of the window.
+            noise: Of the window, from :meth:`draw`.
+            before: Codes of the window before it, which samples are smoothed across the seam with.
+        """
+        return {
+            part: self._read(part, logits[0], noise, before[part] if before else None)
+            for part, logits in prediction.logits.items()
+        }
+
+    def _read(self, part: str, logits: Tensor, noise: dict[str, Tensor], before: Tensor | None) -> Tensor:
         decoding, readout, quantizer = self.decoding, self.readouts[part], self.tokenizer[part].quantizer
         if decoding.way(part) == "likeliest":
             return logits.argmax(dim=-1)
@@ -72,5 +81,7 @@ class CodeReader:
         codes = sample_codes(logits, noise[part].to(logits.device), decoding.temperature)
         if not decoding.smoothing and (readout.gain if decoding.spread is None else decoding.spread) == 1:
             return codes
-        latent = smooth_steps(quantizer.decode(codes).sum(dim=-2), decoding.smoothing)
-        return quantizer(readout(latent, decoding.spread))[1]
+        latent = readout(quantizer.decode(codes).sum(dim=-2), decoding.spread)
+        if before is not None:
+            latent = torch.cat([quantizer.decode(before).sum(dim=-2), latent[:, 1:]], dim=1)
+        return quantizer(smooth_steps(latent, decoding.smoothing)[:, -STEPS:])[1]

@@ -199,7 +199,7 @@ class Generator(nn.Module):
 
     def window(
         self, heard: Mapping[str, Mapping[str, Tensor]], speaker: Tensor, seed: Tensor, beta: float, gate: str,
-        reader: CodeReader,
+        reader: CodeReader, before: Codes | None = None,
     ) -> tuple[Codes, Tensor]:  # fmt: skip
         """Codes (B, S, L) and semantic score (B, S) of one window; sparse runs for takes that have a step above beta.
 
@@ -210,12 +210,13 @@ class Generator(nn.Module):
             beta: Threshold of the semantic score.
             gate: See :meth:`rollout`.
             reader: Of the takes' codes.
+            before: Codes (B, S, L) of the window before, where there is one.
         """
         speech = heard["base"]["face"]
         motion = torch.cat([seed, seed.new_zeros(len(seed), NEW_FRAMES, seed.shape[-1])], dim=1).to(speech.dtype)
         mask = seed_mask(seed.device).to(speech.dtype).expand(1, *motion.shape)
         noise = reader.draw()
-        base = reader.read(self.base({"speaker": speaker}, motion, mask, Passes(), heard["base"]), noise)
+        base = reader.read(self.base({"speaker": speaker}, motion, mask, Passes(), heard["base"]), noise, before)
         psi = semantic_score(heard["sparse"]["gate"])
         psi = {"learned": psi, "always": torch.ones_like(psi), "never": psi.new_zeros(psi.shape)}.get(gate)
         psi = reader.draw_gate().to(seed.device) if psi is None else psi
@@ -224,7 +225,8 @@ class Generator(nn.Module):
             return base, psi
         chosen = {name: value[rows] for name, value in heard["sparse"].items()}
         sparse = self.sparse({"speaker": speaker[rows]}, motion[rows], mask[:, rows], Passes(), chosen)
-        sparse = reader.read(sparse, {part: value[rows.cpu()] for part, value in noise.items()})
+        noise = {part: value[rows.cpu()] for part, value in noise.items()}
+        sparse = reader.read(sparse, noise, {part: codes[rows] for part, codes in before.items()} if before else None)
         sparse = {part: base[part].index_copy(0, rows, codes) for part, codes in sparse.items()}
         return fuse_codes(base, sparse, psi, beta), psi
 
@@ -289,7 +291,8 @@ class Generator(nn.Module):
         scores = []
         heard = self._hear_all(features, stride)
         for index in progress(range(window_count(features["rhythm"].shape[1]))):
-            codes, psi = self.window(next(heard), speaker, channels, beta, gate, reader)
+            before = windows[-1] if windows else None
+            codes, psi = self.window(next(heard), speaker, channels, beta, gate, reader, before)
             windows.append(codes)
             scores.append(psi[:, 1 if index else 0 :])
             channels = self.next_seed(windows, start)

@@ -62,7 +62,8 @@ class WindowStream:
     def push(self, features: Mapping[str, Tensor]) -> tuple[Frames, Tensor]:
         """Add the features of the next window; returns the new frames (1, t, ...) and translation (1, t, 3), t >= 0."""
         heard = self.generator.hear(features)
-        codes, _ = self.generator.window(heard, self.speaker, self.channels, self.beta, self.gate, self.reader)
+        before = self.windows[-1] if self.windows else None
+        codes, _ = self.generator.window(heard, self.speaker, self.channels, self.beta, self.gate, self.reader, before)
         self.windows.append(codes)
         self.channels = self.generator.next_seed(self.windows, self.start)
         return self._give(self.steps - self.lookahead)
