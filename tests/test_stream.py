@@ -22,7 +22,7 @@ def model(smoke):
 def varied():
     """Codes that differ from step to step and follow from what is heard; a short training gives one code."""
 
-    def window(heard, speaker, seed, beta, gate, reader):
+    def window(heard, speaker, seed, beta, gate, reader, before):
         draw = torch.Generator().manual_seed(int(100 * heard["base"]["body"].abs().sum()))
         codes = {name: torch.randint(0, 64, (1, 16, 6), generator=draw) for name in PARTS}
         return codes, torch.rand(1, 16, generator=draw)

@@ -9,8 +9,9 @@ Shapes: B takes, S code steps, L levels, K codes of a level, C the width of a co
 - ``coherent``: ``argmax(logits / T + G)`` with ``G = -log(-log Phi(n))`` and normal noise n that each code carries from
   step to step, ``n_t = rho n_(t-1) + sqrt(1 - rho^2) e_t``. Every step is a sample of exactly the network's
   distribution (the Gumbel trick), and neighbouring steps agree where the distribution does. The levels of a step are
-  drawn apart, though, and what they add up to is restless and keeps too near its mean: ``smoothing`` averages the
-  sampled latents over steps, ``spread`` moves them away from the training split's mean, and they are quantised again.
+  drawn apart, though, and what they add up to is restless and keeps too near its mean: ``spread`` moves the
+  sampled latents away from the training split's mean, ``smoothing`` averages them over steps, across the seam with
+  the window before too, and they are quantised again.
 """
 
 import zlib
