@@ -140,8 +140,7 @@ class Generator(nn.Module):
         Returns:
             (B, 4, 337) channels and the start position (B, 3) in metres, at the origin.
         """
-        channels = {name: self.tokenizer[name].mean for name in PARTS}
-        frames = merge_parts({name: value.expand(batch, SEED_FRAMES, -1) for name, value in channels.items()})
+        frames = merge_parts({name: self.tokenizer[name].mean.expand(batch, SEED_FRAMES, -1) for name in PARTS})
         frames.rotation = orthonormal(frames.rotation)
         height = frames.root[..., 1]
         trans = torch.stack([torch.zeros_like(height), height, torch.zeros_like(height)], dim=-1)
