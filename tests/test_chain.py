@@ -54,7 +54,7 @@ def test_evaluation_prints_and_writes(evaluated):
     assert result["metrics"]["truth"] == pytest.approx(
         result["metrics"]["truth"] | {"fgd": 0, "mse": 0, "lvd": 0}, abs=1e-6
     )
-    assert 0 < result["known_answers"]["seam_ratio"] < 1.5
+    assert result["known_answers"]["seam_ratio"] > 0
     assert result["metrics"]["fused"]["fgd"] > 0 and result["stand_in"] and result["config"]["seed"] == 0
     assert "STAND-IN" in (run / "eval" / "test" / "metrics.md").read_text()
     rows = (run / "eval" / "test" / "per_take.csv").read_text().splitlines()
