@@ -14,6 +14,7 @@ from scipy.ndimage import gaussian_filter1d
 from semtalk.errors import SemTalkError
 from semtalk.evaluation.compare import compare
 from semtalk.evaluation.folder import folder_takes, plain_name
+from semtalk.evaluation.known_answers import seam_ratio
 from semtalk.evaluation.protocol import PROTOCOLS, evaluate_rows, metric_joints
 from semtalk.evaluation.published import comparable
 from semtalk.evaluation.takes import Take
@@ -21,6 +22,7 @@ from semtalk.metrics import functional as F
 from semtalk.models.embedder import MotionEmbedder
 from semtalk.motion.io import Motion, load_motion, save_motion
 from semtalk.motion.parts import rotation_from_poses
+from semtalk.motion.rotation import axis_angle_to_6d
 
 pytestmark = pytest.mark.xdist_group("chain")
 MEAN_SPEED = np.full(55, 0.3)
@@ -270,3 +272,12 @@ def test_memory_does_not_grow_with_the_length_of_a_take(body):
     truth = gesture(frames=3600)
     measure(body, truth, changed(truth, poses=truth.poses + 0.01), speech_of(truth, body))
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**20 < 1.0
+
+
+def test_seam_ratio_by_hand():
+    """A turn of one degree each frame, and of three into the first new frame of a window: the ratio is three."""
+    turns = torch.ones(130)
+    turns[[64, 124]] = 3.0
+    poses = torch.zeros(130, 55, 3)
+    poses[..., 2] = torch.deg2rad(turns.cumsum(dim=0))[:, None]
+    assert seam_ratio([axis_angle_to_6d(poses)]) == pytest.approx(3.0, abs=0.05)
