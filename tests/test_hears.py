@@ -175,13 +175,12 @@ def test_unexplained_share_by_hand(store, tokenizer):
         net, config, config["recipe"]["base"], meta, load_body(None), tokenizer=tokenizer, statistics=statistics
     )
     from semtalk.data.windows import WindowDataset
-    from semtalk.models.branches import Prediction
 
     windows = WindowDataset(store, store.split("train"), 20)
     targets = task.targets(windows.__getitems__(list(range(len(windows)))))
     hard = {part: torch.nn.functional.one_hot(code, 8).float() * 200 for part, code in targets.codes.items()}
     for part, latent in targets.latents.items():
-        share = task.unexplained(Prediction({part: hard[part][None]}, {}), targets, part)
+        share = task.unexplained(hard[part], targets, part)
         quantised = targets.vectors[part].sum(dim=-2)
         error = (quantised - latent).square().sum(dim=-1).mean()
         assert torch.allclose(share, error / statistics.variance[part], rtol=1e-3)
