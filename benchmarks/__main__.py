@@ -12,10 +12,11 @@ MODULES = {
     "generation": ("generate",),
     "metrics": ("metrics",),
     "real_speech": ("real_speech",),
+    "ablations": ("ablate_base", "ablate_rvqvae"),
     "transcripts": ("transcripts",),
 }
 """Module -> its functions, each a benchmark."""
-CONFIGURED = ("real_speech",)
+CONFIGURED = ("real_speech", "ablate_base", "ablate_rvqvae")
 """Benchmarks that take ``KEY=VALUE``; they train for long, and run only when they are named."""
 
 
@@ -28,7 +29,7 @@ def chosen(words: list[str]) -> tuple[list[str], list[str]]:
         sys.exit(f"There is no benchmark {sorted(unknown)[0]}; choose among {', '.join(homes)}.")
     names = names or [name for name in homes if name not in CONFIGURED]
     if settings and (deaf := [name for name in names if name not in CONFIGURED]):
-        sys.exit(f"{settings[0]}: {deaf[0]} takes no overrides; {', '.join(CONFIGURED)} does.")
+        sys.exit(f"{settings[0]}: {deaf[0]} takes no overrides; {', '.join(CONFIGURED)} do.")
     return names, settings
 
 

@@ -33,7 +33,6 @@ from semtalk.evaluation.hearing import OTHER, hearing_table
 from semtalk.evaluation.protocol import evaluate_rows
 from semtalk.motion.io import atomic_write
 from semtalk.run import run_dir, train
-from semtalk.tasks.build import RVQVAE_PHASES
 from semtalk.tasks.checkpoint import checkpoint_path
 from semtalk.tasks.speed import trainer_device
 
@@ -97,8 +96,9 @@ def seed_config(options: Options, runs: Path, seed: int) -> dict:
 def train_phases(config: dict, reuse: bool) -> None:
     """Train the phases one by one; with ``reuse``, those that the same configuration has not finished."""
     folder = run_dir(config)
-    made = json.dumps(config, sort_keys=True)
-    for phase in (*RVQVAE_PHASES, *(phase for phase in config["stage"]["phases"] if phase != "rvqvae")):
+    made = json.dumps({**config, "stage": None}, sort_keys=True)
+    parts = [f"rvqvae_{part}" for part in config["parts"]] if "rvqvae" in config["stage"]["phases"] else []
+    for phase in (*parts, *(phase for phase in config["stage"]["phases"] if phase != "rvqvae")):
         mark = folder / phase / "finished.json"
         finished = mark.is_file() and mark.read_text(encoding="utf-8") == made
         if reuse and finished and checkpoint_path(folder, phase).is_file():
