@@ -17,6 +17,7 @@ CHOICES = {
     "precision": ("float32", "bf16"),
     "decoding.face": (None, "likeliest", "expected", "coherent"),
     "decoding.body": (None, "likeliest", "expected", "coherent"),
+    "decoding.sparse": (None, "likeliest", "coherent"),
 }  # fmt: skip
 """Key -> its words."""
 RANGES = {

@@ -117,6 +117,22 @@ def test_each_part_is_read_off_its_own_way(networks):
     assert torch.equal(louder, tokenizer["face"].quantizer(2 * latent)[1])
 
 
+@pytest.mark.parametrize("body", ["likeliest", "coherent"])
+@pytest.mark.parametrize("sparse", ["likeliest", "coherent"])
+def test_sparse_codes_are_read_off_their_own_way(networks, body, sparse):
+    tokenizer, base = networks
+    prediction = prediction_of(tokenizer, 2)
+    del prediction.logits["face"]
+    reader = CodeReader(tokenizer, base, Decoding("likeliest", body, sparse=sparse), ["a", "b"])
+    noise = reader.draw()
+    assert set(noise) == (set(prediction.logits) if "coherent" in (body, sparse) else set())
+    for network, way in (("base", body), ("sparse", sparse)):
+        codes = reader.read(prediction, noise, network=network)
+        for part, logits in prediction.logits.items():
+            sampled = way == "coherent" and sample_codes(logits[0], noise[part], 1.0)
+            assert torch.equal(codes[part], prediction.codes()[part] if way == "likeliest" else sampled)
+
+
 class Whole(torch.nn.Module):
     """An RVQ-VAE whose motion is its latent, not quantised."""
 
@@ -232,6 +248,7 @@ def test_runs_say_how_they_are_read_off():
     ("change", "message"),
     [
         ({"decoding": {"face": "best"}}, "decoding.face=best"),
+        ({"decoding": {"sparse": "expected"}}, "decoding.sparse=expected: choose one of none, likeliest, coherent"),
         ({"decoding": {"temperature": 0}}, "decoding.temperature=0: give a number from"),
         ({"decoding": {"coherence": 1.0}}, "decoding.coherence=1.0"),
         ({"decoding": {"gain": float("nan")}}, "decoding.gain=nan"),
@@ -274,8 +291,8 @@ def test_samples_are_reproducible_and_do_not_depend_on_the_batch(model):
 def test_every_window_is_read_with_the_one_before(model, monkeypatch):
     given, read = [], CodeReader.read
 
-    def recorded(reader, prediction, noise, before=None):
-        codes = read(reader, prediction, noise, before)
+    def recorded(reader, prediction, noise, before=None, network="base"):
+        codes = read(reader, prediction, noise, before, network)
         given.append((before, codes))
         return codes
 
@@ -288,6 +305,20 @@ def test_every_window_is_read_with_the_one_before(model, monkeypatch):
         assert len(given) == 3 and given[0][0] is None
         for (_, codes), (before, _) in zip(given, given[1:], strict=False):
             assert all(torch.equal(codes[part], before[part]) for part in PARTS)
+
+
+def test_a_window_reads_base_and_where_it_passes_the_gate_sparse(model, monkeypatch):
+    networks, read = [], CodeReader.read
+
+    def recorded(reader, prediction, noise, before=None, network="base"):
+        networks.append((network, "face" in prediction.logits))
+        return read(reader, prediction, noise, before, network)
+
+    monkeypatch.setattr(CodeReader, "read", recorded)
+    for beta, wanted in ((1.0, [("base", True)]), (0.0, [("base", True), ("sparse", False)])):
+        networks.clear()
+        model.generate(speeches("a take"), beta=beta)
+        assert networks == wanted * 3
 
 
 def test_a_stream_samples_as_the_whole_does(model):

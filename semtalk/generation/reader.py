@@ -47,7 +47,7 @@ class CodeReader:
                 decoding.coherence,
             )
             for part in PARTS
-            if decoding.way(part) == "coherent"
+            if decoding.sampled(part)
         }  # fmt: skip
         self.gate = CoherentNoise([GATE_STREAM + take for take in takes], seed, sample, (), 0.0)
 
@@ -59,24 +59,27 @@ class CodeReader:
         """Uniform scores (B, S) of the next window, for a gate that is drawn."""
         return torch.special.ndtr(self.gate.window(STEPS))
 
-    def read(self, prediction: Prediction, noise: dict[str, Tensor], before: Codes | None = None) -> Codes:
+    def read(
+        self, prediction: Prediction, noise: dict[str, Tensor], before: Codes | None = None, network: str = "base"
+    ) -> Codes:
         """Codes (B, S, L) of every part of a prediction's first pass.
 
         Args:
             prediction: Of the window.
             noise: Of the window, from :meth:`draw`.
             before: Codes of the window before it, which samples are smoothed across the seam with.
+            network: Whose prediction it is, ``base`` or ``sparse``.
         """
         return {
-            part: self._read(part, logits[0], noise, before[part] if before else None)
+            part: self._read(part, self.decoding.way(part, network), logits[0], noise, before[part] if before else None)
             for part, logits in prediction.logits.items()
         }
 
-    def _read(self, part: str, logits: Tensor, noise: dict[str, Tensor], before: Tensor | None) -> Tensor:
+    def _read(self, part: str, way: str, logits: Tensor, noise: dict[str, Tensor], before: Tensor | None) -> Tensor:
         decoding, readout, quantizer = self.decoding, self.readouts[part], self.tokenizer[part].quantizer
-        if decoding.way(part) == "likeliest":
+        if way == "likeliest":
             return logits.argmax(dim=-1)
-        if decoding.way(part) == "expected":
+        if way == "expected":
             return quantizer(readout(expected_latent(logits, self.codebooks[part]), decoding.gain))[1]
         codes = sample_codes(logits, noise[part].to(logits.device), decoding.temperature)
         if not decoding.smoothing and (readout.gain if decoding.spread is None else decoding.spread) == 1:

@@ -225,7 +225,8 @@ class Generator(nn.Module):
         chosen = {name: value[rows] for name, value in heard["sparse"].items()}
         sparse = self.sparse({"speaker": speaker[rows]}, motion[rows], mask[:, rows], Passes(), chosen)
         noise = {part: value[rows.cpu()] for part, value in noise.items()}
-        sparse = reader.read(sparse, noise, {part: codes[rows] for part, codes in before.items()} if before else None)
+        known = {part: codes[rows] for part, codes in before.items()} if before else None
+        sparse = reader.read(sparse, noise, known, network="sparse")
         sparse = {part: base[part].index_copy(0, rows, codes) for part, codes in sparse.items()}
         return fuse_codes(base, sparse, psi, beta), psi
 
@@ -258,16 +259,10 @@ class Generator(nn.Module):
 
     @torch.no_grad()
     def rollout(
-        self,
-        features: Mapping[str, Tensor],
-        speaker: Tensor,
-        stride: int,
-        beta: float = 0.5,
-        gate: str = "learned",
-        seed: tuple[Tensor, Tensor] | None = None,
-        progress: Callable = lambda windows: windows,
+        self, features: Mapping[str, Tensor], speaker: Tensor, stride: int, beta: float = 0.5, gate: str = "learned",
+        seed: tuple[Tensor, Tensor] | None = None, progress: Callable = lambda windows: windows,
         reader: CodeReader | None = None,
-    ) -> Rollout:
+    ) -> Rollout:  # fmt: skip
         """Generate motion for a batch of takes.
 
         Args:

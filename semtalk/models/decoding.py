@@ -34,6 +34,8 @@ class Decoding:
     Attributes:
         face: One of :data:`WAYS`, for the face.
         body: The same for upper body, hands and lower body.
+        sparse: ``likeliest`` or ``coherent``, for the sparse network's codes of the body. They are taken where it is
+            sure of a gesture, and samples blur what it is sure of.
         temperature: T of ``coherent``; lower is calmer.
         coherence: rho of ``coherent`` in [0, 1), from one code step to the next.
         gain: Of ``expected``; the one that the network found on the validation split by default.
@@ -49,10 +51,17 @@ class Decoding:
     gain: float | None = None
     smoothing: int = 0
     spread: float | None = None
+    sparse: str = "likeliest"
 
-    def way(self, part: str) -> str:
-        """How a part is read off."""
+    def way(self, part: str, network: str = "base") -> str:
+        """How what a network, base or sparse, says of a part is read off."""
+        if network == "sparse":
+            return self.sparse
         return self.face if part == "face" else self.body
+
+    def sampled(self, part: str) -> bool:
+        """Whether a network's codes of a part are sampled."""
+        return "coherent" in (self.way(part), self.way(part, "sparse") if part != "face" else "")
 
 
 LIKELIEST = Decoding()
