@@ -2,6 +2,7 @@
 
 import ctypes
 import json
+import math
 import os
 import platform
 import statistics
@@ -85,11 +86,21 @@ def show(title: str, rows: Mapping[str, object]) -> None:
     console.print(table)
 
 
+def without_nan(value):
+    """The same numbers, lists and mappings with None for what is not a number, which JSON has no word for."""
+    if isinstance(value, Mapping):
+        return {key: without_nan(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(inner) for inner in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
 def append(path: Path, numbers: Mapping[str, object]) -> None:
     """Append numbers, with the machine, to a file of results."""
     path.parent.mkdir(parents=True, exist_ok=True)
     runs = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
-    path.write_text(json.dumps([*runs, {"machine": machine(), **numbers}], indent=2) + "\n", encoding="utf-8")
+    runs.append({"machine": machine(), **without_nan(numbers)})
+    path.write_text(json.dumps(runs, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def record(name: str, numbers: Mapping[str, object]) -> None:

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks.common import RESULTS, composed
+from benchmarks.common import RESULTS, composed, without_nan
 from semtalk.body import load_body
 from semtalk.data.beat2 import BEAT2Corpus
 from semtalk.data.prepare import prepare
@@ -115,7 +115,7 @@ def main() -> None:
             results[name] = train_part(name, store, config, arguments.steps)
             results[name]["seconds"] = time.monotonic() - began
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(json.dumps(results, indent=2))
+    arguments.out.write_text(json.dumps(without_nan(results), indent=2, allow_nan=False))
     print_table(results)
     draw_curves(results, arguments.out.with_suffix(".png"))
 

@@ -8,6 +8,7 @@ from conftest import composed
 from test_models import TINY, tiny_batch
 
 from semtalk.body import load_body
+from semtalk.data.windows import WindowDataset
 from semtalk.models.branches import Passes
 from semtalk.models.layers import LocalPath, Standardise
 from semtalk.models.tokenizer import Tokenizer
@@ -165,17 +166,19 @@ def test_latent_statistics_by_hand(store, tokenizer):
         latent = latent - book[nearest.indices]
 
 
-def test_unexplained_share_by_hand(store, tokenizer):
-    """An expectation that is always the mean leaves everything unexplained; one that is the truth leaves nothing."""
-    config = composed("train", *TINY)
+def base_task(store, tokenizer, *overrides: str) -> BaseTask:
+    config = composed("train", *TINY, *overrides)
     statistics = latent_statistics(tokenizer, store.split("train"))
     meta = {"speakers": store.speakers, "generation": "default"}
     net = build_network("base", config, len(store.speakers))
-    task = BaseTask(
+    return BaseTask(
         net, config, config["recipe"]["base"], meta, load_body(None), tokenizer=tokenizer, statistics=statistics
-    )
-    from semtalk.data.windows import WindowDataset
+    ).eval()
 
+
+def test_unexplained_share_by_hand(store, tokenizer):
+    """Where the right codes are certain, what quantising them loses is left unexplained."""
+    task = base_task(store, tokenizer)
     windows = WindowDataset(store, store.split("train"), 20)
     targets = task.targets(windows.__getitems__(list(range(len(windows)))))
     hard = {part: torch.nn.functional.one_hot(code, 8).float() * 200 for part, code in targets.codes.items()}
@@ -183,9 +186,25 @@ def test_unexplained_share_by_hand(store, tokenizer):
         share = task.unexplained(hard[part], targets, part)
         quantised = targets.vectors[part].sum(dim=-2)
         error = (quantised - latent).square().sum(dim=-1).mean()
-        assert torch.allclose(share, error / statistics.variance[part], rtol=1e-3)
+        assert torch.allclose(share, error / task.statistics.variance[part], rtol=1e-3)
     assert LatentStatistics.unit(tokenizer).spread["face"].shape == (6,)
     assert all(torch.allclose(value.sum(dim=-1), torch.ones(())) for value in targets.classes.values())
+
+
+@pytest.mark.parametrize(("recipe", "trained"), [("small", True), ("strong", True), ("paper", False)])
+def test_the_expected_latent_is_trained_where_the_recipe_says_so(store, tokenizer, recipe, trained):
+    task = base_task(store, tokenizer, f"recipe={recipe}")
+    batch = WindowDataset(store, store.split("train"), 20).__getitems__([0, 1])
+    losses, targets, prediction = task.losses(batch), task.targets(batch), task.predict(batch)
+    assert ("expected" in losses) == trained
+    if not trained:
+        return
+    shares = [task.unexplained(logits, targets, part) for part, logits in prediction.logits.items()]
+    assert len(shares) == 4 and losses["expected"].requires_grad
+    if recipe == "small":
+        assert torch.allclose(losses["expected"], torch.stack(shares).mean(), rtol=1e-3)
+        assert torch.allclose(task.total(losses) - task.total({**losses, "expected": torch.zeros(())}),
+                              losses["expected"], rtol=1e-3)  # fmt: skip
 
 
 @pytest.mark.xdist_group("chain")

@@ -112,7 +112,8 @@ def test_means_spreads_and_targets(tmp_path):
     }  # fmt: skip
     light = facts | {"features": "light"}
     assert not any(target["reached"] for target in reached_targets(means, light, tmp_path / "r.json").values())
-    append(tmp_path / "r.json", {**facts, "mean": mean_of([numbers(0.95)])})
+    append(tmp_path / "r.json", {**facts, "mean": mean_of([numbers(0.95)]), "seeds": [{"lag": math.nan}]})
+    assert json.loads((tmp_path / "r.json").read_text())[0]["seeds"] == [{"lag": None}]
     append(tmp_path / "r.json", {**facts, "corpus": "other", "mean": mean_of([numbers(0.0)])})
     found = reached_targets(means, light, tmp_path / "r.json")
     assert [target["value"] for target in found.values()] == pytest.approx([0.05, 0.05])
