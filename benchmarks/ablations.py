@@ -49,9 +49,7 @@ BASE_ROWS = {
     "features as they are": ("model.standardise=false", "features.noise=0"),
     "no noise on features": ("features.noise=0",),
     "no direct path": ("model.network.local_layers=0",),
-    "no dropout in the direct path": ("model.network.local_dropout=0",),
     "hard code targets": ("recipe.base.softness=0",),
-    "no loss on the expected latent": ("recipe.base.losses.expected=0",),
     "checkpoint of the lowest summed loss": (),
 }
 """Row -> what is changed."""

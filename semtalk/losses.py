@@ -86,17 +86,6 @@ def latent_loss(latents: Tensor, vectors: Tensor, weight: Tensor | None = None) 
     return weighted_mean((latents - vectors).square().mean(dim=(-1, -2)), weight)
 
 
-def expected_loss(expected: Tensor, latents: Tensor, variance: Tensor) -> Tensor:
-    """Share of the variance of latents that their expectation leaves unexplained: ``|E[z] - z|^2 / var(z)``.
-
-    Args:
-        expected: E[z] (..., B, S, C), see :func:`semtalk.models.decoding.expected_latent`.
-        latents: z (B, S, C) before they are quantised.
-        variance: () of z over the training split, summed over channels.
-    """
-    return (expected - latents).square().sum(dim=-1).mean() / variance
-
-
 def gate_loss(gate: Tensor, semantic: Tensor) -> Tensor:
     """Cross-entropy of gate logits (B, S, 2) against "the mean semantic score (B, S) of the step is above 0"."""
     return F.cross_entropy(gate.float().flatten(0, -2), (semantic > 0).long().flatten())

@@ -191,22 +191,6 @@ def test_unexplained_share_by_hand(store, tokenizer):
     assert all(torch.allclose(value.sum(dim=-1), torch.ones(())) for value in targets.classes.values())
 
 
-@pytest.mark.parametrize(("recipe", "trained"), [("small", True), ("strong", True), ("paper", False)])
-def test_the_expected_latent_is_trained_where_the_recipe_says_so(store, tokenizer, recipe, trained):
-    task = base_task(store, tokenizer, f"recipe={recipe}")
-    batch = WindowDataset(store, store.split("train"), 20).__getitems__([0, 1])
-    losses, targets, prediction = task.losses(batch), task.targets(batch), task.predict(batch)
-    assert ("expected" in losses) == trained
-    if not trained:
-        return
-    shares = [task.unexplained(logits, targets, part) for part, logits in prediction.logits.items()]
-    assert len(shares) == 4 and losses["expected"].requires_grad
-    if recipe == "small":
-        assert torch.allclose(losses["expected"], torch.stack(shares).mean(), rtol=1e-3)
-        assert torch.allclose(task.total(losses) - task.total({**losses, "expected": torch.zeros(())}),
-                              losses["expected"], rtol=1e-3)  # fmt: skip
-
-
 @pytest.mark.xdist_group("chain")
 def test_the_best_checkpoint_of_base_is_the_one_that_hears(smoke, store, tmp_path):
     folder = smoke[0] / "runs" / "smoke"

@@ -6,15 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from semtalk.losses import (
-    code_loss,
-    expected_loss,
-    gate_loss,
-    global_consistency,
-    latent_loss,
-    local_consistency,
-    soft_targets,
-)
+from semtalk.losses import code_loss, gate_loss, global_consistency, latent_loss, local_consistency, soft_targets
 from semtalk.models.base import BaseNetwork
 from semtalk.models.branches import TRAINING_PASSES, Passes, Prediction
 from semtalk.models.decoding import Decoding, expected_latent
@@ -123,7 +115,8 @@ class CodePredictionTask(StageTask):
     def unexplained(self, logits: Tensor, targets: Targets, part: str) -> Tensor:
         """Share of the variance of a part's latents that the expected latent of logits (..., B, S, L, K) leaves."""
         expected = expected_latent(logits, self.tokenizer.codebooks(part))
-        return expected_loss(expected, targets.latents[part], self.statistics.variance[part].to(self.device))
+        error = (expected - targets.latents[part]).square().sum(dim=-1).mean()
+        return error / self.statistics.variance[part].to(self.device)
 
     @property
     def passes(self) -> Passes:
@@ -167,13 +160,10 @@ class BaseTask(CodePredictionTask):
         self.calibrations: dict[str, Gain | Spread] = {}
 
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Code losses and the expected loss over the passes, rhythmic consistency of the passes with audio."""
+        """Code losses over the passes, and local and global rhythmic consistency of the passes with audio."""
         targets = self.targets(batch)
         prediction = self.predict(batch)
         losses = self.code_losses(prediction, targets)
-        if self.recipe["losses"].get("expected"):
-            shares = [self.unexplained(logits, targets, part) for part, logits in prediction.logits.items()]
-            losses["expected"] = len(self.passes) * torch.stack(shares).mean()
         heard = [index for index, audio in enumerate(self.passes.audio) if audio]
         for name, consistency in (("local", local_consistency), ("global", global_consistency)):
             terms = [
