@@ -1,8 +1,8 @@
 """What each piece of the recipe brings: ``python -m benchmarks ablate_base ablate_rvqvae [OPTION=VALUE ...]``.
 
-Corpus and options are those of :mod:`benchmarks.real_speech`. For every seed the RVQ-VAEs and the translation network
-are trained once and shared (``runs_dir=DIR reuse=true`` takes those of ``real_speech``); base is trained for each row
-of :data:`BASE_ROWS`, half as long as by default, and heard alone, without the sparse network.
+Corpus and options are those of :mod:`benchmarks.real_speech`. For every seed RVQ-VAEs, translation network and a plain
+base are trained once (``runs_dir=DIR reuse=true`` takes those of ``real_speech``); base is trained anew for each row of
+:data:`BASE_ROWS` and heard alone, without the sparse network.
 """
 
 import shutil
@@ -43,9 +43,8 @@ from semtalk.tasks.fit import load_tokenizer
 from semtalk.tasks.motion import batch_frames, rotation_error
 from semtalk.tasks.semtalk import BaseTask
 
-STEPS = "recipe.base.steps=300"
+PLAIN = "as it is"
 BASE_ROWS = {
-    "as it is": (),
     "features as they are": ("model.standardise=false", "features.noise=0"),
     "no noise on features": ("features.noise=0",),
     "no direct path": ("model.network.local_layers=0",),
@@ -55,11 +54,11 @@ BASE_ROWS = {
 """Row -> what is changed."""
 SUMMED = "checkpoint of the lowest summed loss"
 READ_ROWS = {"the last weights": ("last", None), "likeliest codes": ("best", LIKELIEST)}
-"""Rows of "as it is" that are read otherwise -> checkpoint, decoding (by default the recipe's)."""
+"""Rows of :data:`PLAIN` that are read otherwise -> checkpoint, decoding (by default the recipe's)."""
 HEARD = ("jaw_r", "jaw_amplitude", "expressions_r", "expressions_amplitude", "expressions_share")
 LIVELY = ("upper_error", "hands_error", "speed", "acceleration")
 RVQVAE_ROWS = {
-    "as it is": (),
+    PLAIN: (),
     "no linear path": ("model.rvqvae.linear=0",),
     "no averaging of frames": ("model.rvqvae.smoothing=0",),
     "no noise on latents": ("model.rvqvae.noise=0",),
@@ -120,21 +119,20 @@ def heard_numbers(config: dict, store: Store, body: BodyModel, name: str, decodi
 
 def base_rows(options: Options, runs: Path, seed: int) -> dict[str, dict[str, float]]:
     """Train base for every row of a seed, and measure it."""
-    shared = seed_config(options, runs, seed)
-    train_phases(only(shared, "rvqvae", "translation"), options.reuse)
-    store, body = corpus_of(shared)
-    rows = {}
+    plain = seed_config(options, runs, seed)
+    train_phases(only(plain, "rvqvae", "translation", "base"), options.reuse)
+    store, body = corpus_of(plain)
+    decoding = Decoding(**plain["recipe"]["decoding"])
+    rows = {PLAIN: heard_numbers(plain, store, body, "best", decoding)}
+    for row, (checkpoint, way) in READ_ROWS.items():
+        rows[row] = heard_numbers(plain, store, body, checkpoint, way or decoding)
     for row, changes in BASE_ROWS.items():
-        config = row_config(options, runs, seed, row, (STEPS, *changes))
+        config = row_config(options, runs, seed, row, changes)
         for phase in (*RVQVAE_PHASES, "translation"):
-            shutil.copytree(run_dir(shared) / phase, run_dir(config) / phase, dirs_exist_ok=True)
+            shutil.copytree(run_dir(plain) / phase, run_dir(config) / phase, dirs_exist_ok=True)
         with patch.object(BaseTask, "monitor", "val/loss" if row == SUMMED else BaseTask.monitor):
             train_phases(only(config, "base"), options.reuse)
-        decoding = Decoding(**config["recipe"]["decoding"])
         rows[row] = heard_numbers(config, store, body, "best", decoding)
-        if not changes and row != SUMMED:
-            for name, (checkpoint, way) in READ_ROWS.items():
-                rows[name] = heard_numbers(config, store, body, checkpoint, way or decoding)
     return rows
 
 
