@@ -26,6 +26,7 @@ RANGES = {
     "decoding.gain": (0.0, 100.0),
     "decoding.smoothing": (0, 100),
     "decoding.spread": (0.0, 100.0),
+    "decoding.blend": (0, 15),
     "samples": (1, 1000),
 }
 """Key -> the smallest and the largest number that it takes."""

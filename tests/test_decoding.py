@@ -16,6 +16,7 @@ from semtalk.losses import code_loss, soft_targets
 from semtalk.metrics.functional import sample_diversity
 from semtalk.models.branches import Prediction
 from semtalk.models.decoding import LIKELIEST, CoherentNoise, Decoding, Readout, expected_latent, sample_codes
+from semtalk.models.fusion import fuse_codes, near_changes
 from semtalk.models.layers import smooth_steps
 from semtalk.models.tokenizer import Tokenizer
 from semtalk.motion.skeleton import PARTS
@@ -133,6 +134,34 @@ def test_sparse_codes_are_read_off_their_own_way(networks, body, sparse):
             assert torch.equal(codes[part], prediction.codes()[part] if way == "likeliest" else sampled)
 
 
+def test_steps_near_a_change():
+    active = torch.tensor([[0, 0, 0, 1, 1, 1, 1, 0], [1, 1, 1, 1, 1, 1, 1, 1]]).bool()
+    assert near_changes(active, 1).int().tolist() == [[0, 0, 1, 1, 0, 0, 1, 1], [0] * 8]
+    assert near_changes(active, 2).int().tolist() == [[0, 1, 1, 1, 1, 1, 1, 1], [0] * 8]
+    assert near_changes(active, 99)[0].all() and not near_changes(active, 0).any()
+
+
+def test_networks_give_way_to_each_other_gently(networks):
+    """Near a change the latents come nearer to each other; all other steps, and the face, stay as they are."""
+    tokenizer, base = networks
+    own, prediction = prediction_of(tokenizer, 8).codes(), prediction_of(tokenizer, 8)
+    other = {part: prediction.codes()[part].flip(0) for part in PARTS if part != "face"}
+    psi = torch.zeros(8, STEPS)
+    psi[:, 5:9] = 1.0
+    hard, gentle = (
+        CodeReader(tokenizer, base, Decoding(blend=blend), list("abcdefgh")).fuse(dict(own), other, psi, 0.5)
+        for blend in (0, 2)
+    )
+    assert all(torch.equal(codes, fuse_codes(own, other, psi, 0.5)[part]) for part, codes in hard.items())
+    assert torch.equal(gentle["face"], own["face"])
+    far = ~near_changes(psi > 0.5, 2)[0]
+    for part in other:
+        assert torch.equal(gentle[part][:, far], hard[part][:, far])
+        latents = [tokenizer[part].quantizer.decode(codes[part]).sum(dim=-2) for codes in (hard, gentle)]
+        jump, blended = ((latent[:, 5] - latent[:, 4]).norm(dim=-1).mean() for latent in latents)
+        assert blended < 0.8 * jump, part
+
+
 class Whole(torch.nn.Module):
     """An RVQ-VAE whose motion is its latent, not quantised."""
 
@@ -238,10 +267,10 @@ def test_sample_diversity_by_hand():
 
 def test_runs_say_how_they_are_read_off():
     assert decoding_of({"recipe": {}}) == LIKELIEST, "runs of earlier versions"
-    assert decoding_of(composed("train")) == Decoding("expected", "coherent", 0.7, 0.95, smoothing=3)
+    assert decoding_of(composed("train")) == Decoding("expected", "coherent", 0.7, 0.95, smoothing=3, blend=2)
     assert decoding_of(composed("train", "recipe=paper")) == LIKELIEST
     wanted = {"face": None, "body": "likeliest", "temperature": 0.5, "coherence": None, "gain": 1.5, "spread": 2.0}
-    assert decoding_of(composed("train"), wanted) == Decoding("expected", "likeliest", 0.5, 0.95, 1.5, 3, 2.0)
+    assert decoding_of(composed("train"), wanted) == Decoding("expected", "likeliest", 0.5, 0.95, 1.5, 3, 2.0, blend=2)
 
 
 @pytest.mark.parametrize(
@@ -275,7 +304,7 @@ def speeches(*names: str) -> list[Speech]:
 
 
 def test_samples_are_reproducible_and_do_not_depend_on_the_batch(model):
-    assert model.generator.decoding == Decoding("expected", "coherent", 0.7, 0.95, smoothing=3)
+    assert model.generator.decoding == Decoding("expected", "coherent", 0.7, 0.95, smoothing=3, blend=2)
     two = speeches("one", "two")
     together = model.generate(two, samples=2)
     assert [result.sample for result in together] == [0, 1, 0, 1]
@@ -342,4 +371,4 @@ def test_samples_on_the_command_line(smoke, tmp_path):
     assert not np.allclose(*poses, atol=1e-2)
     run = folder / "runs" / "smoke"
     loaded = SemTalk.from_pretrained(run, decoding={"temperature": 0.8})
-    assert loaded.generator.decoding == Decoding("expected", "coherent", 0.8, 0.95, smoothing=3)
+    assert loaded.generator.decoding == Decoding("expected", "coherent", 0.8, 0.95, smoothing=3, blend=2)

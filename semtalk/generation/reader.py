@@ -8,6 +8,7 @@ from torch import Tensor
 from semtalk.models.base import BaseNetwork
 from semtalk.models.branches import Prediction
 from semtalk.models.decoding import CoherentNoise, Decoding, expected_latent, sample_codes
+from semtalk.models.fusion import fuse_codes, near_changes
 from semtalk.models.layers import smooth_steps
 from semtalk.models.tokenizer import Codes, Tokenizer
 from semtalk.motion.skeleton import DOWNSAMPLE, PARTS, WINDOW
@@ -74,6 +75,21 @@ class CodeReader:
             part: self._read(part, self.decoding.way(part, network), logits[0], noise, before[part] if before else None)
             for part, logits in prediction.logits.items()
         }
+
+    def fuse(self, base: Codes, sparse: Codes, psi: Tensor, beta: float) -> Codes:
+        """Codes (B, S, L) of both networks by the semantic score psi (B, S), blended where one gives way to the other.
+
+        See :func:`semtalk.models.fusion.fuse_codes` and :attr:`Decoding.blend`.
+        """
+        codes, blend = fuse_codes(base, sparse, psi, beta), self.decoding.blend
+        if not blend:
+            return codes
+        near = near_changes(psi > beta, blend)[..., None]
+        for part in sparse:
+            quantizer = self.tokenizer[part].quantizer
+            latent = smooth_steps(quantizer.decode(codes[part]).sum(dim=-2), blend)
+            codes[part] = torch.where(near, quantizer(latent)[1], codes[part])
+        return codes
 
     def _read(self, part: str, way: str, logits: Tensor, noise: dict[str, Tensor], before: Tensor | None) -> Tensor:
         decoding, readout, quantizer = self.decoding, self.readouts[part], self.tokenizer[part].quantizer

@@ -16,7 +16,6 @@ from semtalk.generation.reader import STEPS, CodeReader
 from semtalk.models.base import BaseNetwork
 from semtalk.models.branches import Passes
 from semtalk.models.decoding import LIKELIEST, Decoding
-from semtalk.models.fusion import fuse_codes
 from semtalk.models.sparse import SparseNetwork, semantic_score
 from semtalk.models.tokenizer import Codes, Tokenizer
 from semtalk.models.translation import TranslationNetwork
@@ -228,7 +227,7 @@ class Generator(nn.Module):
         known = {part: codes[rows] for part, codes in before.items()} if before else None
         sparse = reader.read(sparse, noise, known, network="sparse")
         sparse = {part: base[part].index_copy(0, rows, codes) for part, codes in sparse.items()}
-        return fuse_codes(base, sparse, psi, beta), psi
+        return reader.fuse(base, sparse, psi, beta), psi
 
     @torch.no_grad()
     def scores(self, features: Mapping[str, Tensor], stride: int) -> Tensor:

@@ -36,6 +36,8 @@ class Decoding:
         body: The same for upper body, hands and lower body.
         sparse: ``likeliest`` or ``coherent``, for the sparse network's codes of the body. They are taken where it is
             sure of a gesture, and samples blur what it is sure of.
+        blend: How often the latents of the steps around a change between base and sparse codes are averaged with their
+            neighbours; as many steps on either side are.
         temperature: T of ``coherent``; lower is calmer.
         coherence: rho of ``coherent`` in [0, 1), from one code step to the next.
         gain: Of ``expected``; the one that the network found on the validation split by default.
@@ -52,6 +54,7 @@ class Decoding:
     smoothing: int = 0
     spread: float | None = None
     sparse: str = "likeliest"
+    blend: int = 0
 
     def way(self, part: str, network: str = "base") -> str:
         """How what a network, base or sparse, says of a part is read off."""

@@ -9,6 +9,16 @@ def blend_latents(base: Tensor, sparse: Tensor, psi: Tensor) -> Tensor:
     return base + psi[..., None, None] * (sparse - base)
 
 
+def near_changes(active: Tensor, reach: int) -> Tensor:
+    """Which steps (B, S) lie within ``reach`` steps of a change of ``active`` (B, S), on either side of it."""
+    change, near = active[:, 1:] != active[:, :-1], torch.zeros_like(active)
+    for distance in range(min(reach, change.shape[1])):
+        rest = change.shape[1] - distance
+        near[:, distance + 1 :] |= change[:, :rest]
+        near[:, :rest] |= change[:, distance:]
+    return near
+
+
 def fuse_codes(base: dict[str, Tensor], sparse: dict[str, Tensor], psi: Tensor, beta: float) -> dict[str, Tensor]:
     """Codes at generation: a step takes the sparse codes where psi > beta, the base codes elsewhere.
 
