@@ -1,8 +1,8 @@
 """What each piece of the recipe brings: ``python -m benchmarks ablate_base ablate_rvqvae [OPTION=VALUE ...]``.
 
-Corpus and options are those of :mod:`benchmarks.real_speech`. For every seed RVQ-VAEs, translation network and a plain
-base are trained once (``runs_dir=DIR reuse=true`` takes those of ``real_speech``); base is trained anew for each row of
-:data:`BASE_ROWS` and heard alone, without the sparse network.
+Corpus, ``seeds``, ``runs_dir`` and ``reuse`` are those of :mod:`benchmarks.real_speech`. For every seed RVQ-VAEs,
+translation network and a plain base are trained once (``runs_dir=DIR reuse=true`` takes those of ``real_speech``); base
+is trained anew for each row of :data:`BASE_ROWS` and heard alone, without the sparse network.
 """
 
 import shutil
@@ -169,7 +169,7 @@ def rvqvae_rows(options: Options, runs: Path, seed: int) -> dict[str, dict[str, 
     """Train the RVQ-VAEs of upper body and hands for every row of a seed, and measure them."""
     rows = {}
     for row, changes in RVQVAE_ROWS.items():
-        config = row_config(options, runs, seed, row, changes) | {"parts": list(MOVING)}
+        config = row_config(options, runs / "rvqvae", seed, row, changes) | {"parts": list(MOVING)}
         train_phases(only(config, "rvqvae"), options.reuse)
         store, body = corpus_of(config)
         rows[row] = {}
