@@ -33,7 +33,7 @@ from semtalk.evaluation.takes import add_mean_pose, generate_takes
 from semtalk.generation.rollout import Generator
 from semtalk.metrics import hearing as H
 from semtalk.models.decoding import LIKELIEST, Decoding
-from semtalk.motion.parts import part_channels
+from semtalk.motion.parts import merge_parts, part_channels
 from semtalk.motion.rotation import rotation_6d_to_matrix
 from semtalk.motion.skeleton import DOWNSAMPLE, PARTS
 from semtalk.run import run_dir
@@ -44,15 +44,15 @@ from semtalk.tasks.motion import batch_frames, rotation_error
 from semtalk.tasks.semtalk import BaseTask
 
 PLAIN = "as it is"
+SUMMED = "checkpoint of the lowest summed loss"
 BASE_ROWS = {
     "features as they are": ("model.standardise=false", "features.noise=0"),
     "no noise on features": ("features.noise=0",),
     "no direct path": ("model.network.local_layers=0",),
     "hard code targets": ("recipe.base.softness=0",),
-    "checkpoint of the lowest summed loss": (),
+    SUMMED: (),
 }
 """Row -> what is changed."""
-SUMMED = "checkpoint of the lowest summed loss"
 READ_ROWS = {"the last weights": ("last", None), "likeliest codes": ("best", LIKELIEST)}
 """Rows of :data:`PLAIN` that are read otherwise -> checkpoint, decoding (by default the recipe's)."""
 HEARD = ("jaw_r", "jaw_amplitude", "expressions_r", "expressions_amplitude", "expressions_share")
@@ -138,10 +138,8 @@ def base_rows(options: Options, runs: Path, seed: int) -> dict[str, dict[str, fl
 
 def joints_of(channels: torch.Tensor, part: str, body: BodyModel) -> torch.Tensor:
     """A part's joints (T, J, 3) in metres, from its channels (T, D), all other joints at rest."""
-    joints = list(PARTS[part].joints)
-    rotations = torch.eye(3).expand(len(channels), 55, 3, 3).clone()
-    rotations[:, joints] = rotation_6d_to_matrix(channels[:, : PARTS[part].rotation_width].unflatten(-1, (-1, 6)))
-    return forward_kinematics(rotations, body.rest_joints(torch.zeros(300)))[:, joints]
+    rotations = rotation_6d_to_matrix(merge_parts({part: channels}).rotation)
+    return forward_kinematics(rotations, body.rest_joints(torch.zeros(300)))[:, list(PARTS[part].joints)]
 
 
 @torch.no_grad()

@@ -166,8 +166,8 @@ def test_latent_statistics_by_hand(store, tokenizer):
         latent = latent - book[nearest.indices]
 
 
-def base_task(store, tokenizer, *overrides: str) -> BaseTask:
-    config = composed("train", *TINY, *overrides)
+def base_task(store, tokenizer) -> BaseTask:
+    config = composed("train", *TINY)
     statistics = latent_statistics(tokenizer, store.split("train"))
     meta = {"speakers": store.speakers, "generation": "default"}
     net = build_network("base", config, len(store.speakers))

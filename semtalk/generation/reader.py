@@ -85,10 +85,9 @@ class CodeReader:
         if not blend:
             return codes
         near = near_changes(psi > beta, blend)[..., None]
-        for part in sparse:
-            quantizer = self.tokenizer[part].quantizer
-            latent = smooth_steps(quantizer.decode(codes[part]).sum(dim=-2), blend)
-            codes[part] = torch.where(near, quantizer(latent)[1], codes[part])
+        for part, latent in self.tokenizer.latents({part: codes[part] for part in sparse}).items():
+            blended = self.tokenizer[part].quantizer(smooth_steps(latent, blend))[1]
+            codes[part] = torch.where(near, blended, codes[part])
         return codes
 
     def _read(self, part: str, way: str, logits: Tensor, noise: dict[str, Tensor], before: Tensor | None) -> Tensor:

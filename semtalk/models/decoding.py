@@ -64,7 +64,7 @@ class Decoding:
 
     def sampled(self, part: str) -> bool:
         """Whether a network's codes of a part are sampled."""
-        return "coherent" in (self.way(part), self.way(part, "sparse") if part != "face" else "")
+        return self.way(part) == "coherent" or (part != "face" and self.sparse == "coherent")
 
 
 LIKELIEST = Decoding()
