@@ -49,10 +49,11 @@ BASE_ROWS = {
     "features as they are": ("model.standardise=false", "features.noise=0"),
     "no noise on features": ("features.noise=0",),
     "no direct path": ("model.network.local_layers=0",),
+    "no dropout in the direct path": ("model.network.local_dropout=0",),
     "hard code targets": ("recipe.base.softness=0",),
     SUMMED: (),
 }
-"""Row -> what is changed."""
+"""Row -> what is changed; rows that change nothing of a configuration are left out."""
 READ_ROWS = {"the last weights": ("last", None), "likeliest codes": ("best", LIKELIEST)}
 """Rows of :data:`PLAIN` that are read otherwise -> checkpoint, decoding (by default the recipe's)."""
 HEARD = ("jaw_r", "jaw_amplitude", "expressions_r", "expressions_amplitude", "expressions_share")
@@ -128,6 +129,8 @@ def base_rows(options: Options, runs: Path, seed: int) -> dict[str, dict[str, fl
         rows[row] = heard_numbers(plain, store, body, checkpoint, way or decoding)
     for row, changes in BASE_ROWS.items():
         config = row_config(options, runs, seed, row, changes)
+        if changes and config | {"runs_dir": plain["runs_dir"]} == plain:
+            continue
         for phase in (*RVQVAE_PHASES, "translation"):
             shutil.copytree(run_dir(plain) / phase, run_dir(config) / phase, dirs_exist_ok=True)
         with patch.object(BaseTask, "monitor", "val/loss" if row == SUMMED else BaseTask.monitor):
@@ -196,7 +199,10 @@ def _run(name: str, measure: Callable, *words: str) -> None:
     except (SemTalkError, HydraException, OmegaConfBaseException) as error:
         sys.exit(f"error: {error}")
     show_rows(f"{config['data']['name']}, features {config['features']['name']}, {options.seeds} seeds", seeds)
-    facts = {"features": config["features"]["name"], "corpus": config["data"]["name"]}
+    facts = {
+        "overrides": [word for word in options.overrides if not word.startswith("data.root=")],
+        "features": config["features"]["name"], "corpus": config["data"]["name"],
+    }  # fmt: skip
     append(RESULTS / f"{name}.json", {**facts, "seeds": seeds})
 
 

@@ -274,6 +274,17 @@ def test_runs_say_how_they_are_read_off():
 
 
 @pytest.mark.parametrize(
+    ("wanted", "message"), [({"face": "coherent"}, "decoding.spread=NUMBER"), ({"body": "expected"}, "decoding.gain=")]
+)
+def test_factors_are_not_taken_for_one_another(wanted, message):
+    with pytest.raises(SemTalkError, match=message):
+        decoding_of(composed("train"), wanted)
+    given = {**wanted, "gain": 1.0, "spread": 1.0}
+    assert decoding_of(composed("train"), given).gain == 1.0
+    assert decoding_of(composed("train", "recipe=paper"), wanted), "a factor of 1 where training looked for none"
+
+
+@pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"decoding": {"face": "best"}}, "decoding.face=best"),

@@ -80,6 +80,18 @@ def test_the_release_hears_features_as_they_are(store, model, standard):
     assert all(not layer.mean.any() and (layer.scale == 1).all() for layer in net.standard.values())
 
 
+def test_strong_is_the_papers_sizes_and_what_hears():
+    def parameters(model: str, phase: str) -> dict[str, torch.Size]:
+        with torch.device("meta"):
+            net = build_network(phase, composed("train", f"model={model}", f"recipe={model}"), speakers=2)
+        return {name: value.shape for name, value in net.named_parameters()}
+
+    for phase, added in {"base": ".local", "rvqvae_upper": ".linear."}.items():
+        paper, strong = parameters("paper", phase), parameters("strong", phase)
+        assert paper.items() <= strong.items()
+        assert all(added in f".{name}" for name in strong.keys() - paper.keys()) and len(strong) > len(paper)
+
+
 @pytest.mark.parametrize("phase", ["base", "sparse"])
 def test_earlier_checkpoints_load_as_the_identity(store, phase):
     net, features = network(phase), tiny_batch()

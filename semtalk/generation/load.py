@@ -6,7 +6,7 @@ from pathlib import Path
 from semtalk.errors import SemTalkError
 from semtalk.generation.release import ReleaseGenerator
 from semtalk.generation.rollout import Generator
-from semtalk.models.decoding import Decoding
+from semtalk.models.decoding import FACTORS, Decoding
 from semtalk.tasks.checkpoint import load_network
 from semtalk.tasks.fit import load_tokenizer
 
@@ -28,9 +28,21 @@ def located(features: Mapping, folder: Path) -> dict:
 
 
 def decoding_of(config: Mapping, wanted: Mapping | None = None) -> Decoding:
-    """How codes are read off: as the run's recipe says, else the likeliest; but for wanted keys that are set."""
-    chosen = {key: value for key, value in (wanted or {}).items() if value is not None}
-    return Decoding(**{**config.get("recipe", {}).get("decoding", {}), **chosen})
+    """How codes are read off: as the run's recipe says, else the likeliest; but for wanted keys that are set.
+
+    Raises:
+        SemTalkError: What is wanted needs a factor that the run's training did not look for.
+    """
+    trained = config.get("recipe", {}).get("decoding", {})
+    decoding = Decoding(**{**trained, **{key: value for key, value in (wanted or {}).items() if value is not None}})
+    for key in ("face", "body"):
+        found, factor = FACTORS.get(trained.get(key)), FACTORS.get(getattr(decoding, key))
+        if found and factor and found != factor and getattr(decoding, factor) is None:
+            raise SemTalkError(
+                f"decoding.{key}={getattr(decoding, key)}: the run found a {found} for its {key}, but no {factor}; give "
+                f"decoding.{factor}=NUMBER too (1 leaves what is read off as it is)."
+            )
+    return decoding
 
 
 def load_generator(

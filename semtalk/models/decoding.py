@@ -24,7 +24,8 @@ from torch import Tensor, nn
 
 from semtalk.models.layers import later_buffer
 
-WAYS = ("likeliest", "expected", "coherent")
+FACTORS = {"expected": "gain", "coherent": "spread"}
+"""Way -> the factor of a :class:`Decoding` that training finds for it."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Decoding:
     """How codes are read off.
 
     Attributes:
-        face: One of :data:`WAYS`, for the face.
+        face: ``likeliest``, ``expected`` or ``coherent``, for the face.
         body: The same for upper body, hands and lower body.
         sparse: ``likeliest`` or ``coherent``, for the sparse network's codes of the body. They are taken where it is
             sure of a gesture, and samples blur what it is sure of.
