@@ -39,8 +39,8 @@ def decoding_of(config: Mapping, wanted: Mapping | None = None) -> Decoding:
         found, factor = FACTORS.get(trained.get(key)), FACTORS.get(getattr(decoding, key))
         if found and factor and found != factor and getattr(decoding, factor) is None:
             raise SemTalkError(
-                f"decoding.{key}={getattr(decoding, key)}: the run found a {found} for its {key}, but no {factor}; give "
-                f"decoding.{factor}=NUMBER too (1 leaves what is read off as it is)."
+                f"decoding.{key}={getattr(decoding, key)}: the run found a {found} for its {key}, but no {factor}; "
+                f"give decoding.{factor}=NUMBER too (1 leaves what is read off as it is)."
             )
     return decoding
 
