@@ -9,7 +9,7 @@ from semtalk.run import command, evaluate
 @hydra.main(version_base="1.3", config_path="configs", config_name="eval")
 def main(config: DictConfig) -> None:
     """Run the command."""
-    command(evaluate, config)
+    command(evaluate, "eval", config)
 
 
 if __name__ == "__main__":

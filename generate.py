@@ -9,7 +9,7 @@ from semtalk.run import command, generate
 @hydra.main(version_base="1.3", config_path="configs", config_name="generate")
 def main(config: DictConfig) -> None:
     """Run the command."""
-    command(generate, config)
+    command(generate, "generate", config)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from semtalk.run import command, train
 @hydra.main(version_base="1.3", config_path="configs", config_name="train")
 def main(config: DictConfig) -> None:
     """Run the command."""
-    command(train, config)
+    command(train, "train", config)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,6 @@ from benchmarks.baselines import add_nearest, add_ridge
 from benchmarks.common import RESULTS, ROOT, append, composed
 from benchmarks.speech_report import draw_curves, mean_of, print_numbers, print_targets, reached_targets
 from semtalk.body import load_body
-from semtalk.choices import check_choices
 from semtalk.corpora import open_corpus, open_store
 from semtalk.data.store import mean_joint_speed
 from semtalk.errors import SemTalkError
@@ -33,6 +32,7 @@ from semtalk.evaluation.hearing import OTHER, hearing_table
 from semtalk.evaluation.protocol import evaluate_rows
 from semtalk.motion.io import atomic_write
 from semtalk.run import run_dir, train
+from semtalk.settings import choose, settings_of
 from semtalk.tasks.checkpoint import checkpoint_path
 from semtalk.tasks.speed import trainer_device
 
@@ -89,7 +89,8 @@ def seed_config(options: Options, runs: Path, seed: int) -> dict:
     """The training configuration of a seed; its run is named by features and seed."""
     places = (f"runs_dir={runs}", f"data_dir={runs / 'data'}")
     config = composed("stage=all", *places, *options.overrides, f"seed={seed}", "name=${features.name}_seed${seed}")
-    check_choices(config | {"split": options.split})
+    settings_of("train", config)
+    choose("split", options.split)
     return config
 
 

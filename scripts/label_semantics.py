@@ -10,7 +10,7 @@ from semtalk.run import command
 @hydra.main(version_base="1.3", config_path="../configs", config_name="generate")
 def main(config: DictConfig) -> None:
     """Run the command."""
-    command(label_semantics, config)
+    command(label_semantics, "generate", config)
 
 
 if __name__ == "__main__":

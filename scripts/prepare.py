@@ -10,7 +10,7 @@ from semtalk.run import command
 @hydra.main(version_base="1.3", config_path="../configs", config_name="prepare")
 def main(config: DictConfig) -> None:
     """Run the command."""
-    command(prepare_corpus, config)
+    command(prepare_corpus, "prepare", config)
 
 
 if __name__ == "__main__":

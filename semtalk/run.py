@@ -7,16 +7,20 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from semtalk.choices import check_choices
 from semtalk.corpora import open_corpus, open_store
 from semtalk.errors import SemTalkError
 
 
-def command(function, config: DictConfig) -> None:
-    """Run a command; what the user should mend is one sentence on stderr, and exit code 1."""
+def command(function, name: str, config: DictConfig) -> None:
+    """Run a command with the configuration of ``configs/NAME.yaml``.
+
+    What the user should mend is one sentence on stderr, and exit code 1.
+    """
     try:
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-        check_choices(plain)
+        from semtalk.settings import settings_of
+
+        settings_of(name, plain)
         function(plain)
     except (SemTalkError, OmegaConfBaseException) as error:
         sys.exit(f"error: {error}")
@@ -46,11 +50,6 @@ def initial_meta(init: str | None) -> dict:
 
 def train(config: dict) -> None:
     """Train the phases of a stage."""
-    unknown = set(config["parts"]) - {"face", "upper", "hands", "lower"}
-    if unknown or not config["parts"]:
-        raise SemTalkError(f"parts={config['parts']}: choose among face, upper, hands, lower.")
-    if config["recipe"]["stride"] % config["features"]["stride"]:
-        raise SemTalkError("recipe.stride must be a multiple of features.stride, where window features are kept.")
     phases = []
     for phase in config["stage"]["phases"]:
         phases += [f"rvqvae_{part}" for part in config["parts"]] if phase == "rvqvae" else [phase]
@@ -200,8 +199,6 @@ def generate(config: dict) -> None:
 
     paths = find_audio(config["audio"])
     formats = {"npz", *([config["format"]] if isinstance(config["format"], str) else config["format"])}
-    if unknown := formats - {"npz", "bvh", "glb"}:
-        raise SemTalkError(f"format={sorted(unknown)[0]}: choose npz, bvh, glb, or a list of them.")
 
     from functools import partial
 

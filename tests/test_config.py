@@ -10,6 +10,7 @@ import yaml
 from conftest import ROOT, composed, run_command
 
 from semtalk.features.extract import build_encoders, feature_dims
+from semtalk.settings import settings_of
 from semtalk.tasks.build import PHASES, build_network
 from semtalk.tasks.fit import epochs_of
 
@@ -17,7 +18,7 @@ GROUPS = sorted(path for path in (ROOT / "configs").glob("*/*.yaml") if path.par
 FOLDER = ROOT / "configs" / "experiment"
 EXPERIMENTS = sorted(str(path.relative_to(FOLDER).with_suffix("")) for path in FOLDER.rglob("*.yaml"))
 LAYERS = [
-    {"errors"}, {"choices"}, {"unpickle"}, {"motion"}, {"body"}, {"features"}, {"data", "models", "losses", "metrics"},
+    {"errors"}, {"settings"}, {"unpickle"}, {"motion"}, {"body"}, {"features"}, {"data", "models", "losses", "metrics"},
     {"tasks"}, {"generation", "viz", "release"}, {"evaluation"}, {"corpora"}, {"run"},
 ]  # fmt: skip
 """Each layer may import itself and the layers before it."""
@@ -31,12 +32,13 @@ def test_every_option_composes(path):
         ):  # fmt: skip
             config = composed(name, f"{path.parent.name}={path.stem}")
             assert config[path.parent.name]
+            settings_of(name, config)
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_every_experiment_composes(experiment):
     for name in ("train", "eval", "generate"):
-        assert composed(name, f"experiment={experiment}")["name"]
+        assert settings_of(name, composed(name, f"experiment={experiment}")).name
 
 
 @pytest.mark.parametrize("model", ["small", "paper"])
@@ -162,12 +164,12 @@ def test_help_is_quick_and_says_what_matters(script):
     ("arguments", "says"),
     [
         (["train.py", "data=beat2"], "data.root is not set"),
-        (["train.py", "parts=[head]"], "choose among face, upper, hands, lower"),
+        (["train.py", "parts=[head]"], "parts.0=head: give a list, each one of face, upper, hands, lower"),
         (["train.py", "stage=nothing"], "Could not find 'stage/nothing'"),
         (["train.py", "modle=small"], "modle"),
         (["eval.py", "runs_dir=/nowhere"], "train.py stage=rvqvae"),
         (["train.py", "trainer.precision=fp8"], "trainer.precision=fp8: choose one of auto, 32-true"),
-        (["train.py", "trainer.compile=fast"], "choose one of auto, true, false, default"),
+        (["train.py", "trainer.compile=fast"], "trainer.compile=fast: choose one of auto, default"),
         (["eval.py", "gate=open"], "choose one of learned, always, never, random"),
         (["generate.py", "audio=/nowhere.wav", "precision=int8"], "choose one of float32, bf16"),
         (["eval.py", "split=all"], "choose one of train, val, test"),

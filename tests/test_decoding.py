@@ -7,7 +7,6 @@ from conftest import composed, run_command
 from test_models import TINY
 
 from semtalk import SemTalk, SemTalkError
-from semtalk.choices import check_choices
 from semtalk.generation.load import decoding_of
 from semtalk.generation.reader import STEPS, CodeReader
 from semtalk.generation.speech import Speech
@@ -282,25 +281,6 @@ def test_factors_are_not_taken_for_one_another(wanted, message):
     given = {**wanted, "gain": 1.0, "spread": 1.0}
     assert decoding_of(composed("train"), given).gain == 1.0
     assert decoding_of(composed("train", "recipe=paper"), wanted), "a factor of 1 where training looked for none"
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"decoding": {"face": "best"}}, "decoding.face=best"),
-        ({"decoding": {"sparse": "expected"}}, "decoding.sparse=expected: choose one of none, likeliest, coherent"),
-        ({"decoding": {"temperature": 0}}, "decoding.temperature=0: give a number from"),
-        ({"decoding": {"coherence": 1.0}}, "decoding.coherence=1.0"),
-        ({"decoding": {"gain": float("nan")}}, "decoding.gain=nan"),
-        ({"samples": 0}, "samples=0: give a whole number"),
-        ({"samples": 1.5}, "samples=1.5"),
-        ({"samples": None}, "samples=None"),
-    ],
-)
-def test_wrong_decodings(change, message):
-    with pytest.raises(SemTalkError, match=message):
-        check_choices(change)
-    check_choices({"decoding": {"face": None, "gain": None, "coherence": 0}, "samples": 3})
 
 
 @pytest.fixture(scope="module")

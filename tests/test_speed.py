@@ -118,7 +118,7 @@ def test_recomputed_activations_give_the_same_gradients(phase):
     assert gradients[1].pop() < 0.5 * gradients[0].pop()
     for one, other in zip(*gradients, strict=True):
         assert (one is None and other is None) or torch.allclose(one, other, atol=1e-6)
-    with pytest.raises(SemTalkError, match="trainer.recompute=true"):
+    with pytest.raises(SemTalkError, match="recompute=true needs"):
         plan("debug", recompute=True)
 
 

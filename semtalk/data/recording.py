@@ -5,12 +5,11 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from semtalk.choices import CHOICES
 from semtalk.features.transcript import Word
 from semtalk.motion.io import Motion
 from semtalk.motion.skeleton import FPS, SAMPLE_RATE
 
-SPLITS = CHOICES["split"]
+SPLITS = ("train", "val", "test")
 
 
 class SemanticInterval(NamedTuple):

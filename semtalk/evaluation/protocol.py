@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from semtalk.body import BodyModel
-from semtalk.choices import choose
 from semtalk.evaluation.takes import Take, legacy_frames, whole_frames
 from semtalk.metrics import functional as F
 from semtalk.metrics.modules import BeatConsistency, FrechetGestureDistance, WeightedMean
 from semtalk.models.embedder import MotionEmbedder
 from semtalk.motion.parts import IDENTITY_6D, poses_from_rotation
 from semtalk.motion.skeleton import FEET, JAW
+from semtalk.settings import choose
 
 METRICS = ("fgd", "bc", "div", "mse", "lvd")
 EXTENDED = ("jerk", "skating", "srgr")

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from semtalk.choices import choose
 from semtalk.features.extract import FRAME_SLOTS, WINDOW_SLOTS
 from semtalk.generation.reader import STEPS, CodeReader
 from semtalk.models.base import BaseNetwork
@@ -30,6 +29,7 @@ from semtalk.motion.parts import (
 )
 from semtalk.motion.rotation import matrix_to_6d, rotation_6d_to_matrix
 from semtalk.motion.skeleton import PARTS, SEED_FRAMES, WINDOW
+from semtalk.settings import choose
 from semtalk.tasks.masking import seed_mask
 
 NEW_FRAMES = WINDOW - SEED_FRAMES

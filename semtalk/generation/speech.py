@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from semtalk.body import BodyModel, load_body
-from semtalk.choices import choose
 from semtalk.data.store import full_precision
 from semtalk.errors import SemTalkError
 from semtalk.features.audio import load_audio
@@ -24,6 +23,7 @@ from semtalk.generation.writers import write_motion
 from semtalk.motion.io import Motion, load_motion
 from semtalk.motion.parts import Frames, foot_contact, root_from_translation, rotation_from_poses
 from semtalk.motion.skeleton import FEET, FPS, NUM_BETAS, SAMPLE_RATE, SEED_FRAMES
+from semtalk.settings import choose
 
 FRAMES_AT_ONCE = 150_000
 """Frames of all takes of a batch: what bounds the memory of long recordings."""

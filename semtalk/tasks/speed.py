@@ -11,12 +11,12 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from semtalk.choices import check_choices
 from semtalk.errors import SemTalkError
 from semtalk.features.pretrained import pick_device
 from semtalk.models.dropout import Dropout
 from semtalk.models.grouped import ByPart
 from semtalk.models.layers import CrossAttention
+from semtalk.settings import check_group
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Of mallopt(3)."""
@@ -44,16 +44,14 @@ def resolve_plan(trainer: Mapping) -> dict:
     """What ``trainer`` means on its device: precision and compile are not ``auto`` any more.
 
     Raises:
-        SemTalkError: There is no such device, a key has a word that it does not know, or keys contradict.
+        SemTalkError: There is no such device, or a key has a value that it does not take.
     """
-    check_choices({"trainer": trainer})
+    check_group("trainer", trainer)
     plan, device = dict(trainer), trainer_device(trainer["accelerator"])
     if plan["precision"] == "auto":
         plan["precision"] = "bf16-mixed" if fast_in_bf16(device) else "32-true"
     if plan["compile"] in ("auto", True):
         plan["compile"] = "default" if device.type == "cuda" or plan["compile"] is True else False
-    if plan["recompute"] and not plan["grouped_parts"]:
-        raise SemTalkError("trainer.recompute=true: it needs trainer.grouped_parts=true.")
     if plan["precision"] == "16-mixed":
         plan["fused_adam"] = False  # it would unscale gradients after they are clipped
     return plan

@@ -1,0 +1,144 @@
+"""From a composed configuration to settings, or to one sentence that says what is wrong with it."""
+
+from collections.abc import Iterable, Mapping
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+from semtalk.errors import SemTalkError
+from semtalk.settings.commands import COMMANDS, Command
+
+
+def settings_of(name: str, config: Mapping[str, Any]) -> Command:
+    """Settings of a command from its composed configuration.
+
+    Args:
+        name: One of :data:`COMMANDS`.
+        config: Plain, resolved.
+
+    Raises:
+        SemTalkError: A key is missing, unknown, or has a value that it does not take; the sentence says which.
+    """
+    model = COMMANDS[name]
+    try:
+        return model.model_validate(dict(config))
+    except ValidationError as error:
+        raise SemTalkError(_sentence(model, config, error.errors())) from None
+
+
+def _sentence(model: type[BaseModel], config: Mapping[str, Any], errors: list) -> str:
+    """One sentence about the first key that is wrong."""
+    first = errors[0]
+    keys, field, holder, value = _walk(model, config, first["loc"])
+    key = ".".join(keys)
+    if first["type"] == "extra_forbidden":
+        known = ", ".join(fields_of(holder))
+        return f"{key}: there is no such key; choose one of {known}."
+    if first["type"] == "missing":
+        return f"{'.'.join((*keys, str(first['loc'][-1])))}: the key is missing."
+    if first["type"] == "union_tag_invalid":
+        tag = first["ctx"]
+        expected = tag["expected_tags"].replace("'", "")
+        return f"{key}.{tag['discriminator'].strip(chr(39))}={tag['tag']}: choose one of {expected}."
+    if first["type"] == "value_error":
+        said = str(first["ctx"]["error"])
+        return f"{key}: {said}" if key else said
+    return f"{key}={_shown(value)}: {_wish(field)}."
+
+
+def check_group(key: str, group: Mapping[str, Any]) -> None:
+    """Check one group of keys, such as ``trainer``, that a caller gives.
+
+    Raises:
+        SemTalkError: As :func:`settings_of`.
+    """
+    try:
+        Command.model_fields[key].annotation.model_validate(dict(group))
+    except ValidationError as error:
+        inside = [{**one, "loc": (key, *one["loc"])} for one in error.errors()]
+        raise SemTalkError(_sentence(Command, {key: group}, inside)) from None
+
+
+def choose(key: str, value: Any) -> None:
+    """Check a value that a caller gives in the place of a key of a command.
+
+    Raises:
+        SemTalkError: It is none that the key takes.
+    """
+    annotation = next(model.model_fields[key].annotation for model in COMMANDS.values() if key in model.model_fields)
+    if value not in get_args(annotation):
+        raise SemTalkError(f"{key}={value}: {_wish(annotation)}.")
+
+
+def _wish(annotation: Any) -> str:
+    said = described(annotation)
+    return f"{'choose' if said.startswith('one of') else 'give'} {said}"
+
+
+def fields_of(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """Key in the configuration -> field."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
+def models_of(annotation: Any) -> list[type[BaseModel]]:
+    """Models that a field can hold."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for one in get_args(annotation) for model in models_of(one)]
+
+
+def _walk(model: type[BaseModel], config: Any, path: tuple[int | str, ...]) -> tuple[list[str], Any, Any, Any]:
+    """Follow an error's path through model and configuration, past the names of a union's variants.
+
+    Returns:
+        The keys, the annotation of the last one's field with its bounds, the model that holds the last key, its value.
+    """
+    keys: list[str] = []
+    annotation: Any = model
+    holder, value = model, config
+    for step in path:
+        inside = step in value if isinstance(value, Mapping) else isinstance(value, list) and isinstance(step, int)
+        if not inside:
+            continue
+        value = value[step]
+        keys.append(str(step))
+        if isinstance(step, str) and (models := models_of(annotation)):
+            holder = next((one for one in models if str(step) in fields_of(one)), models[0])
+            field = fields_of(holder).get(step)
+            annotation = field and (
+                Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+            )
+    return keys, annotation, holder, value
+
+
+def _shown(value: Any) -> str:
+    """A value as it is written in YAML."""
+    words = {NoneType: "null", bool: str(value).lower()}
+    return words.get(type(value), str(value))
+
+
+def described(annotation: Any, bounds: Iterable[Any] = ()) -> str:
+    """What a field takes, in words: ``a whole number from 1 to 8``, ``one of a, b``."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return described(arguments[0], (*arguments[1:], *bounds))
+    if origin is Literal:
+        return ("one of " if len(arguments) > 1 else "") + ", ".join(str(word) for word in arguments)
+    if origin in (Union, UnionType):
+        return " or ".join(described(one) for one in arguments)
+    if origin is list:
+        return f"a list, each {described(arguments[0])}"
+    if annotation in (int, float):
+        return ("a whole number" if annotation is int else "a number") + _range(bounds)
+    return {bool: "true or false", str: "text", NoneType: "null"}.get(annotation, "a group of keys")
+
+
+def _range(bounds: Iterable[Any]) -> str:
+    limits: dict[str, float] = {}
+    for item in bounds:
+        for one in getattr(item, "metadata", [item]):
+            limits |= {name: getattr(one, name) for name in ("ge", "gt", "le", "lt") if hasattr(one, name)}
+    words = {"ge": "from", "gt": "above", "le": "to", "lt": "below"}
+    return "".join(f" {word} {limits[name]:.10g}" for name, word in words.items() if name in limits)

@@ -1,0 +1,35 @@
+"""What all settings share: their base, and the types that many keys have."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MAX_SEED = 2**32 - 1
+
+
+class Settings(BaseModel):
+    """Frozen, without unknown keys, and without conversion of one type into another."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True,
+        protected_namespaces=(),
+    )  # fmt: skip
+
+
+def whole(low: int, high: int) -> Any:
+    """A whole number from low to high."""
+    return Field(ge=low, le=high)
+
+
+def real(low: float, high: float) -> Any:
+    """A number from low to high."""
+    return Field(ge=low, le=high)
+
+
+Size = Annotated[int, whole(1, 65536)]
+Layers = Annotated[int, whole(0, 256)]
+Share = Annotated[float, real(0.0, 1.0)]
+Dropout = Annotated[float, Field(ge=0.0, lt=1.0)]
+Weight = Annotated[float, real(0.0, 1e6)]
+Text = Annotated[str, Field(min_length=1)]
+"""A name or a path."""

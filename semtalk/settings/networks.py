@@ -1,0 +1,127 @@
+"""Sizes of the networks: ``configs/model``, see ``semtalk/models``."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from semtalk.settings.common import Dropout, Layers, Settings, Share, Size, Text, real, whole
+
+
+class RVQVAEModel(Settings):
+    """The RVQ-VAE of each part (paper section 3.1)."""
+
+    width: Size
+    """Channels of the convolutions."""
+    latent: Size
+    """Width of a code."""
+    levels: Annotated[int, whole(1, 64)]
+    """Levels of the residual quantizer."""
+    codes: Annotated[int, whole(2, 65536)]
+    """Codes of each level."""
+    dropout: Dropout
+    """Inside residual blocks."""
+    quantizer_dropout: Share
+    """Share of training windows that use a random number of levels alone."""
+    decay: Dropout
+    """Of the codebooks' moving averages."""
+    linear: Annotated[int, whole(0, 65536)]
+    """Principal directions that the linear path beside the convolutions starts with; 0 for no such path."""
+    noise: Annotated[float, real(0.0, 100.0)]
+    """Noise on the latents that the decoder sees in training, in deviations."""
+    smoothing: Annotated[int, whole(0, 100)]
+    """How often decoded frames are averaged with their neighbours."""
+
+
+class TranslationModel(Settings):
+    """Where the body goes."""
+
+    width: Size
+    """Channels of the convolutions."""
+    encoder_blocks: Annotated[int, whole(1, 64)]
+    """Residual blocks of the encoder."""
+
+
+class NetworkModel(Settings):
+    """Sizes that base and sparse network share; heads divide their widths."""
+
+    width: Size
+    """Width of the transformer layers over frames."""
+    heads: Size
+    """Their attention heads."""
+    latent_heads: Size
+    """Attention heads of layers as wide as a code."""
+    residual_heads: Size
+    """Attention heads of the residual code heads."""
+    feed_forward: Size
+    """Feed-forward width of a layer over its own width."""
+    residual_feed_forward: Size
+    """The same in the residual code heads."""
+    face_layers: Layers
+    """Decoder layers of the face branch."""
+    audio_layers: Layers
+    """Decoder layers by which the body reads the audio."""
+    residual_layers: Layers
+    """Decoder layers of each residual code head."""
+    memory_positions: bool
+    """Whether speech gets positions before it is attended to."""
+    motion_blocks: Layers
+    """Blocks of the encoder of known motion."""
+    dropout: Dropout
+    """In transformer layers and after positions."""
+    local_layers: Layers
+    """Convolutions of the direct path from a frame's own speech into face and body; 0 for no such path."""
+    local_dropout: Dropout
+    """In that path."""
+
+
+class Link(Settings):
+    """One step of the coarse-to-fine chain (paper section 3.3)."""
+
+    part: Literal["face", "upper", "hands", "lower"]
+    """The part that is refined."""
+    memory: list[Annotated[str, Field(pattern="^(face|upper|hands|lower)(:coarse)?$")]]
+    """Parts that it attends to; ``PART:coarse`` is a part before its own refinement."""
+
+
+class BaseModelSettings(Settings):
+    """The base network (paper section 3.3)."""
+
+    project: bool
+    """Whether the rhythm losses compare features behind a projection head."""
+    chain: list[Link]
+    """Order and memories of the coarse-to-fine block."""
+
+
+class SparseModel(Settings):
+    """The sparse network (paper section 3.4)."""
+
+    context: list[Literal["sentence", "emotion"]]
+    """What the words attend to."""
+    vocabulary: Annotated[int, whole(1, 10_000_000)] | None
+    """Size of a table of word vectors inside the network; words are then ids."""
+    chain: list[Link]
+    """Order and memories of the coarse-to-fine block."""
+
+
+class Model(Settings):
+    """Sizes of all networks."""
+
+    name: Text
+    """What runs are named by."""
+    rvqvae: RVQVAEModel
+    translation: TranslationModel
+    standardise: bool
+    """Whether base and sparse standardise features by the training split."""
+    network: NetworkModel
+    base: BaseModelSettings
+    sparse: SparseModel
+
+    @model_validator(mode="after")
+    def heads_divide_widths(self) -> "Model":
+        """Attention heads share out their layer's width."""
+        widths = {"heads": self.network.width, "latent_heads": self.rvqvae.latent, "residual_heads": self.rvqvae.latent}
+        for name, width in widths.items():
+            if width % getattr(self.network, name):
+                owner = "network.width" if name == "heads" else "rvqvae.latent"
+                raise ValueError(f"network.{name} must divide {owner}={width}.")
+        return self

@@ -1,0 +1,204 @@
+"""How networks are trained, and how their codes are read off: ``configs/recipe``, see ``semtalk/tasks``."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from semtalk.settings.common import Settings, Share, Text, Weight, real, whole
+
+
+class Decoding(Settings):
+    """How codes are read off (semtalk/models/decoding.py)."""
+
+    face: Literal["likeliest", "expected", "coherent"]
+    """The face's codes."""
+    body: Literal["likeliest", "expected", "coherent"]
+    """The codes of upper body, hands and lower body."""
+    sparse: Literal["likeliest", "coherent"]
+    """The sparse network's codes."""
+    blend: Annotated[int, whole(0, 15)]
+    """Steps on either side of a change between base and sparse codes that are averaged."""
+    temperature: Annotated[float, real(0.01, 100.0)]
+    """Of coherent samples; lower is calmer."""
+    coherence: Annotated[float, real(0.0, 0.9999)]
+    """Of coherent samples, from one code step to the next."""
+    smoothing: Annotated[int, whole(0, 100)]
+    """How often the latents of coherent samples are averaged with their neighbours."""
+
+
+class WantedDecoding(Settings):
+    """What to read off otherwise than the run's recipe says; null is as it says."""
+
+    face: Literal["likeliest", "expected", "coherent"] | None
+    """The face's codes."""
+    body: Literal["likeliest", "expected", "coherent"] | None
+    """The codes of upper body, hands and lower body."""
+    sparse: Literal["likeliest", "coherent"] | None
+    """The sparse network's codes."""
+    blend: Annotated[int, whole(0, 15)] | None
+    """Steps on either side of a change between base and sparse codes that are averaged."""
+    temperature: Annotated[float, real(0.01, 100.0)] | None
+    """Of coherent samples; lower is calmer."""
+    coherence: Annotated[float, real(0.0, 0.9999)] | None
+    """Of coherent samples, from one code step to the next."""
+    gain: Annotated[float, real(0.0, 100.0)] | None
+    """How far expected latents are amplified; null is as found on val."""
+    smoothing: Annotated[int, whole(0, 100)] | None
+    """How often the latents of coherent samples are averaged with their neighbours."""
+    spread: Annotated[float, real(0.0, 100.0)] | None
+    """How far sampled latents are moved away from the mean; null is as found on val."""
+
+
+class PhaseRecipe(Settings):
+    """How one network is trained."""
+
+    steps: Annotated[int, whole(1, 1_000_000_000)] | None
+    """Optimiser steps, rounded up to whole epochs; null where ``epochs`` is set."""
+    epochs: Annotated[int, whole(1, 10_000_000)] | None
+    """Passes over the training split; goes before ``steps``."""
+    batch_size: Annotated[int, whole(1, 1_000_000)]
+    """Windows of 64 frames in a step."""
+    lr: Annotated[float, Field(gt=0.0, le=10.0)]
+    """Learning rate of Adam."""
+    schedule: Literal["constant", "cosine"]
+    """How the learning rate goes on."""
+    clip: Annotated[float, real(0.0, 1e6)] | None
+    """Largest norm of the gradients; null for none."""
+
+    @model_validator(mode="after")
+    def has_a_length(self) -> "PhaseRecipe":
+        """Steps or epochs are set."""
+        if self.steps is None and self.epochs is None:
+            raise ValueError("set steps or epochs; both are null.")
+        return self
+
+
+class RVQVAELosses(Settings):
+    """Weights of the RVQ-VAEs' losses."""
+
+    rotation: Weight
+    expressions: Weight
+    velocity: Weight
+    acceleration: Weight
+    commitment: Weight
+    position: Weight
+    contact: Weight
+    translation: Weight
+    skating: Weight
+
+
+class RVQVAERecipe(PhaseRecipe):
+    """Of the RVQ-VAEs."""
+
+    shift: bool
+    """Whether windows begin up to three frames later, so that every border of code steps is trained."""
+    losses: RVQVAELosses
+
+
+class TranslationLosses(Settings):
+    """Weights of the translation network's losses."""
+
+    root: Weight
+    contact: Weight
+    path: Weight
+    skating: Weight
+
+
+class TranslationRecipe(PhaseRecipe):
+    """Of the translation network."""
+
+    losses: TranslationLosses
+
+
+class EmbedderLosses(Settings):
+    """Weights of the FGD embedder's losses."""
+
+    rotation: Weight
+    velocity: Weight
+    acceleration: Weight
+
+
+class EmbedderRecipe(PhaseRecipe):
+    """Of the FGD embedder."""
+
+    losses: EmbedderLosses
+
+
+class Mask(Settings):
+    """Masked training (paper section 4.1)."""
+
+    ratio: Share
+    """Share of the frames that is hidden in the end."""
+    warmup: Share
+    """Share of the training over which it grows from 0."""
+
+
+class CodeRecipe(PhaseRecipe):
+    """What base and sparse network share."""
+
+    mask: Mask
+    softness: Annotated[float, real(0.0, 1000.0)]
+    """tau of soft code targets; 0 for hard ones."""
+    passes: Annotated[int, whole(1, 3)]
+    """Masked passes in a step: the paper's three, or the first of them."""
+
+
+class Amplitude(Settings):
+    """Share of the true deviation that what is read off is to have."""
+
+    face: Annotated[float, real(0.0, 10.0)]
+    upper: Annotated[float, real(0.0, 10.0)]
+    hands: Annotated[float, real(0.0, 10.0)]
+    lower: Annotated[float, real(0.0, 10.0)]
+
+
+class BaseLosses(Settings):
+    """Weights of the base network's losses."""
+
+    classification: Weight
+    latent: Weight
+    local: Weight
+    global_: Annotated[Weight, Field(alias="global")]
+
+
+class BaseRecipe(CodeRecipe):
+    """Of the base network."""
+
+    amplitude: Amplitude
+    losses: BaseLosses
+
+
+class SparseLosses(Settings):
+    """Weights of the sparse network's losses."""
+
+    classification: Weight
+    latent: Weight
+    gate: Weight
+    fusion: Weight
+
+
+class SparseRecipe(CodeRecipe):
+    """Of the sparse network."""
+
+    floor: Share
+    """What a step without meaning weighs."""
+    losses: SparseLosses
+
+
+class Recipe(Settings):
+    """How everything is trained."""
+
+    name: Text
+    """What reports call it."""
+    stride: Annotated[int, whole(1, 100_000)]
+    """Frames from one training window to the next; a multiple of ``features.stride``."""
+    workers: Annotated[int, whole(0, 1024)]
+    """Processes that read windows; 0 reads in the training's own."""
+    validations: Annotated[int, whole(1, 1_000_000)]
+    """Validations in a training."""
+    decoding: Decoding
+    rvqvae: RVQVAERecipe
+    translation: TranslationRecipe
+    fgd: EmbedderRecipe
+    base: BaseRecipe
+    sparse: SparseRecipe
