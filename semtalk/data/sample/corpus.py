@@ -18,7 +18,7 @@ from semtalk.errors import SemTalkError
 from semtalk.motion.io import save_motion
 from semtalk.motion.skeleton import SAMPLE_RATE
 
-VERSION = 3
+VERSION = 2
 SPEAKERS = (
     ("1_ada", Voice(190, 1.12), Style(1.0, 1.15, 0.05, 0.15, 0.03, (0.5, -0.4, 0.3))),
     ("2_ben", Voice(115, 0.94), Style(0.75, 0.85, 0.18, 0.35, 0.05, (-0.6, 0.5, 0.0))),

@@ -18,22 +18,10 @@ KEYWORD_LABELS = {
     "here": ("02_deictic_l", 0.5), "whole": ("07_iconic_h", 0.7), "eye": ("03_deictic_m", 1.0),
 }  # fmt: skip
 """Keyword -> label and score of its semantic interval."""
-ORDINARY_WORDS = """
-the and morning people really because started city always garden window little about music never coffee table
-river maybe yellow simple number story mountain after again almost along another around asked away back before
-began being better between big boat book both bread bring brother built business called came carry children
-close cold colour company could country course dance different dinner doctor door down early easy enough evening
-every family far father few field finally fire first follow food forest found friend from full gave give going
-good great green group happened hard head help high history hold home hope house idea important inside island
-just kitchen kind large last later laugh learn leave letter life light like listen long look lost made make many
-market mean mother much must name need neighbour next night nothing often old only open other outside paper part
-picture place plan play point possible question quiet rain ready remember road room round run said same school
-second show side small something sometimes song sound spring stand still stone street summer sure take talk
-teacher tell than thing think time today together tomorrow town travel tree turn under until very visit voice
-wait walk wall want warm water week well went while white winter with without woman wonder word work world year
-young
-""".split()  # noqa: SIM905 - two hundred quoted words are hard to read
-"""As many as it takes to learn that a word never heard before has no gesture."""
+ORDINARY_WORDS = (
+    "the", "and", "morning", "people", "really", "because", "started", "city", "always", "garden", "window", "little",
+    "about", "music", "never", "coffee", "table", "river", "maybe", "yellow", "simple", "number", "story", "mountain",
+)  # fmt: skip
 
 PREPARATION = 0.2
 """Seconds by which a gesture begins before its keyword."""
