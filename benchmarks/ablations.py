@@ -53,7 +53,7 @@ BASE_ROWS = {
     "hard code targets": ("recipe.base.softness=0",),
     SUMMED: (),
 }
-"""Row -> what is changed; rows that change nothing of a configuration are left out."""
+"""Row -> what is changed."""
 READ_ROWS = {"the last weights": ("last", None), "likeliest codes": ("best", LIKELIEST)}
 """Rows of :data:`PLAIN` that are read otherwise -> checkpoint, decoding (by default the recipe's)."""
 HEARD = ("jaw_r", "jaw_amplitude", "expressions_r", "expressions_amplitude", "expressions_share")
@@ -129,8 +129,6 @@ def base_rows(options: Options, runs: Path, seed: int) -> dict[str, dict[str, fl
         rows[row] = heard_numbers(plain, store, body, checkpoint, way or decoding)
     for row, changes in BASE_ROWS.items():
         config = row_config(options, runs, seed, row, changes)
-        if changes and config | {"runs_dir": plain["runs_dir"]} == plain:
-            continue
         for phase in (*RVQVAE_PHASES, "translation"):
             shutil.copytree(run_dir(plain) / phase, run_dir(config) / phase, dirs_exist_ok=True)
         with patch.object(BaseTask, "monitor", "val/loss" if row == SUMMED else BaseTask.monitor):
