@@ -37,10 +37,9 @@ from semtalk.motion.parts import merge_parts, part_channels
 from semtalk.motion.rotation import rotation_6d_to_matrix
 from semtalk.motion.skeleton import DOWNSAMPLE, PARTS
 from semtalk.run import run_dir
-from semtalk.tasks.build import RVQVAE_PHASES, build_network
-from semtalk.tasks.checkpoint import load_network
-from semtalk.tasks.fit import load_tokenizer
+from semtalk.tasks.checkpoint import load_network, load_tokenizer
 from semtalk.tasks.motion import batch_frames, rotation_error
+from semtalk.tasks.phases import RVQVAE_PHASES, build_network
 from semtalk.tasks.semtalk import BaseTask
 
 PLAIN = "as it is"

@@ -14,7 +14,7 @@ from semtalk.generation.stream import WindowStream
 from semtalk.models.sparse import semantic_score
 from semtalk.models.tokenizer import Tokenizer
 from semtalk.motion.skeleton import FPS, PARTS, SEED_FRAMES
-from semtalk.tasks.build import build_network
+from semtalk.tasks.phases import build_network
 
 SECONDS = 60
 TAKES = 16

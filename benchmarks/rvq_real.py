@@ -29,9 +29,9 @@ from semtalk.evaluation.takes import true_frames
 from semtalk.losses import reconstruction_losses
 from semtalk.motion.parts import part_channels
 from semtalk.motion.skeleton import PARTS
-from semtalk.tasks.build import build_network
 from semtalk.tasks.fit import channel_statistics
 from semtalk.tasks.motion import batch_frames, rotation_error
+from semtalk.tasks.phases import build_network
 
 SETTINGS = ("recipe.rvqvae.lr=5e-4", "recipe.rvqvae.losses.expressions=0.5", "model.rvqvae.dropout=0.1")
 """What 36 seconds of training data ask for beside the defaults."""

@@ -16,7 +16,7 @@ from benchmarks.common import GIB, PAPER, ROOT, alternate, composed, default_mem
 from benchmarks.literal import PassByPass
 from semtalk.body import load_body
 from semtalk.motion.skeleton import PARTS
-from semtalk.tasks import plan
+from semtalk.tasks import dry_run
 from semtalk.tasks.speed import apply_plan, keep_freed_memory, phase_precision, resolve_plan
 
 SPEAKERS = 25
@@ -41,11 +41,11 @@ class Step:
         config = composed(*sizes, f"trainer={'auto' if name in ('fast', 'lean') else 'debug'}")
         config["trainer"]["recompute"] = name == "lean"
         config["trainer"] = resolve_plan(config["trainer"] | ({} if compiled else {"compile": False}))
-        self.task = plan.fresh_task(phase, config, SPEAKERS, load_body(None)).to(device()).train()
+        self.task = dry_run.fresh_task(phase, config, SPEAKERS, load_body(None)).to(device()).train()
         self.task.__class__ = type("HalfwayTask", (type(self.task),), {"progress": 0.5})  # there is no trainer to ask
         apply_plan(self.task.network, config["trainer"])
-        plan.SAMPLES = batch
-        self.batch = {key: value.to(device()) for key, value in plan.random_batch(config["features"], None).items()}
+        dry_run.SAMPLES = batch
+        self.batch = {key: value.to(device()) for key, value in dry_run.random_batch(config["features"], None).items()}
         self.precision = phase_precision(config["trainer"]["precision"], self.task.mixed)
         self.optimiser = self.task.configure_optimizers()
         if name == "literal" and phase in ("base", "sparse"):
@@ -130,9 +130,8 @@ def _compare(phase: str, target: float) -> None:
     launches = {name: step.launches() for name, step in count.items()}
     warm = 3 if device().type == "cuda" else 1
     times = alternate({"fast": fast, "literal": literal}, REPEATS, warm)
-    rates = {
-        "fast": plan.matrix_rate(device(), fast.precision), "literal": plan.matrix_rate(device(), literal.precision),
-    }  # fmt: skip
+    plans = {"fast": fast, "literal": literal}
+    rates = {name: dry_run.matrix_rate(device(), plan.precision) for name, plan in plans.items()}
     precision = fast.precision
     del fast, literal, eager, count
     if device().type == "cuda":
@@ -203,7 +202,8 @@ def memory() -> None:
         for batch in sizes["literal"]:
             numbers[f"{name} / literal, batch {batch}"] = peaks[name][batch] / peaks["literal"][batch]
     numbers["GiB of weights, gradients and Adam"] = (
-        16 * sum(p.numel() for p in plan.fresh_task("base", composed(*PAPER), SPEAKERS, load_body(None)).parameters())
+        16
+        * sum(p.numel() for p in dry_run.fresh_task("base", composed(*PAPER), SPEAKERS, load_body(None)).parameters())
     ) / GIB
     record("memory", numbers)
 

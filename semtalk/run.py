@@ -39,8 +39,8 @@ def initial_meta(init: str | None) -> dict:
     """Facts in the checkpoints of the run that training starts from; nothing without one."""
     if init is None:
         return {}
-    from semtalk.tasks.build import PHASES
     from semtalk.tasks.checkpoint import checkpoint_path, load_checkpoint
+    from semtalk.tasks.phases import PHASES
 
     for phase in PHASES:
         if checkpoint_path(init, phase).is_file():
@@ -97,7 +97,7 @@ def plan(config: dict, phases: list[str]) -> None:
     except SemTalkError as error:
         corpus = error
     from semtalk.body import load_body
-    from semtalk.tasks.plan import print_plan
+    from semtalk.tasks.dry_run import print_plan
 
     print_plan(config, phases, corpus, load_body(config["body"]["path"]))
 

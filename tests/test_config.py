@@ -3,6 +3,7 @@
 import ast
 import re
 import time
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,8 @@ from conftest import ROOT, composed, run_command
 
 from semtalk.features.extract import build_encoders, feature_dims
 from semtalk.settings import settings_of
-from semtalk.tasks.build import PHASES, build_network
 from semtalk.tasks.fit import epochs_of
+from semtalk.tasks.phases import PHASES, build_network
 
 GROUPS = sorted(path for path in (ROOT / "configs").glob("*/*.yaml") if path.parent.name not in ("hydra", "experiment"))
 FOLDER = ROOT / "configs" / "experiment"
@@ -133,6 +134,23 @@ def test_imports_point_one_way():
             assert order[module] <= order[own], f"{path.relative_to(ROOT)} imports semtalk.{module}"
             peers = order[module] == order[own] and module != own
             assert not peers or own == "evaluation", f"{path.relative_to(ROOT)} imports its neighbour semtalk.{module}"
+
+
+def test_generating_imports_no_training():
+    program = "import sys, semtalk.generation.speech, semtalk.generation.stream; print(*sys.modules)"
+    modules = run_command("-c", program).stdout.split()
+    assert "torch" in modules and not any("lightning" in module for module in modules)
+
+
+def test_every_phase_comes_after_those_that_it_needs():
+    names = list(PHASES)
+    for name, phase in PHASES.items():
+        assert phase.name == name and all(names.index(needed) < names.index(name) for needed in phase.needs)
+        module, task = phase.task.split(":")
+        assert hasattr(import_module(module), task)
+        recipe = composed("train")["recipe"][phase.recipe]
+        assert {"steps", "batch_size", "losses"} <= set(recipe)
+        assert (ROOT / "configs" / "stage" / f"{phase.stage}.yaml").is_file()
 
 
 @pytest.mark.parametrize("folder", ["models", "losses.py", "metrics", "data", "motion"])

@@ -19,8 +19,8 @@ from semtalk.models.fusion import fuse_codes, near_changes
 from semtalk.models.layers import smooth_steps
 from semtalk.models.tokenizer import Tokenizer
 from semtalk.motion.skeleton import PARTS
-from semtalk.tasks.build import build_network
 from semtalk.tasks.calibration import GAINS, Gain, Spread
+from semtalk.tasks.phases import build_network
 
 pytestmark = pytest.mark.xdist_group("chain")
 

@@ -13,9 +13,9 @@ from semtalk.models.branches import Passes
 from semtalk.models.layers import LocalPath, Standardise
 from semtalk.models.tokenizer import Tokenizer
 from semtalk.motion.skeleton import PARTS
-from semtalk.tasks.build import build_network
 from semtalk.tasks.checkpoint import load_checkpoint
 from semtalk.tasks.fit import feature_statistics, fit_phase, make_task, set_feature_statistics
+from semtalk.tasks.phases import build_network
 from semtalk.tasks.semtalk import BaseTask, LatentStatistics, latent_statistics
 
 SLOTS = {"base": {"hubert", "rhythm"}, "sparse": {"hubert", "words", "sentence", "emotion"}}

@@ -15,8 +15,8 @@ from semtalk.models.layers import smooth_steps
 from semtalk.models.quantizer import ResidualQuantizer
 from semtalk.models.rvqvae import RVQVAE, LinearPath
 from semtalk.models.translation import TranslationNetwork, hide_root
-from semtalk.tasks.build import build_network, network_sizes
 from semtalk.tasks.masking import mask_ratio, random_mask, seed_mask
+from semtalk.tasks.phases import build_network, network_sizes
 
 TINY = [
     "model.network.width=16", "model.network.face_layers=1", "model.network.audio_layers=1", "model.rvqvae.width=16",

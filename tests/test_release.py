@@ -14,8 +14,8 @@ from semtalk.errors import SemTalkError
 from semtalk.release.check import KINDS, run_network
 from semtalk.release.convert import convert, read_weights, release_config
 from semtalk.release.names import OWN_STATE, RELEASE_SPEAKERS, release_name
-from semtalk.tasks.build import build_network
 from semtalk.tasks.checkpoint import load_network
+from semtalk.tasks.phases import build_network
 
 CONFIG = release_config(ROOT / "configs")
 REFERENCE = json.loads((Path(__file__).parent / "data" / "release_reference.json").read_text())

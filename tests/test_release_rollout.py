@@ -16,7 +16,7 @@ from semtalk.motion.parts import merge_parts, motion_channels, translation_from_
 from semtalk.motion.skeleton import PARTS
 from semtalk.release.convert import convert_folder, release_config
 from semtalk.release.names import FILES, OWN_STATE, RELEASE_SPEAKERS, release_name
-from semtalk.tasks.build import PHASES, build_network
+from semtalk.tasks.phases import PHASES, build_network
 
 WORDS = ["hello", "there", "friend"]
 

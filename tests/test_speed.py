@@ -19,7 +19,7 @@ from semtalk.models.dropout import Dropout
 from semtalk.models.grouped import ByPart
 from semtalk.models.tokenizer import Tokenizer
 from semtalk.motion.skeleton import PARTS
-from semtalk.tasks.build import build_network
+from semtalk.tasks.phases import build_network
 from semtalk.tasks.speed import apply_plan, keep_freed_memory, phase_precision, resolve_plan
 
 

@@ -9,11 +9,12 @@ from semtalk.data.windows import MOTION_KEYS, WindowDataset
 from semtalk.errors import SemTalkError
 from semtalk.models.tokenizer import Tokenizer
 from semtalk.motion.skeleton import PARTS
-from semtalk.tasks.build import build_network
-from semtalk.tasks.checkpoint import load_checkpoint, load_network, stamp
+from semtalk.tasks.checkpoint import load_checkpoint, load_network
 from semtalk.tasks.fit import fit_phase
 from semtalk.tasks.motion import RVQVAETask, shifted
+from semtalk.tasks.phases import build_network
 from semtalk.tasks.semtalk import BaseTask, SparseTask
+from semtalk.tasks.stamp import stamp
 
 TINY = [
     "model.network.width=16", "model.network.face_layers=1", "model.network.audio_layers=1", "model.rvqvae.width=16",

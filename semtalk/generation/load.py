@@ -7,8 +7,7 @@ from semtalk.errors import SemTalkError
 from semtalk.generation.release import ReleaseGenerator
 from semtalk.generation.rollout import Generator
 from semtalk.models.decoding import FACTORS, Decoding
-from semtalk.tasks.checkpoint import load_network
-from semtalk.tasks.fit import load_tokenizer
+from semtalk.tasks.checkpoint import load_network, load_tokenizer
 
 ROLLOUTS = {"default": Generator, "release": ReleaseGenerator}
 IN_RUN = "run:"

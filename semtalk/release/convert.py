@@ -14,8 +14,9 @@ from semtalk.errors import SemTalkError
 from semtalk.features.text import read_vocabulary
 from semtalk.motion.io import atomic_write
 from semtalk.release.names import FILES, OWN_STATE, POSITIONS, RELEASE_SPEAKERS, UNUSED, release_name
-from semtalk.tasks.build import build_network
-from semtalk.tasks.checkpoint import checkpoint_path, stamp
+from semtalk.tasks.checkpoint import checkpoint_path
+from semtalk.tasks.phases import build_network
+from semtalk.tasks.stamp import stamp
 
 VOCABULARY = "vocab.pkl"
 
@@ -81,7 +82,7 @@ def convert(phase: str, weights: dict[str, Tensor], config: dict, source: str) -
     """Put released weights into the network of a phase.
 
     Args:
-        phase: See :data:`semtalk.tasks.build.PHASES`.
+        phase: See :data:`semtalk.tasks.phases.PHASES`.
         weights: Release name -> tensor.
         config: Configuration with ``model=release`` and the release's feature sizes.
         source: What errors call the file.

@@ -8,22 +8,10 @@ import torch
 from torch import nn
 
 from semtalk.errors import SemTalkError
-from semtalk.tasks.build import RVQVAE_PHASES, build_network
-
-FORMAT = 1
-STAGE_OF_PHASE = dict.fromkeys((*RVQVAE_PHASES, "translation", "fgd"), "rvqvae") | {
-    "base": "semtalk",
-    "sparse": "semtalk",
-}
-
-
-def stamp(checkpoint: dict[str, Any], phase: str, config: dict, meta: dict) -> None:
-    """Add to a checkpoint what :func:`load_network` needs."""
-    from semtalk import __version__
-
-    checkpoint["semtalk"] = {
-        "format": FORMAT, "version": __version__, "phase": phase, "config": config, "meta": meta,
-    }  # fmt: skip
+from semtalk.models.tokenizer import Tokenizer
+from semtalk.motion.skeleton import PARTS
+from semtalk.tasks.phases import PHASES, build_network
+from semtalk.tasks.stamp import FORMAT
 
 
 def checkpoint_path(run_dir: str | Path, phase: str, which: str = "best") -> Path:
@@ -40,7 +28,7 @@ def load_checkpoint(path: Path, phase: str) -> dict[str, Any]:
     if not path.is_file():
         raise SemTalkError(
             f"{path}: there is no checkpoint of '{phase}' here. Make it with `python train.py "
-            f"stage={STAGE_OF_PHASE[phase]}` and the same data, model and name."
+            f"stage={PHASES[phase].stage}` and the same data, model and name."
         )
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
@@ -78,3 +66,17 @@ def load_network(run_dir: str | Path, phase: str, which: str = "best") -> tuple[
     except RuntimeError as error:
         raise SemTalkError(f"{path}: its weights do not fit its configuration ({error}).") from error
     return network.eval(), stamped
+
+
+def load_needed(phase: str, run_dir: Path, init: str | None) -> dict[str, nn.Module]:
+    """Trained networks that a phase needs, of its run, or of the run that it started from."""
+    folders = {
+        name: run_dir if init is None or checkpoint_path(run_dir, name).is_file() else init
+        for name in PHASES[phase].needs
+    }
+    return {name: load_network(folder, name)[0] for name, folder in folders.items()}
+
+
+def load_tokenizer(run_dir: str | Path) -> Tokenizer:
+    """The four trained RVQ-VAEs of a run."""
+    return Tokenizer({part: load_network(run_dir, f"rvqvae_{part}")[0] for part in PARTS})

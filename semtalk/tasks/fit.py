@@ -20,14 +20,13 @@ from semtalk.data.datamodule import MotionDataModule
 from semtalk.data.store import Store
 from semtalk.data.windows import MOTION_KEYS
 from semtalk.errors import SemTalkError
-from semtalk.models.tokenizer import Tokenizer
 from semtalk.motion.io import atomic_write
 from semtalk.motion.parts import part_channels
 from semtalk.motion.skeleton import PARTS
-from semtalk.tasks.build import RVQVAE_PHASES, build_network
-from semtalk.tasks.checkpoint import checkpoint_path, load_checkpoint, load_network
-from semtalk.tasks.motion import EmbedderTask, RVQVAETask, TranslationTask, batch_frames
-from semtalk.tasks.semtalk import BaseTask, SparseTask, latent_statistics
+from semtalk.tasks.checkpoint import checkpoint_path, load_checkpoint, load_needed, load_network
+from semtalk.tasks.motion import batch_frames
+from semtalk.tasks.phases import PHASES, build_network
+from semtalk.tasks.semtalk import latent_statistics
 from semtalk.tasks.speed import apply_plan, keep_freed_memory, phase_precision, resolve_plan, trainer_device
 from semtalk.tasks.stage import StageTask
 
@@ -35,17 +34,6 @@ MIN_SCALE = 0.02
 """Channels are not stretched beyond 1 / this when they are standardised."""
 MIN_DEVIATION = 1e-5
 """Below it a feature's channel counts as constant."""
-
-
-def load_tokenizer(run_dir: Path, init: str | None = None) -> Tokenizer:
-    """The four trained RVQ-VAEs of a run, or of the run that it started from."""
-    return Tokenizer({part: load_earlier(run_dir, init, f"rvqvae_{part}") for part in PARTS})
-
-
-def load_earlier(run_dir: Path, init: str | None, phase: str) -> nn.Module:
-    """Network of an earlier phase of a run, or of the run that it started from."""
-    own = checkpoint_path(run_dir, phase).is_file()
-    return load_network(run_dir if own or init is None else init, phase)[0]
 
 
 def start_from(network: nn.Module, init: str | None, phase: str) -> None:
@@ -94,34 +82,37 @@ def set_feature_statistics(network: nn.Module, store: Store) -> None:
 
 
 def make_task(phase: str, config: dict, store: Store, run_dir: Path, meta: dict, body: BodyModel) -> StageTask:
-    """Build the task of a phase, with the frozen networks of earlier phases that it needs.
+    """The task of a phase: its network with what the training split says of it, and the trained ones that it needs.
 
     Raises:
         SemTalkError: An earlier phase has no checkpoint; or the sparse network is asked for without semantic labels.
     """
+    row, init, known = PHASES[phase], config["init"], {}
     network = build_network(phase, config, len(meta["speakers"]))
-    init = config["init"]
     start_from(network, init, phase)
-    name = "rvqvae" if phase in RVQVAE_PHASES else phase
-    arguments = (network, config, config["recipe"][name], meta, body)
-    if phase in RVQVAE_PHASES:
-        part = phase.removeprefix("rvqvae_")
-        if init is None:
-            network.set_statistics(*channel_statistics(store, part))
-            network.fit_linear(training_channels(store, part))
-        return RVQVAETask(*arguments, part=part)
-    if phase == "translation":
-        return TranslationTask(*arguments, rvqvae=load_earlier(run_dir, init, "rvqvae_lower"))
-    if phase == "fgd":
-        return EmbedderTask(*arguments)
-    tokenizer = load_tokenizer(run_dir, init)
-    statistics = latent_statistics(tokenizer, track(store.split("train"), "Encoding motion", transient=True))
-    if config["model"]["standardise"] and init is None:
-        set_feature_statistics(network, store)
+    needed = load_needed(phase, run_dir, init)
+    if phase == "sparse":
+        check_labels(store)
+    if row.part and init is None:
+        network.set_statistics(*channel_statistics(store, row.part))
+        network.fit_linear(training_channels(store, row.part))
+    if row.speech:
+        if config["model"]["standardise"] and init is None:
+            set_feature_statistics(network, store)
+        takes = track(store.split("train"), "Encoding motion", transient=True)
+        known["statistics"] = latent_statistics(row.given(needed)["tokenizer"], takes)
     if phase == "base":
         for part, readout in network.readouts.items():
-            readout.mean.copy_(statistics.mean[part])
-        return BaseTask(*arguments, tokenizer=tokenizer, statistics=statistics)
+            readout.mean.copy_(known["statistics"].mean[part])
+    return row.make_task(network, config, meta, body, needed, **known)
+
+
+def check_labels(store: Store) -> None:
+    """See that the takes of train and val have semantic labels.
+
+    Raises:
+        SemTalkError: One has none.
+    """
     labelled = [*store.split("train"), *store.split("val")]
     unlabelled = [recording.id for recording in labelled if recording["semantic"].isnan().any()]
     if unlabelled:
@@ -129,8 +120,6 @@ def make_task(phase: str, config: dict, store: Store, run_dir: Path, meta: dict,
             f"{unlabelled[0]} and {len(unlabelled) - 1} others have no semantic labels; sparse needs them "
             "(scripts/label_semantics.py makes them with a trained gate)."
         )
-    base = load_earlier(run_dir, init, "base")
-    return SparseTask(*arguments, tokenizer=tokenizer, statistics=statistics, base=base)
 
 
 def make_logger(config: Mapping, folder: Path):
@@ -223,10 +212,10 @@ def fit_phase(phase: str, config: dict, store: Store, run_dir: Path, meta: dict,
     resume = config["resume"] and last.is_file()
     if resume:
         load_checkpoint(last, phase)
-    recipe = config["recipe"]["rvqvae" if phase in RVQVAE_PHASES else phase]
+    recipe = config["recipe"][PHASES[phase].recipe]
     task = make_task(phase, config, store, run_dir, meta, body)
     apply_plan(task.network, speed)
-    keys = (*MOTION_KEYS, "betas", "speaker") if phase not in ("base", "sparse") else None
+    keys = None if PHASES[phase].speech else (*MOTION_KEYS, "betas", "speaker")
     data = MotionDataModule(
         store, config["recipe"]["stride"], recipe["batch_size"], config["seed"], config["recipe"]["workers"], keys,
         on_device=speed["data_on_device"],

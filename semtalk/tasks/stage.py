@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from semtalk.body import BodyModel
-from semtalk.tasks.checkpoint import stamp
+from semtalk.tasks.stamp import stamp
 
 
 class StageTask(pl.LightningModule):

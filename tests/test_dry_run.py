@@ -3,8 +3,8 @@
 import pytest
 from conftest import composed, run_command
 
-from semtalk.tasks.build import PHASES, build_network
-from semtalk.tasks.plan import count_windows, step_cost
+from semtalk.tasks.dry_run import count_windows, step_cost
+from semtalk.tasks.phases import PHASES, build_network
 
 
 @pytest.mark.parametrize("experiment", ["beat2", "show"])

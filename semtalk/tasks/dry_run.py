@@ -16,13 +16,11 @@ from semtalk.body import BodyModel
 from semtalk.data.recording import SPLITS, Corpus
 from semtalk.errors import SemTalkError
 from semtalk.features.extract import FRAME_SLOTS, SLOTS, build_encoder
-from semtalk.models.tokenizer import Tokenizer
 from semtalk.motion.parts import foot_contact, rotation_from_poses
-from semtalk.motion.skeleton import FPS, PARTS, WINDOW
-from semtalk.tasks.build import RVQVAE_PHASES, build_network
-from semtalk.tasks.motion import EmbedderTask, RVQVAETask, TranslationTask
-from semtalk.tasks.semtalk import BaseTask, SparseTask
+from semtalk.motion.skeleton import FPS, WINDOW
+from semtalk.tasks.phases import PHASES, build_network
 from semtalk.tasks.speed import resolve_plan, trainer_device
+from semtalk.tasks.stage import StageTask
 
 A100 = 312e12
 """Peak of an A100 in bf16, FLOP/s."""
@@ -51,27 +49,18 @@ def random_batch(features: Mapping, vocabulary: int | None) -> dict[str, Tensor]
     }  # fmt: skip
 
 
-def fresh_task(phase: str, config: dict, speakers: int, body: BodyModel):
+def fresh_task(phase: str, config: dict, speakers: int, body: BodyModel) -> StageTask:
     """The task of a phase with untrained networks."""
-    network = build_network(phase, config, speakers)
-    name = "rvqvae" if phase in RVQVAE_PHASES else phase
-    arguments = (network, config, config["recipe"][name], {"generation": "default"}, body)
-    if phase in RVQVAE_PHASES:
-        return RVQVAETask(*arguments, part=phase.removeprefix("rvqvae_"))
-    if phase == "translation":
-        return TranslationTask(*arguments, rvqvae=build_network("rvqvae_lower", config, speakers))
-    if phase == "fgd":
-        return EmbedderTask(*arguments)
-    tokenizer = Tokenizer({part: build_network(f"rvqvae_{part}", config, speakers) for part in PARTS})
-    if phase == "base":
-        return BaseTask(*arguments, tokenizer=tokenizer)
-    return SparseTask(*arguments, tokenizer=tokenizer, base=build_network("base", config, speakers))
+    row = PHASES[phase]
+    network, *needed = (build_network(name, config, speakers) for name in (phase, *row.needs))
+    known = dict(zip(row.needs, needed, strict=True))
+    return row.make_task(network, config, {"generation": "default"}, body, known)
 
 
 def step_cost(phase: str, config: dict, speakers: int, body: BodyModel) -> dict[str, float]:
     """Parameters of a phase, and FLOPs and bytes of activations of one window in a training step, measured."""
     task = fresh_task(phase, config, speakers, body).eval()
-    sparse = config["model"]["sparse"] if phase in ("base", "sparse") else {}
+    sparse = config["model"]["sparse"] if PHASES[phase].speech else {}
     batch = random_batch(config["features"], sparse.get("vocabulary"))
     kept: dict[int, int] = {}
 
@@ -160,7 +149,7 @@ def print_plan(config: dict, phases: list[str], corpus: Corpus | SemTalkError, b
     for name in ("parameters", "batch", "steps/epoch", "steps", "GFLOP/step", "GiB", "hours here", "hours A100"):
         table.add_column(name, justify="right")
     for phase in track(phases, description="Measuring a step of each phase", transient=True):
-        settings = recipe["rvqvae" if phase in RVQVAE_PHASES else phase]
+        settings = recipe[PHASES[phase].recipe]
         cost = step_cost(phase, config, speakers, body)
         batch = settings["batch_size"] if windows is None else min(settings["batch_size"], max(windows, 1))
         per_epoch = None if windows is None else max(1, windows // batch)
