@@ -184,6 +184,7 @@ def test_help_is_quick_and_says_what_matters(script):
         (["train.py", "data=beat2"], "data.root is not set"),
         (["train.py", "parts=[head]"], "parts.0=head: give a list, each one of face, upper, hands, lower"),
         (["train.py", "stage=nothing"], "Could not find 'stage/nothing'"),
+        (["train.py", "experiment=beat3", "dry_run=true"], "Could not find 'experiment/beat3'"),
         (["train.py", "modle=small"], "modle"),
         (["eval.py", "runs_dir=/nowhere"], "train.py stage=rvqvae"),
         (["train.py", "trainer.precision=fp8"], "trainer.precision=fp8: choose one of auto, 32-true"),

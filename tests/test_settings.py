@@ -131,6 +131,17 @@ def test_keys_that_exclude_each_other(path, value, message):
         settings_of("train", changed(config, tuple(path.split(".")), value))
 
 
+@pytest.mark.parametrize("data", ["beat2", "show"])
+def test_a_corpus_is_told_of_its_own_keys(data):
+    config = composed("train", *DATA[data])
+    with pytest.raises(SemTalkError, match="data.speakers=2: give all or a list, each "):
+        settings_of("train", changed(config, ("data", "speakers"), 2))
+
+
+def test_recordings_may_be_a_list():
+    assert settings_of("generate", composed("generate", "audio=[a.wav,b.wav]")).audio == ["a.wav", "b.wav"]
+
+
 def test_settings_are_typed_and_frozen():
     settings = settings_of("train", composed("train"))
     assert settings.recipe.base.mask.ratio == 0.4 and settings.recipe.base.losses.global_ == 0.1
@@ -142,7 +153,7 @@ def test_every_key_has_a_meaning():
     def meaningless(model):
         for name, field in model.model_fields.items():
             inner = nested(field.annotation)
-            if not inner and not field.description and not model.__name__.endswith(("Losses", "Amplitude")):
+            if not inner and not field.description and not model.__name__.endswith("Losses"):
                 yield f"{model.__name__}.{name}"
             for one in inner:
                 yield from meaningless(one)

@@ -89,6 +89,11 @@ def models_of(annotation: Any) -> list[type[BaseModel]]:
     return [model for one in get_args(annotation) for model in models_of(one)]
 
 
+def words_of(model: type[BaseModel]) -> set[str]:
+    """Words by which a union knows its variant: those of ``reader``."""
+    return set(get_args(model.model_fields["reader"].annotation)) if "reader" in model.model_fields else set()
+
+
 def _walk(model: type[BaseModel], config: Any, path: tuple[int | str, ...]) -> tuple[list[str], Any, Any, Any]:
     """Follow an error's path through model and configuration, past the names of a union's variants.
 
@@ -98,6 +103,7 @@ def _walk(model: type[BaseModel], config: Any, path: tuple[int | str, ...]) -> t
     keys: list[str] = []
     annotation: Any = model
     holder, value = model, config
+    tags = set(path)
     for step in path:
         inside = step in value if isinstance(value, Mapping) else isinstance(value, list) and isinstance(step, int)
         if not inside:
@@ -105,7 +111,7 @@ def _walk(model: type[BaseModel], config: Any, path: tuple[int | str, ...]) -> t
         value = value[step]
         keys.append(str(step))
         if isinstance(step, str) and (models := models_of(annotation)):
-            holder = next((one for one in models if str(step) in fields_of(one)), models[0])
+            holder = next((one for one in models if tags & words_of(one)), models[0])
             field = fields_of(holder).get(step)
             annotation = field and (
                 Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation

@@ -171,8 +171,8 @@ class GenerateSettings(Command):
 
     ckpt: Text | None
     """Folder of the run; null for runs_dir/name."""
-    audio: Text | None
-    """A recording, or a folder of them."""
+    audio: Text | Annotated[list[Text], Field(min_length=1)] | None
+    """A recording, a folder of them, or a list."""
     transcript: Text
     """A file or folder of transcripts; auto, or none."""
     whisper: Text

@@ -147,9 +147,13 @@ class Amplitude(Settings):
     """Share of the true deviation that what is read off is to have."""
 
     face: Annotated[float, real(0.0, 10.0)]
+    """The face's."""
     upper: Annotated[float, real(0.0, 10.0)]
+    """The upper body's."""
     hands: Annotated[float, real(0.0, 10.0)]
+    """The hands'."""
     lower: Annotated[float, real(0.0, 10.0)]
+    """The lower body's."""
 
 
 class BaseLosses(Settings):
