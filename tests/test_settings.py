@@ -123,6 +123,12 @@ def test_unknown_and_missing_keys_are_told(command):
         ("recipe.rvqvae.schedule", "foo", "recipe.rvqvae.schedule=foo: choose one of constant, cosine."),
         ("trainer.devices", -3, "trainer.devices=-3: give a whole number from 1 to 4096"),
         ("parts", ["foot"], "parts.0=foot: "),
+        ("parts", ["face", "face"], "parts: something stands twice."),
+        ("trainer.devices", [0, 0], "trainer.devices: something stands twice."),
+        ("name", "../x", "name=../x: give a name without slashes."),
+        ("name", "..", "name=..: give a name without slashes."),
+        ("model.base.chain", [{"part": "hands", "memory": []}], "model.base.chain.0.memory=[]: give a list"),
+        ("model.sparse.chain", [{"part": "upper", "memory": ["face"]}], "model.sparse: the sparse network has no face"),
     ],
 )
 def test_keys_that_exclude_each_other(path, value, message):

@@ -9,6 +9,7 @@ from pydantic.fields import FieldInfo
 
 from semtalk.errors import SemTalkError
 from semtalk.settings.commands import COMMANDS, Command
+from semtalk.settings.common import PATTERNS
 
 
 def settings_of(name: str, config: Mapping[str, Any]) -> Command:
@@ -138,13 +139,19 @@ def described(annotation: Any, bounds: Iterable[Any] = ()) -> str:
         return f"a list, each {described(arguments[0])}"
     if annotation in (int, float):
         return ("a whole number" if annotation is int else "a number") + _range(bounds)
-    return {bool: "true or false", str: "text", NoneType: "null"}.get(annotation, "a group of keys")
+    if annotation is str:
+        patterns = (getattr(one, "pattern", None) for one in _flat(bounds))
+        return next((PATTERNS[one] for one in patterns if one in PATTERNS), "text")
+    return {bool: "true or false", NoneType: "null"}.get(annotation, "a group of keys")
+
+
+def _flat(bounds: Iterable[Any]) -> list[Any]:
+    return [one for item in bounds for one in getattr(item, "metadata", [item])]
 
 
 def _range(bounds: Iterable[Any]) -> str:
     limits: dict[str, float] = {}
-    for item in bounds:
-        for one in getattr(item, "metadata", [item]):
-            limits |= {name: getattr(one, name) for name in ("ge", "gt", "le", "lt") if hasattr(one, name)}
+    for one in _flat(bounds):
+        limits |= {name: getattr(one, name) for name in ("ge", "gt", "le", "lt") if hasattr(one, name)}
     words = {"ge": "from", "gt": "above", "le": "to", "lt": "below"}
     return "".join(f" {word} {limits[name]:.10g}" for name, word in words.items() if name in limits)

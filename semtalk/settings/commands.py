@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from semtalk.settings.common import MAX_SEED, Settings, Text, real, whole
+from semtalk.settings.common import MAX_SEED, SHARD, Name, Numbers, Settings, Text, distinct, real, whole
 from semtalk.settings.inputs import Data, Features
 from semtalk.settings.networks import Model
 from semtalk.settings.recipes import Recipe, WantedDecoding
@@ -15,7 +15,7 @@ class Trainer(Settings):
 
     accelerator: Literal["auto", "cpu", "gpu"]
     """auto is a GPU where there is one."""
-    devices: Annotated[int, whole(1, 4096)] | Annotated[list[int], Field(min_length=1)] | Literal["auto"]
+    devices: Annotated[int, whole(1, 4096)] | Numbers | Literal["auto"]
     """Processes, each with a device of its own, or the numbers of GPUs."""
     strategy: Text
     """Of Lightning, as in ddp."""
@@ -83,7 +83,7 @@ Seconds = Annotated[float, Field(gt=0.0, le=1e6)]
 class Command(Settings):
     """What every command takes."""
 
-    name: Text
+    name: Name
     """Of the run: its folder below ``runs_dir``."""
     runs_dir: Text
     """Folder of all runs."""
@@ -113,7 +113,7 @@ class TrainSettings(Command):
 
     stage: Stage
     logger: Logger
-    parts: Annotated[list[Literal["face", "upper", "hands", "lower"]], Field(min_length=1)]
+    parts: Annotated[list[Literal["face", "upper", "hands", "lower"]], Field(min_length=1), AfterValidator(distinct)]
     """Whose RVQ-VAEs are trained."""
     resume: bool
     """Whether an interrupted training goes on."""
@@ -145,7 +145,7 @@ class EvalSettings(Command):
     """Run whose FGD embedder measures ``motions``."""
     mean_speed: Text | None
     """File of the joints' mean speeds, for ``motions``."""
-    compare: Text | list[Text] | None
+    compare: Text | Annotated[list[Text], Field(min_length=1)] | None
     """Runs to compare."""
     out: Text | None
     """Folder of the results."""
@@ -158,7 +158,7 @@ class EvalSettings(Command):
     """Motions of each take."""
     generation: Literal["auto", "default", "release"]
     """The rollout; auto is what the networks were trained for."""
-    tag: Text | None
+    tag: Name | None
     """Of the results' folder."""
     video: bool
     """Whether a video is drawn."""
@@ -213,7 +213,7 @@ class GenerateSettings(Command):
 class PrepareSettings(Command):
     """``scripts/prepare.py``."""
 
-    shard: Text | None
+    shard: Annotated[str, Field(pattern=SHARD)] | None
     """Share of the corpus, as in 1/4."""
     report: bool
     """Whether to say what there is."""

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 MAX_SEED = 2**32 - 1
 
@@ -32,4 +32,24 @@ Share = Annotated[float, real(0.0, 1.0)]
 Dropout = Annotated[float, Field(ge=0.0, lt=1.0)]
 Weight = Annotated[float, real(0.0, 1e6)]
 Text = Annotated[str, Field(min_length=1)]
-"""A name or a path."""
+"""A path, or a word."""
+NAME, SHARD = r"^[^/\\]*[^/\\.\s][^/\\]*$", "^[0-9]+/[0-9]+$"
+PATTERNS = {NAME: "a name without slashes", SHARD: "i/n, as in 1/4"}
+"""Pattern of a text -> what it is."""
+Name = Annotated[str, Field(pattern=NAME)]
+"""Of a folder."""
+
+
+def distinct(values: list) -> list:
+    """A list in which nothing stands twice.
+
+    Raises:
+        ValueError: Something does.
+    """
+    if len(set(values)) < len(values):
+        raise ValueError("something stands twice.")
+    return values
+
+
+Numbers = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), AfterValidator(distinct)]
+"""Numbers from 0, each once."""

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Discriminator, Field, Tag
+from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag
 
-from semtalk.settings.common import MAX_SEED, Settings, Size, Text, real, whole
+from semtalk.settings.common import MAX_SEED, Name, Numbers, Settings, Size, Text, distinct, real, whole
 
 
 class Slot(Settings):
@@ -31,7 +31,7 @@ class Slots(Settings):
 class Features(Settings):
     """What the networks hear and read."""
 
-    name: Text
+    name: Name
     """What the store is named by."""
     stride: Annotated[int, whole(1, 100_000)]
     """Frames between the rows of sentence and emotion."""
@@ -45,7 +45,7 @@ class Features(Settings):
 class Corpus(Settings):
     """What all corpora share."""
 
-    name: Text
+    name: Name
     """What runs and reports are named by."""
     store: Text
     """Folder of prepared corpora."""
@@ -73,7 +73,7 @@ class BEAT2Data(Corpus):
     """What reads it."""
     root: Text | None
     """Folder that holds beat_english_v2.0.0."""
-    speakers: Literal["all"] | Annotated[list[int], Field(min_length=1)]
+    speakers: Literal["all"] | Numbers
     """Speaker numbers, as in [2], or all."""
     additional: bool
     """Whether the split file's additional recordings are trained on."""
@@ -86,7 +86,7 @@ class SHOWData(Corpus):
     """What reads it."""
     root: Text | None
     """Folder that holds chemistry, conan, oliver and seth."""
-    speakers: Literal["all"] | Annotated[list[str], Field(min_length=1)]
+    speakers: Literal["all"] | Annotated[list[Text], Field(min_length=1), AfterValidator(distinct)]
     """Names, or all."""
     min_seconds: Annotated[float, real(0.0, 3600.0)]
     """Shorter recordings are left out."""

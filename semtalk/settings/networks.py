@@ -74,13 +74,19 @@ class NetworkModel(Settings):
     """In that path."""
 
 
+Memory = Literal[
+    "face", "upper", "hands", "lower", "face:coarse", "upper:coarse", "hands:coarse", "lower:coarse"
+]  # fmt: skip
+"""What a part can attend to; ``PART:coarse`` is a part before its own refinement."""
+
+
 class Link(Settings):
     """One step of the coarse-to-fine chain (paper section 3.3)."""
 
     part: Literal["face", "upper", "hands", "lower"]
     """The part that is refined."""
-    memory: list[Annotated[str, Field(pattern="^(face|upper|hands|lower)(:coarse)?$")]]
-    """Parts that it attends to; ``PART:coarse`` is a part before its own refinement."""
+    memory: Annotated[list[Memory], Field(min_length=1)]
+    """What it attends to."""
 
 
 class BaseModelSettings(Settings):
@@ -100,7 +106,14 @@ class SparseModel(Settings):
     vocabulary: Annotated[int, whole(1, 10_000_000)] | None
     """Size of a table of word vectors inside the network; words are then ids."""
     chain: list[Link]
-    """Order and memories of the coarse-to-fine block."""
+    """Order and memories of the coarse-to-fine block; the face is not among them."""
+
+    @model_validator(mode="after")
+    def the_face_is_the_base_networks(self) -> "SparseModel":
+        """The sparse network has no face."""
+        if any("face" in (link.part, *(name.split(":")[0] for name in link.memory)) for link in self.chain):
+            raise ValueError("the sparse network has no face; its chain holds upper, hands and lower.")
+        return self
 
 
 class Model(Settings):
