@@ -31,8 +31,9 @@ def settings_of(name: str, config: Mapping[str, Any]) -> Command:
 
 def _sentence(model: type[BaseModel], config: Mapping[str, Any], errors: list) -> str:
     """One sentence about the first key that is wrong."""
-    first = errors[0]
-    keys, field, holder, value = _walk(model, config, first["loc"])
+    keys, field, holder, value = _walk(model, config, errors[0]["loc"])
+    same = (one for one in errors if one["type"] == "value_error" and _walk(model, config, one["loc"])[0] == keys)
+    first = next(same, errors[0])  # of a union's variants, the one that says more than its type
     key = ".".join(keys)
     if first["type"] == "extra_forbidden":
         known = ", ".join(fields_of(holder))
