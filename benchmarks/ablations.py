@@ -197,7 +197,7 @@ def _run(name: str, measure: Callable, *words: str) -> None:
         sys.exit(f"error: {error}")
     show_rows(f"{config['data']['name']}, features {config['features']['name']}, {options.seeds} seeds", seeds)
     facts = {
-        "overrides": [word for word in options.overrides if not word.startswith("data.root=")],
+        "overrides": options.recorded,
         "features": config["features"]["name"], "corpus": config["data"]["name"],
     }  # fmt: skip
     append(RESULTS / f"{name}.json", {**facts, "seeds": seeds})

@@ -55,6 +55,11 @@ class Options:
     out: Path = RESULTS / "real_speech.json"
     picture: Path | None = None
 
+    @property
+    def recorded(self) -> list[str]:
+        """Overrides that a result states: all but where the corpus lies here."""
+        return [word for word in self.overrides if not word.startswith("data.root=")]
+
     @classmethod
     def of(cls, words: tuple[str, ...]) -> "Options":
         """Take the options out of words ``KEY=VALUE``; what is left overrides the configuration.
@@ -140,7 +145,7 @@ def run_seeds(options: Options, runs: Path) -> None:
         seeds.append(evaluate_seed(evaluation | config))
     features, data = configs[0]["features"]["name"], configs[0]["data"]
     facts = {
-        "overrides": [word for word in options.overrides if not word.startswith("data.root=")],
+        "overrides": options.recorded,
         "features": features, "corpus": data["name"], "split": options.split,
         "protocol": PROTOCOL, "body": load_body(configs[0]["body"]["path"]).name,
     }  # fmt: skip

@@ -11,6 +11,7 @@ from conftest import composed, run_command
 
 from semtalk.errors import SemTalkError
 from semtalk.settings import choose, page, settings_of
+from semtalk.settings.check import fields_of, models_of
 from semtalk.settings.commands import COMMANDS
 from semtalk.settings.inputs import Slot
 
@@ -19,26 +20,17 @@ DATA = {"sample": (), "beat2": ("data=beat2", "data.root=DIR"), "show": ("data=s
 
 def fields(model, value: dict, path: tuple[str, ...] = ()):
     """(path, annotation, bounds) of every field that holds no further fields, along a configuration."""
-    for name, field in model.model_fields.items():
-        key = field.alias or name
+    for key, field in fields_of(model).items():
         here = (*path, key)
         if key not in value:
             continue  # of a logger that is not chosen
         if isinstance(value[key], dict):
-            fitting = (one for one in nested(field.annotation) if one is Slot or set(value[key]) <= keys(one))
+            fitting = (
+                one for one in models_of(field.annotation) if one is Slot or set(value[key]) <= set(fields_of(one))
+            )
             yield from fields(next(fitting), value[key], here)
         else:
             yield here, field.annotation, list(field.metadata)
-
-
-def nested(annotation) -> list:
-    if hasattr(annotation, "model_fields"):
-        return [annotation]
-    return [model for one in get_args(annotation) for model in nested(one)]
-
-
-def keys(model) -> set[str]:
-    return {field.alias or name for name, field in model.model_fields.items()}
 
 
 def kinds(annotation, metadata) -> tuple[set, dict[str, float]]:
@@ -158,7 +150,7 @@ def test_settings_are_typed_and_frozen():
 def test_every_key_has_a_meaning():
     def meaningless(model):
         for name, field in model.model_fields.items():
-            inner = nested(field.annotation)
+            inner = models_of(field.annotation)
             if not inner and not field.description and not model.__name__.endswith("Losses"):
                 yield f"{model.__name__}.{name}"
             for one in inner:

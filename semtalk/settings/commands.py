@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from semtalk.settings.common import MAX_SEED, SHARD, Name, Numbers, Settings, Text, distinct, real, whole
+from semtalk.settings.common import MAX_SEED, SHARD, Name, Numbers, Part, Settings, Text, between, distinct
 from semtalk.settings.inputs import Data, Features
 from semtalk.settings.networks import Model
 from semtalk.settings.recipes import Recipe, WantedDecoding
@@ -15,7 +15,7 @@ class Trainer(Settings):
 
     accelerator: Literal["auto", "cpu", "gpu"]
     """auto is a GPU where there is one."""
-    devices: Annotated[int, whole(1, 4096)] | Numbers | Literal["auto"]
+    devices: Annotated[int, between(1, 4096)] | Numbers | Literal["auto"]
     """Processes, each with a device of its own, or the numbers of GPUs."""
     strategy: Text
     """Of Lightning, as in ddp."""
@@ -75,8 +75,8 @@ class Stage(Settings):
     """In their order."""
 
 
-Beta = Annotated[float, real(0.0, 1.0)]
-Samples = Annotated[int, whole(1, 1000)]
+Beta = Annotated[float, between(0.0, 1.0)]
+Samples = Annotated[int, between(1, 1000)]
 Seconds = Annotated[float, Field(gt=0.0, le=1e6)]
 
 
@@ -89,7 +89,7 @@ class Command(Settings):
     """Folder of all runs."""
     data_dir: Text
     """Folder of what is prepared and written of corpora."""
-    seed: Annotated[int, whole(0, MAX_SEED)]
+    seed: Annotated[int, between(0, MAX_SEED)]
     """Of all randomness."""
     strict: bool
     """Whether one bad recording stops the preparation; else it is left out and listed."""
@@ -113,7 +113,7 @@ class TrainSettings(Command):
 
     stage: Stage
     logger: Logger
-    parts: Annotated[list[Literal["face", "upper", "hands", "lower"]], Field(min_length=1), AfterValidator(distinct)]
+    parts: Annotated[list[Part], Field(min_length=1), AfterValidator(distinct)]
     """Whose RVQ-VAEs are trained."""
     resume: bool
     """Whether an interrupted training goes on."""
@@ -123,12 +123,32 @@ class TrainSettings(Command):
     """Whether to print the plan alone."""
 
 
-class EvalSettings(Command):
+class MotionCommand(Command):
+    """What the commands take that make motion by a trained run."""
+
+    ckpt: Text | None
+    """Folder of the run; null for runs_dir/name."""
+    out: Text | None
+    """Folder of the results."""
+    beta: Beta
+    """Threshold of the semantic score."""
+    gate: Literal["learned", "always", "never", "random"]
+    """Which steps take the sparse codes; learned but for ablations."""
+    decoding: WantedDecoding
+    samples: Samples
+    """Motions of each take."""
+    generation: Literal["auto", "default", "release"]
+    """The rollout; auto is what the networks were trained for."""
+    video: bool
+    """Whether videos are drawn."""
+    video_seconds: Seconds | None
+    """Of a video; null for the whole take."""
+
+
+class EvalSettings(MotionCommand):
     """``eval.py``."""
 
     logger: Logger
-    ckpt: Text | None
-    """Folder of the run; null for runs_dir/name."""
     split: Literal["train", "val", "test"]
     """Whose takes are generated and measured."""
     protocol: Literal["legacy", "evaltools", "corrected"]
@@ -147,30 +167,13 @@ class EvalSettings(Command):
     """File of the joints' mean speeds, for ``motions``."""
     compare: Text | Annotated[list[Text], Field(min_length=1)] | None
     """Runs to compare."""
-    out: Text | None
-    """Folder of the results."""
-    beta: Beta
-    """Threshold of the semantic score."""
-    gate: Literal["learned", "always", "never", "random"]
-    """Which steps take the sparse codes; learned but for ablations."""
-    decoding: WantedDecoding
-    samples: Samples
-    """Motions of each take."""
-    generation: Literal["auto", "default", "release"]
-    """The rollout; auto is what the networks were trained for."""
     tag: Name | None
     """Of the results' folder."""
-    video: bool
-    """Whether a video is drawn."""
-    video_seconds: Seconds | None
-    """Of the video; null for the whole take."""
 
 
-class GenerateSettings(Command):
+class GenerateSettings(MotionCommand):
     """``generate.py``."""
 
-    ckpt: Text | None
-    """Folder of the run; null for runs_dir/name."""
     audio: Text | Annotated[list[Text], Field(min_length=1)] | None
     """A recording, a folder of them, or a list."""
     transcript: Text
@@ -187,27 +190,12 @@ class GenerateSettings(Command):
     """Motion file whose first 4 frames begin each take."""
     betas: Text | list[float] | None
     """Body shape: an npz or numbers."""
-    beta: Beta
-    """Threshold of the semantic score."""
-    gate: Literal["learned", "always", "never", "random"]
-    """Which steps take the sparse codes; learned but for ablations."""
-    decoding: WantedDecoding
-    samples: Samples
-    """Motions of each recording."""
-    generation: Literal["auto", "default", "release"]
-    """The rollout; auto is what the networks were trained for."""
     precision: Literal["float32", "bf16"]
     """Of base and sparse network."""
-    batch: Annotated[int, whole(1, 100_000)]
+    batch: Annotated[int, between(1, 100_000)]
     """Recordings at once."""
     format: Literal["npz", "bvh", "glb"] | list[Literal["npz", "bvh", "glb"]]
     """What is written; npz always is."""
-    video: bool
-    """Whether videos are drawn."""
-    video_seconds: Seconds | None
-    """Of the video; null for all."""
-    out: Text | None
-    """Folder of the results."""
 
 
 class PrepareSettings(Command):

@@ -1,6 +1,6 @@
 """What all settings share: their base, and the types that many keys have."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -16,21 +16,17 @@ class Settings(BaseModel):
     )  # fmt: skip
 
 
-def whole(low: int, high: int) -> Any:
-    """A whole number from low to high."""
+def between(low: float, high: float) -> Any:
+    """From low to high, both included."""
     return Field(ge=low, le=high)
 
 
-def real(low: float, high: float) -> Any:
-    """A number from low to high."""
-    return Field(ge=low, le=high)
-
-
-Size = Annotated[int, whole(1, 65536)]
-Layers = Annotated[int, whole(0, 256)]
-Share = Annotated[float, real(0.0, 1.0)]
+Size = Annotated[int, between(1, 65536)]
+Layers = Annotated[int, between(0, 256)]
+Share = Annotated[float, between(0.0, 1.0)]
 Dropout = Annotated[float, Field(ge=0.0, lt=1.0)]
-Weight = Annotated[float, real(0.0, 1e6)]
+Weight = Annotated[float, between(0.0, 1e6)]
+Part = Literal["face", "upper", "hands", "lower"]
 Text = Annotated[str, Field(min_length=1)]
 """A path, or a word."""
 NAME, SHARD = r"^[^/\\]*[^/\\.\s][^/\\]*$", "^[0-9]+/[0-9]+$"

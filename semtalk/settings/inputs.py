@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag
 
-from semtalk.settings.common import MAX_SEED, Name, Numbers, Settings, Size, Text, distinct, real, whole
+from semtalk.settings.common import MAX_SEED, Name, Numbers, Settings, Size, Text, between, distinct
 
 
 class Slot(Settings):
@@ -33,11 +33,11 @@ class Features(Settings):
 
     name: Name
     """What the store is named by."""
-    stride: Annotated[int, whole(1, 100_000)]
+    stride: Annotated[int, between(1, 100_000)]
     """Frames between the rows of sentence and emotion."""
     stored: Literal["float32", "float16"]
     """How features lie on disk."""
-    noise: Annotated[float, real(0.0, 100.0)]
+    noise: Annotated[float, between(0.0, 100.0)]
     """Noise on speech features in training, in deviations."""
     slots: Slots
 
@@ -58,11 +58,11 @@ class SampleData(Corpus):
     """What reads it."""
     root: Text
     """Folder that it is written to."""
-    seed: Annotated[int, whole(0, MAX_SEED)]
+    seed: Annotated[int, between(0, MAX_SEED)]
     """Of what is said; another seed is another corpus."""
-    speakers: Annotated[int, whole(1, 3)]
+    speakers: Annotated[int, between(1, 3)]
     """How many of the three voices."""
-    take_seconds: Annotated[float, real(3.0, 3600.0)]
+    take_seconds: Annotated[float, between(3.0, 3600.0)]
     """Length of each of a speaker's twelve takes, in seconds."""
 
 
@@ -88,7 +88,7 @@ class SHOWData(Corpus):
     """Folder that holds chemistry, conan, oliver and seth."""
     speakers: Literal["all"] | Annotated[list[Text], Field(min_length=1), AfterValidator(distinct)]
     """Names, or all."""
-    min_seconds: Annotated[float, real(0.0, 3600.0)]
+    min_seconds: Annotated[float, between(0.0, 3600.0)]
     """Shorter recordings are left out."""
     split_file: Text | None
     """A csv of recordings and splits; null for the published split."""

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from semtalk.settings.common import Dropout, Layers, Settings, Share, Size, Text, real, whole
+from semtalk.settings.common import Dropout, Layers, Part, Settings, Share, Size, Text, between
 
 
 class RVQVAEModel(Settings):
@@ -14,9 +14,9 @@ class RVQVAEModel(Settings):
     """Channels of the convolutions."""
     latent: Size
     """Width of a code."""
-    levels: Annotated[int, whole(1, 64)]
+    levels: Annotated[int, between(1, 64)]
     """Levels of the residual quantizer."""
-    codes: Annotated[int, whole(2, 65536)]
+    codes: Annotated[int, between(2, 65536)]
     """Codes of each level."""
     dropout: Dropout
     """Inside residual blocks."""
@@ -24,11 +24,11 @@ class RVQVAEModel(Settings):
     """Share of training windows that use a random number of levels alone."""
     decay: Dropout
     """Of the codebooks' moving averages."""
-    linear: Annotated[int, whole(0, 65536)]
+    linear: Annotated[int, between(0, 65536)]
     """Principal directions that the linear path beside the convolutions starts with; 0 for no such path."""
-    noise: Annotated[float, real(0.0, 100.0)]
+    noise: Annotated[float, between(0.0, 100.0)]
     """Noise on the latents that the decoder sees in training, in deviations."""
-    smoothing: Annotated[int, whole(0, 100)]
+    smoothing: Annotated[int, between(0, 100)]
     """How often decoded frames are averaged with their neighbours."""
 
 
@@ -37,7 +37,7 @@ class TranslationModel(Settings):
 
     width: Size
     """Channels of the convolutions."""
-    encoder_blocks: Annotated[int, whole(1, 64)]
+    encoder_blocks: Annotated[int, between(1, 64)]
     """Residual blocks of the encoder."""
 
 
@@ -83,7 +83,7 @@ Memory = Literal[
 class Link(Settings):
     """One step of the coarse-to-fine chain (paper section 3.3)."""
 
-    part: Literal["face", "upper", "hands", "lower"]
+    part: Part
     """The part that is refined."""
     memory: Annotated[list[Memory], Field(min_length=1)]
     """What it attends to."""
@@ -103,7 +103,7 @@ class SparseModel(Settings):
 
     context: list[Literal["sentence", "emotion"]]
     """What the words attend to."""
-    vocabulary: Annotated[int, whole(1, 10_000_000)] | None
+    vocabulary: Annotated[int, between(1, 10_000_000)] | None
     """Size of a table of word vectors inside the network; words are then ids."""
     chain: list[Link]
     """Order and memories of the coarse-to-fine block; the face is not among them."""

@@ -4,65 +4,72 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from semtalk.settings.common import Settings, Share, Text, Weight, real, whole
+from semtalk.settings.common import Settings, Share, Text, Weight, between
+
+Way = Literal["likeliest", "expected", "coherent"]
+SparseWay = Literal["likeliest", "coherent"]
+Blend = Annotated[int, between(0, 15)]
+Temperature = Annotated[float, between(0.01, 100.0)]
+Coherence = Annotated[float, between(0.0, 0.9999)]
+Smoothing = Annotated[int, between(0, 100)]
 
 
 class Decoding(Settings):
     """How codes are read off (semtalk/models/decoding.py)."""
 
-    face: Literal["likeliest", "expected", "coherent"]
+    face: Way
     """The face's codes."""
-    body: Literal["likeliest", "expected", "coherent"]
+    body: Way
     """The codes of upper body, hands and lower body."""
-    sparse: Literal["likeliest", "coherent"]
+    sparse: SparseWay
     """The sparse network's codes."""
-    blend: Annotated[int, whole(0, 15)]
+    blend: Blend
     """Steps on either side of a change between base and sparse codes that are averaged."""
-    temperature: Annotated[float, real(0.01, 100.0)]
+    temperature: Temperature
     """Of coherent samples; lower is calmer."""
-    coherence: Annotated[float, real(0.0, 0.9999)]
+    coherence: Coherence
     """Of coherent samples, from one code step to the next."""
-    smoothing: Annotated[int, whole(0, 100)]
+    smoothing: Smoothing
     """How often the latents of coherent samples are averaged with their neighbours."""
 
 
 class WantedDecoding(Settings):
     """What to read off otherwise than the run's recipe says; null is as it says."""
 
-    face: Literal["likeliest", "expected", "coherent"] | None
+    face: Way | None
     """The face's codes."""
-    body: Literal["likeliest", "expected", "coherent"] | None
+    body: Way | None
     """The codes of upper body, hands and lower body."""
-    sparse: Literal["likeliest", "coherent"] | None
+    sparse: SparseWay | None
     """The sparse network's codes."""
-    blend: Annotated[int, whole(0, 15)] | None
+    blend: Blend | None
     """Steps on either side of a change between base and sparse codes that are averaged."""
-    temperature: Annotated[float, real(0.01, 100.0)] | None
+    temperature: Temperature | None
     """Of coherent samples; lower is calmer."""
-    coherence: Annotated[float, real(0.0, 0.9999)] | None
+    coherence: Coherence | None
     """Of coherent samples, from one code step to the next."""
-    gain: Annotated[float, real(0.0, 100.0)] | None
+    gain: Annotated[float, between(0.0, 100.0)] | None
     """How far expected latents are amplified; null is as found on val."""
-    smoothing: Annotated[int, whole(0, 100)] | None
+    smoothing: Smoothing | None
     """How often the latents of coherent samples are averaged with their neighbours."""
-    spread: Annotated[float, real(0.0, 100.0)] | None
+    spread: Annotated[float, between(0.0, 100.0)] | None
     """How far sampled latents are moved away from the mean; null is as found on val."""
 
 
 class PhaseRecipe(Settings):
     """How one network is trained."""
 
-    steps: Annotated[int, whole(1, 1_000_000_000)] | None
+    steps: Annotated[int, between(1, 1_000_000_000)] | None
     """Optimiser steps, rounded up to whole epochs; null where ``epochs`` is set."""
-    epochs: Annotated[int, whole(1, 10_000_000)] | None
+    epochs: Annotated[int, between(1, 10_000_000)] | None
     """Passes over the training split; goes before ``steps``."""
-    batch_size: Annotated[int, whole(1, 1_000_000)]
+    batch_size: Annotated[int, between(1, 1_000_000)]
     """Windows of 64 frames in a step."""
     lr: Annotated[float, Field(gt=0.0, le=10.0)]
     """Learning rate of Adam."""
     schedule: Literal["constant", "cosine"]
     """How the learning rate goes on."""
-    clip: Annotated[float, real(0.0, 1e6)] | None
+    clip: Annotated[float, between(0.0, 1e6)] | None
     """Largest norm of the gradients; null for none."""
 
     @model_validator(mode="after")
@@ -137,22 +144,22 @@ class CodeRecipe(PhaseRecipe):
     """What base and sparse network share."""
 
     mask: Mask
-    softness: Annotated[float, real(0.0, 1000.0)]
+    softness: Annotated[float, between(0.0, 1000.0)]
     """tau of soft code targets; 0 for hard ones."""
-    passes: Annotated[int, whole(1, 3)]
+    passes: Annotated[int, between(1, 3)]
     """Masked passes in a step: the paper's three, or the first of them."""
 
 
 class Amplitude(Settings):
     """Share of the true deviation that what is read off is to have."""
 
-    face: Annotated[float, real(0.0, 10.0)]
+    face: Annotated[float, between(0.0, 10.0)]
     """The face's."""
-    upper: Annotated[float, real(0.0, 10.0)]
+    upper: Annotated[float, between(0.0, 10.0)]
     """The upper body's."""
-    hands: Annotated[float, real(0.0, 10.0)]
+    hands: Annotated[float, between(0.0, 10.0)]
     """The hands'."""
-    lower: Annotated[float, real(0.0, 10.0)]
+    lower: Annotated[float, between(0.0, 10.0)]
     """The lower body's."""
 
 
@@ -194,11 +201,11 @@ class Recipe(Settings):
 
     name: Text
     """What reports call it."""
-    stride: Annotated[int, whole(1, 100_000)]
+    stride: Annotated[int, between(1, 100_000)]
     """Frames from one training window to the next; a multiple of ``features.stride``."""
-    workers: Annotated[int, whole(0, 1024)]
+    workers: Annotated[int, between(0, 1024)]
     """Processes that read windows; 0 reads in the training's own."""
-    validations: Annotated[int, whole(1, 1_000_000)]
+    validations: Annotated[int, between(1, 1_000_000)]
     """Validations in a training."""
     decoding: Decoding
     rvqvae: RVQVAERecipe
