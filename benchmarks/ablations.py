@@ -20,27 +20,28 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.table import Table
 
 from benchmarks.common import RESULTS, append, console
-from benchmarks.real_speech import PROTOCOL, Options, seed_config, train_phases
+from benchmarks.real_speech import PROTOCOL, Options, seed_settings, train_phases
 from benchmarks.speech_report import cell
 from semtalk.body import BodyModel, load_body
 from semtalk.body.base import forward_kinematics
-from semtalk.corpora import open_corpus, open_store
+from semtalk.data.open import open_corpus, open_store
 from semtalk.data.store import Store
 from semtalk.errors import SemTalkError
 from semtalk.evaluation.hearing import hearing
 from semtalk.evaluation.protocol import find_protocol
-from semtalk.evaluation.takes import add_mean_pose, generate_takes
-from semtalk.generation.rollout import Generator
+from semtalk.evaluation.takes import TakeMaker, add_mean_pose
+from semtalk.generation.load import decoding_of
+from semtalk.generation.rollout import MotionGenerator
 from semtalk.metrics import hearing as H
 from semtalk.models.decoding import LIKELIEST, Decoding
-from semtalk.motion.parts import merge_parts, part_channels
+from semtalk.motion.parts import batch_frames, merge_parts, part_channels, rotation_error
 from semtalk.motion.rotation import rotation_6d_to_matrix
 from semtalk.motion.skeleton import DOWNSAMPLE, PARTS
 from semtalk.run import run_dir
+from semtalk.settings.commands import Command, TrainSettings
 from semtalk.tasks.checkpoint import load_network, load_tokenizer
-from semtalk.tasks.motion import batch_frames, rotation_error
-from semtalk.tasks.phases import RVQVAE_PHASES, build_network
-from semtalk.tasks.semtalk import BaseTask
+from semtalk.tasks.codes import BaseMotionTask
+from semtalk.tasks.phases import RVQVAE_PHASES
 
 PLAIN = "as it is"
 SUMMED = "checkpoint of the lowest summed loss"
@@ -79,37 +80,30 @@ def slug(row: str) -> str:
     return row.replace(" ", "_")
 
 
-def row_config(options: Options, runs: Path, seed: int, row: str, changes: tuple[str, ...]) -> dict:
-    """The training configuration of a row, in a folder of its own."""
-    changed = Options(overrides=(*options.overrides, *changes))
-    config = seed_config(changed, runs, seed)
-    return config | {"runs_dir": str(runs / slug(row))}
+def row_settings(options: Options, runs: Path, seed: int, row: str, *changes: str) -> TrainSettings:
+    """Settings of a row's training, in a folder of its own."""
+    return seed_settings(options, runs, seed, *changes, f"runs_dir={runs / slug(row)}")
 
 
-def only(config: dict, *phases: str) -> dict:
-    """The configuration with these phases alone."""
-    return config | {"stage": {**config["stage"], "phases": list(phases)}}
-
-
-def corpus_of(config: dict) -> tuple[Store, BodyModel]:
+def corpus_of(settings: Command) -> tuple[Store, BodyModel]:
     """The prepared corpus, and the body that measures it."""
-    body = load_body(config["body"]["path"])
-    return open_store(config, open_corpus(config["data"]), body), body
+    body = load_body(settings.body.path, settings.body.model)
+    return open_store(settings, open_corpus(settings.data), body), body
 
 
-def heard_numbers(config: dict, store: Store, body: BodyModel, name: str, decoding: Decoding) -> dict[str, float]:
+def heard_numbers(
+    settings: TrainSettings, store: Store, body: BodyModel, name: str, decoding: Decoding
+) -> dict[str, float]:
     """What is heard by a checkpoint of base on each split, as ``SPLIT/NUMBER``."""
-    folder = run_dir(config)
-    base, stamped = load_network(folder, "base", name)
-    unasked = build_network("sparse", config, len(stamped["meta"]["speakers"]))
-    networks = (load_tokenizer(folder), load_network(folder, "translation")[0], base, unasked)
-    generator = Generator(*networks, decoding)
+    folder = run_dir(settings)
+    base, stamp = load_network(folder, "base", name)
+    translation, _ = load_network(folder, "translation")
+    generator = MotionGenerator(load_tokenizer(folder), translation, base, decoding=decoding)
+    counted = find_protocol(PROTOCOL).counted
+    maker = TakeMaker(generator, stamp.facts.speakers, settings.features.stride, counted=counted)
     numbers = {}
     for split in SPLITS:
-        takes, _ = generate_takes(
-            generator, store.split(split), stamped["meta"], config["features"]["stride"], 0.5, "never",
-            progress=lambda windows: windows, counted=find_protocol(PROTOCOL).counted,
-        )  # fmt: skip
+        takes, _ = maker.takes(store.split(split), progress=lambda windows: windows)
         add_mean_pose(takes, store.split("train"))
         found, mean = (hearing(takes, row, body) for row in ("base", "mean"))
         found["expressions_share"] = found["expressions_mse"] / mean["expressions_mse"]
@@ -119,20 +113,20 @@ def heard_numbers(config: dict, store: Store, body: BodyModel, name: str, decodi
 
 def base_rows(options: Options, runs: Path, seed: int) -> dict[str, dict[str, float]]:
     """Train base for every row of a seed, and measure it."""
-    plain = seed_config(options, runs, seed)
-    train_phases(only(plain, "rvqvae", "translation", "base"), options.reuse)
+    plain = seed_settings(options, runs, seed, "stage.phases=[rvqvae,translation,base]")
+    train_phases(plain, options.reuse)
     store, body = corpus_of(plain)
-    decoding = Decoding(**plain["recipe"]["decoding"])
+    decoding = decoding_of(plain.recipe.decoding)
     rows = {PLAIN: heard_numbers(plain, store, body, "best", decoding)}
     for row, (checkpoint, way) in READ_ROWS.items():
         rows[row] = heard_numbers(plain, store, body, checkpoint, way or decoding)
     for row, changes in BASE_ROWS.items():
-        config = row_config(options, runs, seed, row, changes)
+        changed = row_settings(options, runs, seed, row, "stage.phases=[base]", *changes)
         for phase in (*RVQVAE_PHASES, "translation"):
-            shutil.copytree(run_dir(plain) / phase, run_dir(config) / phase, dirs_exist_ok=True)
-        with patch.object(BaseTask, "monitor", "val/loss" if row == SUMMED else BaseTask.monitor):
-            train_phases(only(config, "base"), options.reuse)
-        rows[row] = heard_numbers(config, store, body, "best", decoding)
+            shutil.copytree(run_dir(plain) / phase, run_dir(changed) / phase, dirs_exist_ok=True)
+        with patch.object(BaseMotionTask, "monitor", "val/loss" if row == SUMMED else BaseMotionTask.monitor):
+            train_phases(changed, options.reuse)
+        rows[row] = heard_numbers(changed, store, body, "best", decoding)
     return rows
 
 
@@ -167,12 +161,13 @@ def rvqvae_rows(options: Options, runs: Path, seed: int) -> dict[str, dict[str, 
     """Train the RVQ-VAEs of upper body and hands for every row of a seed, and measure them."""
     rows = {}
     for row, changes in RVQVAE_ROWS.items():
-        config = row_config(options, runs / "rvqvae", seed, row, changes) | {"parts": list(MOVING)}
-        train_phases(only(config, "rvqvae"), options.reuse)
-        store, body = corpus_of(config)
+        moving = ("stage.phases=[rvqvae]", f"parts=[{','.join(MOVING)}]")
+        settings = row_settings(options, runs / "rvqvae", seed, row, *moving, *changes)
+        train_phases(settings, options.reuse)
+        store, body = corpus_of(settings)
         rows[row] = {}
         for part in MOVING:
-            network, _ = load_network(run_dir(config), f"rvqvae_{part}")
+            network, _ = load_network(run_dir(settings), f"rvqvae_{part}")
             rows[row] |= reconstruction_numbers(network, store, part, body)
     return rows
 
@@ -192,14 +187,11 @@ def _run(name: str, measure: Callable, *words: str) -> None:
         with tempfile.TemporaryDirectory() as folder:
             runs = Path(options.runs_dir or folder).resolve()
             seeds = [measure(options, runs, seed) for seed in range(options.seeds)]
-            config = seed_config(options, runs, 0)
+            settings = seed_settings(options, runs, 0)
     except (SemTalkError, HydraException, OmegaConfBaseException) as error:
         sys.exit(f"error: {error}")
-    show_rows(f"{config['data']['name']}, features {config['features']['name']}, {options.seeds} seeds", seeds)
-    facts = {
-        "overrides": options.recorded,
-        "features": config["features"]["name"], "corpus": config["data"]["name"],
-    }  # fmt: skip
+    facts = {"overrides": options.recorded, "features": settings.features.name, "corpus": settings.data.name}
+    show_rows(f"{settings.data.name}, features {settings.features.name}, {options.seeds} seeds", seeds)
     append(RESULTS / f"{name}.json", {**facts, "seeds": seeds})
 
 

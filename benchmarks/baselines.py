@@ -8,8 +8,9 @@ from scipy.spatial.distance import cdist
 from sklearn.linear_model import Ridge
 from torch import Tensor
 
-from semtalk.data.store import Store, full_precision
+from semtalk.data.store import Store
 from semtalk.evaluation.takes import Take
+from semtalk.features.extract import full_precision
 from semtalk.generation.rollout import NEW_FRAMES, orthonormal
 from semtalk.motion.skeleton import JAW, NUM_JOINTS, SEED_FRAMES, WINDOW
 
@@ -68,9 +69,8 @@ def add_ridge(takes: list[Take], store: Store) -> None:
         heard = surroundings(standard(take.recording))[: take.frames]
         rotation = np.empty((take.frames, 6 * NUM_JOINTS), np.float32)
         rotation[:, JAW_COLUMNS], rotation[:, BODY_COLUMNS] = jaw.predict(heard), body.predict(heard)
-        take.rotation["ridge"] = orthonormal(torch.from_numpy(rotation).unflatten(1, (NUM_JOINTS, 6))[None])[0]
-        take.expressions["ridge"] = torch.from_numpy(face.predict(heard).astype(np.float32))
-        take.trans["ridge"] = take.trans["mean"]
+        rotation = orthonormal(torch.from_numpy(rotation).unflatten(1, (NUM_JOINTS, 6))[None])[0]
+        take.add("ridge", rotation, torch.from_numpy(face.predict(heard).astype(np.float32)), take.trans["mean"])
 
 
 def nearest_windows(heard: np.ndarray, training: list[np.ndarray]) -> list[tuple[int, int]]:
@@ -104,10 +104,12 @@ def add_nearest(takes: list[Take], store: Store) -> None:
     training = [standard(recording) for recording in recordings]
     for take in takes:
         found = nearest_windows(standard(take.recording)[: take.frames], training)
-        for key, rows in (("rotation", take.rotation), ("expressions", take.expressions)):
-            pieces = [
-                recordings[number][key][place + (SEED_FRAMES if index else 0) : place + WINDOW]
-                for index, (number, place) in enumerate(found)
-            ]
-            rows["nearest"] = torch.cat(pieces)[: take.frames]
-        take.trans["nearest"] = take.trans["mean"]
+        places = [
+            (recordings[number], slice(place + (SEED_FRAMES if index else 0), place + WINDOW))
+            for index, (number, place) in enumerate(found)
+        ]
+        rotation, expressions = (
+            torch.cat([recording[key][frames] for recording, frames in places])[: take.frames]
+            for key in ("rotation", "expressions")
+        )
+        take.add("nearest", rotation, expressions, take.trans["mean"])

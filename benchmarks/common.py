@@ -1,4 +1,4 @@
-"""What the benchmarks share: configurations, the machine, alternating repetitions, and the files of results."""
+"""What the benchmarks share: the machine, alternating repetitions, and the files of results."""
 
 import ctypes
 import json
@@ -11,8 +11,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 from rich.console import Console
 from rich.table import Table
 
@@ -24,12 +22,6 @@ PAPER = ("model=paper", "features=paper", "recipe=paper")
 """Overrides that give the paper's sizes."""
 GIB = 2**30
 console = Console()
-
-
-def composed(*overrides: str, name: str = "train") -> dict:
-    """A plain configuration."""
-    with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
-        return OmegaConf.to_container(compose(name, overrides=list(overrides)), resolve=True)
 
 
 def device() -> torch.device:

@@ -11,33 +11,34 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
-from benchmarks.common import ROOT, alternate, composed, record
+from benchmarks.common import ROOT, alternate, record
 from semtalk.body import load_body
-from semtalk.corpora import open_corpus
 from semtalk.data.datamodule import MotionDataModule
+from semtalk.data.open import open_corpus
 from semtalk.data.prepare import prepare as prepare_corpus
+from semtalk.data.recording import Corpus
 from semtalk.data.store import Store
 from semtalk.data.windows import WindowDataset
+from semtalk.features.extract import SLOTS
+from semtalk.settings import compose
+from semtalk.settings.inputs import Features, Slot, Slots
 
 REFERENCE = {"windows/s": 426, "bytes a window": 557_000}
 """What the authors' loader does, measured on a machine like the one of the results."""
 STRIDE = 20
 
 
-def paper_widths() -> dict:
+def paper_widths() -> Features:
     """Features as wide as the paper's, from encoders that need no download."""
-    features = composed("features=paper")["features"]
+    features = compose("train", "features=paper").features
     encoders = {"hubert": "absent", "words": "hashed_words", "sentence": "hashed_bag", "emotion": "hashed_bag"}
-    slots = {
-        slot: {"encoder": encoders.get(slot, slot), "dim": features["slots"][slot]["dim"]} for slot in features["slots"]
-    }
-    return features | {"slots": slots}
+    slots = {slot: Slot(encoder=encoders.get(slot, slot), dim=features.slots[slot].dim) for slot in SLOTS}
+    return features.model_copy(update={"slots": Slots(**slots)})
 
 
-def make_store(folder: Path, features: dict, **data) -> tuple[Store, object]:
+def make_store(folder: Path, features: Features, *overrides: str) -> tuple[Store, Corpus]:
     """Prepare the embedded corpus."""
-    settings = composed(f"data_dir={folder}")["data"] | data
-    corpus = open_corpus(settings)
+    corpus = open_corpus(compose("train", f"data_dir={folder}", *overrides).data)
     return prepare_corpus(corpus, features, load_body(None), folder / "store"), corpus
 
 
@@ -71,13 +72,13 @@ def loader() -> None:
     """Shuffled batches of 64 windows with features of the paper's widths, all inputs."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        store, _ = make_store(folder, paper_widths(), speakers=3, take_seconds=60.0)
+        store, _ = make_store(folder, paper_widths(), "data.speakers=3", "data.take_seconds=60.0")
         dataset = WindowDataset(store, store.split("train"), STRIDE)
         literal = LiteralWindows(dataset, folder / "windows")
         sizes = {recording.id: recording.frames for recording in store.recordings}
-        stored = sum(path.stat().st_size for path in (folder / "store").glob("*.safetensors"))
+        stored = sum(path.stat().st_size for path in store.folder.glob("*.safetensors"))
         windows = sum((frames - 64) // STRIDE + 1 for frames in sizes.values())
-        ours = _endless(MotionDataModule(store, STRIDE, 64, seed=0).train_dataloader())
+        ours = _endless(MotionDataModule(store, STRIDE, 64).train_dataloader())
         sampler = torch.utils.data.RandomSampler(literal)
         theirs = _endless(torch.utils.data.DataLoader(literal, batch_size=64, sampler=sampler, drop_last=True))
         plans = {
@@ -101,7 +102,7 @@ def loader() -> None:
 
 def prepare() -> None:
     """Preparing the embedded corpus with offline features, doing so again, and cutting it into stored windows."""
-    features = composed()["features"]
+    features = compose().features
     with tempfile.TemporaryDirectory() as name:
         began = time.perf_counter()
         store, corpus = make_store(Path(name), features)

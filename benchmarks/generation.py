@@ -7,13 +7,17 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from benchmarks.common import PAPER, alternate, composed, device, record
+from benchmarks.common import PAPER, alternate, device, record
 from benchmarks.literal import part_by_part, rollout
-from semtalk.generation.rollout import NEW_FRAMES, Generator, window_count
+from semtalk.features.extract import WINDOW_SLOTS, feature_dims
+from semtalk.generation.rollout import NEW_FRAMES, MotionGenerator, padded_frames
 from semtalk.generation.stream import WindowStream
-from semtalk.models.sparse import semantic_score
+from semtalk.models.fusion import semantic_score
 from semtalk.models.tokenizer import Tokenizer
 from semtalk.motion.skeleton import FPS, PARTS, SEED_FRAMES
+from semtalk.settings import compose
+from semtalk.settings.commands import Command
+from semtalk.settings.inputs import Features
 from semtalk.tasks.phases import build_network
 
 SECONDS = 60
@@ -23,44 +27,44 @@ SHORT = 8
 STRIDE = 20
 
 
-def networks(config: dict) -> Generator:
+def networks(settings: Command) -> MotionGenerator:
     """Untrained networks of the paper's sizes; codebooks spread, so that codes decode to different motion."""
     torch.manual_seed(0)
-    tokenizer = Tokenizer({part: build_network(f"rvqvae_{part}", config, 25) for part in PARTS})
+    tokenizer = Tokenizer({part: build_network(f"rvqvae_{part}", settings, 25) for part in PARTS})
     for part in PARTS:
         for level in tokenizer[part].quantizer.levels:
             level.codebook.normal_()
-    return Generator(tokenizer, *(build_network(phase, config, 25) for phase in ("translation", "base", "sparse"))).to(
-        device()
-    )
+    return MotionGenerator(
+        tokenizer, *(build_network(phase, settings, 25) for phase in ("translation", "base", "sparse"))
+    ).to(device())
 
 
-def speech(config: dict, takes: int, seconds: float) -> tuple[dict[str, Tensor], Tensor]:
-    """Random features and speakers of some takes."""
-    frames = window_count(int(seconds * FPS)) * NEW_FRAMES + SEED_FRAMES
-    widths = {slot: config["features"]["slots"][slot]["dim"] for slot in config["features"]["slots"]}
-    features = {
-        slot: torch.randn(takes, frames // STRIDE if slot in ("sentence", "emotion") else frames, width).to(device())
-        for slot, width in widths.items()
+def speech(features: Features, takes: int, seconds: float) -> tuple[dict[str, Tensor], Tensor]:
+    """Random values of the features, and speakers, of some takes."""
+    frames = padded_frames(int(seconds * FPS))
+    values = {
+        slot: torch.randn(takes, frames // STRIDE if slot in WINDOW_SLOTS else frames, width).to(device())
+        for slot, width in feature_dims(features).items()
     }
-    return features, torch.zeros(takes, dtype=torch.long, device=device())
+    return values, torch.zeros(takes, dtype=torch.long, device=device())
 
 
-def threshold(generator: Generator, features: dict[str, Tensor], share: float) -> float:
+def threshold(generator: MotionGenerator, features: dict[str, Tensor], share: float) -> float:
     """Beta that a step passes in a share of the windows."""
     with torch.no_grad():
-        gates = [heard["sparse"]["gate"] for heard in generator._hear_all(features, STRIDE, ("sparse",))]
+        windows = generator.speech_of_windows(features, STRIDE, ("sparse",))
+        gates = [speech["sparse"].gate_logits for speech in windows]
     peaks = torch.cat([semantic_score(gate).amax(dim=1) for gate in gates]).sort().values
     return 1.0 if share == 0 else float(peaks[round((1 - share) * len(peaks))]) - 1e-6
 
 
 def generate() -> None:
     """60 s of one take with no, 30% and all windows that ask for sparse codes; many takes at once; a stream."""
-    config = composed(*PAPER)
-    generator = networks(config)
-    features, speaker = speech(config, 1, SECONDS)
+    settings = compose("train", *PAPER)
+    generator = networks(settings)
+    features, speaker = speech(settings.features, 1, SECONDS)
     beta = {share: threshold(generator, features, share) for share in (0, 0.3, 1)}
-    literal = part_by_part(networks(config))
+    literal = part_by_part(networks(settings))
     times = alternate(
         {
             **{f"fast {s:.0%}": partial(generator.rollout, features, speaker, STRIDE, b) for s, b in beta.items()},
@@ -69,7 +73,7 @@ def generate() -> None:
         3,
         keep=False,
     )  # fmt: skip
-    many, speakers = speech(config, TAKES, SHORT)
+    many, speakers = speech(settings.features, TAKES, SHORT)
     at = {share: threshold(generator, many, share) for share in (0, 0.3, 1)}
     one = {name: value[:1] for name, value in many.items()}
     groups = alternate(
@@ -108,7 +112,7 @@ def generate() -> None:
     record("generate", numbers | stream)
 
 
-def streamed(generator: Generator, features: dict[str, Tensor], speaker: Tensor, beta: float) -> dict[str, float]:
+def streamed(generator: MotionGenerator, features: dict[str, Tensor], speaker: Tensor, beta: float) -> dict[str, float]:
     """Compute time of a stream's windows, with and without look-ahead."""
     numbers = {}
     for name, lookahead in (("exact", None), ("lookahead=0", 0)):

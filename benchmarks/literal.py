@@ -10,13 +10,13 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from semtalk.generation.rollout import NEW_FRAMES, SEEN_WINDOWS, Generator, join_windows
-from semtalk.models.branches import Passes, Prediction
+from semtalk.generation.rollout import NEW_FRAMES, SEEN_WINDOWS, MotionGenerator, join_windows
 from semtalk.models.fusion import fuse_codes
 from semtalk.models.grouped import ByPart
+from semtalk.models.masking import seed_mask
+from semtalk.models.predictor import Passes, Prediction
 from semtalk.models.tokenizer import Codes
 from semtalk.motion.skeleton import SEED_FRAMES
-from semtalk.tasks.masking import seed_mask
 
 
 class PassByPass(nn.Module):
@@ -55,7 +55,7 @@ def part_by_part(network: nn.Module) -> nn.Module:
 
 @torch.no_grad()
 def rollout(
-    generator: Generator, features: dict[str, Tensor], speaker: Tensor, stride: int, beta: float
+    generator: MotionGenerator, features: dict[str, Tensor], speaker: Tensor, stride: int, beta: float
 ) -> tuple[list[Codes], list[Tensor]]:
     """Codes and scores of the windows of a batch of takes, one after another by both networks; decoded too."""
     channels, start = generator.neutral_seed(len(speaker))

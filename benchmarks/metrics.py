@@ -13,11 +13,12 @@ import numpy as np
 import torch
 from rich.table import Table
 
-from benchmarks.common import composed, console, record
+from benchmarks.common import console, record
 from semtalk.body import load_body
-from semtalk.corpora import open_corpus
 from semtalk.data.beat2 import BEAT2Corpus
+from semtalk.data.open import open_corpus
 from semtalk.metrics import functional as F
+from semtalk.settings import compose
 
 REPEATS = 5
 
@@ -158,7 +159,7 @@ def metrics() -> None:
         f"DIV, BC, MSE and LVD of {speed['frames']} frames and {speed['vertices']} vertices: library "
         f"{1000 * speed['library']:.1f} ms, loops {1000 * speed['loops']:.0f} ms, {speed['ratio']:.0f} times"
     )
-    corpora = {"embedded corpus": open_corpus(composed()["data"])}
+    corpora = {"embedded corpus": open_corpus(compose().data)}
     if "SEMTALK_REAL_DATA" in os.environ:
         corpora["real take"] = BEAT2Corpus(str(Path(os.environ["SEMTALK_REAL_DATA"]) / "beat2"))
     effects = {}

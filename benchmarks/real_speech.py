@@ -10,7 +10,6 @@ nearest training window, the mean pose and the truth. Without ``data=``, the cor
 - ``split=test``, ``out=benchmarks/results/real_speech.json``, ``picture=docs/real_speech_CORPUS_FEATURES.png``.
 """
 
-import json
 import os
 import sys
 import tempfile
@@ -21,18 +20,20 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from benchmarks.baselines import add_nearest, add_ridge
-from benchmarks.common import RESULTS, ROOT, append, composed
+from benchmarks.common import RESULTS, ROOT, append
 from benchmarks.speech_report import draw_curves, mean_of, print_numbers, print_targets, reached_targets
 from semtalk.body import load_body
-from semtalk.corpora import open_corpus, open_store
+from semtalk.data.open import open_corpus, open_store
 from semtalk.data.store import mean_joint_speed
 from semtalk.errors import SemTalkError
 from semtalk.evaluation.evaluate import embedder_of, evaluate_run
 from semtalk.evaluation.hearing import OTHER, hearing_table
-from semtalk.evaluation.protocol import evaluate_rows
-from semtalk.motion.io import atomic_write
+from semtalk.evaluation.measure import evaluate_rows
+from semtalk.evaluation.metrics import chosen_metrics
+from semtalk.files import atomic_write
 from semtalk.run import run_dir, train
-from semtalk.settings import choose, settings_of
+from semtalk.settings import compose
+from semtalk.settings.commands import Evaluation, Stage, TrainSettings
 from semtalk.tasks.checkpoint import checkpoint_path
 from semtalk.tasks.speed import trainer_device
 
@@ -90,21 +91,19 @@ def with_corpus(overrides: tuple[str, ...]) -> tuple[str, ...]:
     return ("data=beat2", *overrides)
 
 
-def seed_config(options: Options, runs: Path, seed: int) -> dict:
-    """The training configuration of a seed; its run is named by features and seed."""
+def seed_settings(options: Options, runs: Path, seed: int, *changes: str) -> TrainSettings:
+    """Settings of a seed's training, with further overrides; its run is named by features and seed."""
     places = (f"runs_dir={runs}", f"data_dir={runs / 'data'}")
-    config = composed("stage=all", *places, *options.overrides, f"seed={seed}", "name=${features.name}_seed${seed}")
-    settings_of("train", config)
-    choose("split", options.split)
-    return config
+    named = (f"seed={seed}", "name=${features.name}_seed${seed}")
+    return compose("train", "stage=all", *places, *options.overrides, *named, *changes)
 
 
-def train_phases(config: dict, reuse: bool) -> None:
-    """Train the phases one by one; with ``reuse``, those that the same configuration has not finished."""
-    folder = run_dir(config)
-    made = json.dumps({**config, "stage": None}, sort_keys=True)
-    parts = [f"rvqvae_{part}" for part in config["parts"]] if "rvqvae" in config["stage"]["phases"] else []
-    for phase in (*parts, *(phase for phase in config["stage"]["phases"] if phase != "rvqvae")):
+def train_phases(settings: TrainSettings, reuse: bool) -> None:
+    """Train the phases one by one; with ``reuse``, those that the same settings have not finished."""
+    folder, phases = run_dir(settings), settings.stage.phases
+    made = settings.model_dump_json(exclude={"stage"})
+    parts = [f"rvqvae_{part}" for part in settings.parts] if "rvqvae" in phases else []
+    for phase in (*parts, *(phase for phase in phases if phase != "rvqvae")):
         mark = folder / phase / "finished.json"
         finished = mark.is_file() and mark.read_text(encoding="utf-8") == made
         if reuse and finished and checkpoint_path(folder, phase).is_file():
@@ -112,21 +111,29 @@ def train_phases(config: dict, reuse: bool) -> None:
             continue
         reuse = False  # what comes after was trained on another network
         mark.unlink(missing_ok=True)
-        train(config | {"stage": {"name": phase, "phases": [phase]}})
+        train(settings.model_copy(update={"stage": Stage(name=phase, phases=[phase])}))
         atomic_write(mark, lambda temporary: temporary.write_text(made, encoding="utf-8"))
 
 
-def evaluate_seed(config: dict) -> dict[str, dict[str, float]]:
+def evaluation_of(options: Options) -> Evaluation:
+    """How trained runs are evaluated."""
+    return compose("eval", "metrics=extended", f"protocol={PROTOCOL}", f"split={options.split}")
+
+
+def evaluate_seed(settings: TrainSettings, evaluation: Evaluation) -> dict[str, dict[str, float]]:
     """Numbers of every row of a trained run."""
-    folder, body = run_dir(config), load_body(config["body"]["path"])
-    corpus = open_corpus(config["data"])
-    store = open_store(config, corpus, body)
-    speed, _ = mean_joint_speed(store, corpus, body)
-    device = trainer_device(config["trainer"]["accelerator"])
-    _, measured, takes = evaluate_run(config, folder, store, speed, body, device)
+    folder, body = run_dir(settings), load_body(settings.body.path, settings.body.model)
+    corpus = open_corpus(settings.data)
+    store = open_store(settings, corpus, body)
+    joint_speed = mean_joint_speed(store, corpus, body)
+    device = trainer_device(settings.trainer.accelerator)
+    _, measured, takes = evaluate_run(settings, evaluation, folder, store, joint_speed, body, device)
     add_ridge(takes, store)
     add_nearest(takes, store)
-    added = evaluate_rows(takes, (*ADDED, "truth"), embedder_of(folder)[0], body, speed, config["protocol"])
+    embedder, _ = embedder_of(folder)
+    speed, _ = joint_speed
+    rows, metrics = (*ADDED, "truth"), chosen_metrics("main")
+    added = evaluate_rows(takes, rows, metrics, embedder, body, speed, evaluation.protocol)
     table = measured.table | added.table
     numbers = hearing_table(takes, table, body, {"fused": OTHER})
     for row, values in numbers.items():
@@ -137,25 +144,25 @@ def evaluate_seed(config: dict) -> dict[str, dict[str, float]]:
 
 def run_seeds(options: Options, runs: Path) -> None:
     """Train and evaluate every seed; print, draw and record."""
-    configs = [seed_config(options, runs, seed) for seed in range(options.seeds)]
-    evaluation = {**composed(name="eval"), "metrics": "extended", "protocol": PROTOCOL, "split": options.split}
+    trainings = [seed_settings(options, runs, seed) for seed in range(options.seeds)]
+    evaluation = evaluation_of(options)
     seeds = []
-    for config in configs:
-        train_phases(config, options.reuse)
-        seeds.append(evaluate_seed(evaluation | config))
-    features, data = configs[0]["features"]["name"], configs[0]["data"]
+    for settings in trainings:
+        train_phases(settings, options.reuse)
+        seeds.append(evaluate_seed(settings, evaluation))
+    features, corpus = trainings[0].features.name, trainings[0].data.name
+    body = load_body(trainings[0].body.path, trainings[0].body.model)
     facts = {
-        "overrides": options.recorded,
-        "features": features, "corpus": data["name"], "split": options.split,
-        "protocol": PROTOCOL, "body": load_body(configs[0]["body"]["path"]).name,
+        "overrides": options.recorded, "features": features, "corpus": corpus, "split": options.split,
+        "protocol": PROTOCOL, "body": body.name,
     }  # fmt: skip
     targets = reached_targets(mean_of(seeds), facts, options.out)
-    title = f"{data['name']}, {options.split} split, features {features}, mean of {options.seeds} seeds"
+    title = f"{corpus}, {options.split} split, features {features}, mean of {options.seeds} seeds"
     print_numbers(seeds, title)
     print_targets(targets)
     append(options.out, {**facts, "seeds": seeds, "mean": mean_of(seeds), "targets": targets})
-    picture = options.picture or ROOT / "docs" / f"real_speech_{data['name']}_{features}.png"
-    draw_curves([run_dir(config) / "base" / "metrics.csv" for config in configs], picture)
+    picture = options.picture or ROOT / "docs" / f"real_speech_{corpus}_{features}.png"
+    draw_curves([run_dir(settings) / "base" / "metrics.csv" for settings in trainings], picture)
     print(f"{options.out}\n{picture}")
 
 

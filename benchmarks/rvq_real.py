@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from benchmarks.common import RESULTS, composed, without_nan
+from benchmarks.common import RESULTS, without_nan
 from semtalk.body import load_body
 from semtalk.data.beat2 import BEAT2Corpus
 from semtalk.data.prepare import prepare
@@ -27,10 +27,11 @@ from semtalk.data.store import Store
 from semtalk.data.windows import MOTION_KEYS, WindowDataset
 from semtalk.evaluation.takes import true_frames
 from semtalk.losses import reconstruction_losses
-from semtalk.motion.parts import part_channels
+from semtalk.motion.parts import batch_frames, part_channels, rotation_error
 from semtalk.motion.skeleton import PARTS
+from semtalk.settings import compose
+from semtalk.settings.commands import Command
 from semtalk.tasks.fit import channel_statistics
-from semtalk.tasks.motion import batch_frames, rotation_error
 from semtalk.tasks.phases import build_network
 
 SETTINGS = ("recipe.rvqvae.lr=5e-4", "recipe.rvqvae.losses.expressions=0.5", "model.rvqvae.dropout=0.1")
@@ -65,28 +66,28 @@ def measure(network, store: Store, part) -> dict[str, dict[str, float]]:
     return numbers
 
 
-def train_part(name: str, store: Store, config: dict, steps: int) -> dict[int, dict]:
+def train_part(name: str, store: Store, settings: Command, steps: int) -> dict[int, dict]:
     """Train one part; errors at the checkpoints."""
-    part, recipe = PARTS[name], config["recipe"]["rvqvae"]
+    part, recipe = PARTS[name], settings.recipe.rvqvae
     torch.manual_seed(0)
-    network = build_network(f"rvqvae_{name}", config, 1)
+    network = build_network(f"rvqvae_{name}", settings, 1)
     network.set_statistics(*channel_statistics(store, name))
     windows = WindowDataset(store, store.split("train"), 20, keys=MOTION_KEYS)
     data = part_channels(batch_frames(windows.__getitems__(list(range(len(windows))))), part)
-    optimizer = torch.optim.Adam(network.parameters(), lr=recipe["lr"], betas=(0.9, 0.99))
+    optimizer = torch.optim.Adam(network.parameters(), lr=recipe.lr, betas=(0.9, 0.99))
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: min(1.0, (step + 1) / 50) * 0.5 * (1 + math.cos(math.pi * step / steps))
     )
-    curve = {}
+    weights, curve = recipe.losses.weights(), {}
     for step in track(range(1, steps + 1), description=name):
         network.train()
         batch = data[torch.randint(len(data), (BATCH,))]
         own, _, commitment = network(batch)
         losses = reconstruction_losses(part, own, batch) | {"commitment": commitment}
-        loss = sum(recipe["losses"][key] * value for key, value in losses.items())
+        loss = sum(weights[key] * value for key, value in losses.items())
         optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), recipe["clip"])
+        torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.clip)
         optimizer.step()
         schedule.step()
         if step in CHECKPOINTS or step == steps:
@@ -104,15 +105,14 @@ def main() -> None:
     arguments = parser.parse_args()
     if "SEMTALK_REAL_DATA" not in os.environ:
         sys.exit("error: set SEMTALK_REAL_DATA to the folder that holds beat2/ with a real take.")
-    overrides = ["model=paper", *SETTINGS, *arguments.overrides]
-    config = composed(*overrides)
+    settings = compose("train", "model=paper", *SETTINGS, *arguments.overrides)
     results: dict[str, dict] = {}
     with tempfile.TemporaryDirectory() as folder:
         corpus = BEAT2Corpus(str(Path(os.environ["SEMTALK_REAL_DATA"]) / "beat2"))
-        store = prepare(corpus, config["features"], load_body(None), folder)
+        store = prepare(corpus, settings.features, load_body(None), folder)
         for name in arguments.parts:
             began = time.monotonic()
-            results[name] = train_part(name, store, config, arguments.steps)
+            results[name] = train_part(name, store, settings, arguments.steps)
             results[name]["seconds"] = time.monotonic() - began
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps(without_nan(results), indent=2, allow_nan=False))

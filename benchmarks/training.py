@@ -12,15 +12,20 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.common import GIB, PAPER, ROOT, alternate, composed, default_memory, device, record
+from benchmarks.common import GIB, PAPER, ROOT, alternate, default_memory, device, record
 from benchmarks.literal import PassByPass
 from semtalk.body import load_body
 from semtalk.motion.skeleton import PARTS
+from semtalk.settings import compose
 from semtalk.tasks import dry_run
-from semtalk.tasks.speed import apply_plan, keep_freed_memory, phase_precision, resolve_plan
+from semtalk.tasks.phases import build_network
+from semtalk.tasks.speed import apply_speed, keep_freed_memory, phase_precision, resolve_plan
 
 SPEAKERS = 25
 REPEATS = 5
+PLAIN = ("speed=plain", "trainer.precision=32-true")
+PLANS = {"fast": (), "lean": ("speed.recompute=true",), "plain": PLAIN, "literal": PLAIN}
+"""Name -> what is set for it; the literal plan also runs pass by pass."""
 
 
 class Step:
@@ -31,27 +36,27 @@ class Step:
 
         Args:
             phase: As in training.
-            name: ``fast``, ``lean`` (fast, with trainer.recompute), ``debug`` (the plain trainer), or ``literal``.
+            name: One of :data:`PLANS`.
             batch: Windows.
             compiled: Whether the fast plan may compile.
             seed: Of weights.
             sizes: Overrides that choose the model.
         """
         torch.manual_seed(seed)
-        config = composed(*sizes, f"trainer={'auto' if name in ('fast', 'lean') else 'debug'}")
-        config["trainer"]["recompute"] = name == "lean"
-        config["trainer"] = resolve_plan(config["trainer"] | ({} if compiled else {"compile": False}))
-        self.task = dry_run.fresh_task(phase, config, SPEAKERS, load_body(None)).to(device()).train()
+        settings = compose("train", *sizes, *PLANS[name], *(() if compiled else ("speed.compile=false",)))
+        trainer, speed = resolve_plan(settings.trainer, settings.speed)
+        settings = settings.model_copy(update={"speed": speed})
+        self.task = dry_run.fresh_task(phase, settings, SPEAKERS, load_body(None)).to(device()).train()
         self.task.__class__ = type("HalfwayTask", (type(self.task),), {"progress": 0.5})  # there is no trainer to ask
-        apply_plan(self.task.network, config["trainer"])
+        apply_speed(self.task.network, speed)
         dry_run.SAMPLES = batch
-        self.batch = {key: value.to(device()) for key, value in dry_run.random_batch(config["features"], None).items()}
-        self.precision = phase_precision(config["trainer"]["precision"], self.task.mixed)
+        self.batch = {key: value.to(device()) for key, value in dry_run.random_batch(settings.features, None).items()}
+        self.precision = phase_precision(trainer.precision, self.task.mixed)
         self.optimiser = self.task.configure_optimizers()
         if name == "literal" and phase in ("base", "sparse"):
-            if phase == "sparse":
-                apply_plan(self.task._base[0], config["trainer"])
-            base = self.task._base[0].to(device()) if phase == "sparse" else None
+            base = self.task._base.on(device()) if phase == "sparse" else None
+            if base is not None:
+                apply_speed(base, speed)
             self.task.network = PassByPass(self.task.network, base).train()
 
     def gradients(self) -> torch.Tensor:
@@ -201,10 +206,8 @@ def memory() -> None:
     for name in ("fast", "lean"):
         for batch in sizes["literal"]:
             numbers[f"{name} / literal, batch {batch}"] = peaks[name][batch] / peaks["literal"][batch]
-    numbers["GiB of weights, gradients and Adam"] = (
-        16
-        * sum(p.numel() for p in dry_run.fresh_task("base", composed(*PAPER), SPEAKERS, load_body(None)).parameters())
-    ) / GIB
+    network = build_network("base", compose("train", *PAPER), SPEAKERS)
+    numbers["GiB of weights, gradients and Adam"] = 16 * sum(p.numel() for p in network.parameters()) / GIB
     record("memory", numbers)
 
 

@@ -6,20 +6,15 @@ on the RVQ-VAEs of the plain run; what changes the gate or its threshold is only
 """
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-MOTION_PHASES = ("rvqvae_face", "rvqvae_upper", "rvqvae_hands", "rvqvae_lower", "translation", "fgd")
 OWN_CODES = ("vq",)
 """Ablations that change the codes, and so train RVQ-VAEs of their own."""
-COLUMNS = {
-    "FGD": ("metrics", "fused", "fgd"), "BC": ("metrics", "fused", "bc"), "DIV": ("metrics", "fused", "div"),
-    "MSE": ("metrics", "fused", "mse"), "LVD": ("metrics", "fused", "lvd"), "gate F1": ("known_answers", "gate_f1"),
-    "inside": ("known_answers", "inside_ratio"), "own audio": ("known_answers", "own_audio_ratio"),
-}  # fmt: skip
+KNOWN = {"gate F1": "gate_f1", "inside": "inside_ratio", "own audio": "own_audio_ratio"}
+"""Column -> known answer."""
 
 
 def call(script: str, *arguments: str) -> None:
@@ -29,41 +24,26 @@ def call(script: str, *arguments: str) -> None:
         sys.exit(result.returncode)
 
 
-def composed(name: str, overrides: list[str]) -> dict:
-    """Evaluation configuration of an ablation, or of the plain run for an empty name."""
-    from hydra import compose, initialize_config_dir
-    from omegaconf import OmegaConf
+def composed(name: str, overrides: list[str]):
+    """Evaluation settings of an ablation, or of the plain run for an empty name."""
+    from semtalk.settings import compose
 
-    chosen = [f"experiment=ablation/{name}"] if name else []
-    with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
-        return OmegaConf.to_container(compose("eval", overrides=[*chosen, *overrides]), resolve=True)
+    return compose("eval", *([f"experiment=ablation/{name}"] if name else []), *overrides)
 
 
-def folder(config: dict) -> Path:
-    """Run folder of a configuration."""
-    return ROOT / config["runs_dir"] / config["name"]
+def folder(settings) -> Path:
+    """Run folder of settings."""
+    return ROOT / settings.runs_dir / settings.name
 
 
-def share_motion(plain: Path, target: Path) -> None:
-    """Give a run the RVQ-VAEs, translation network and embedder of the plain one."""
-    for phase in MOTION_PHASES:
-        if not (plain / phase / "best.ckpt").is_file():
-            sys.exit(f"error: {plain / phase}: no checkpoint; train the plain run first: python train.py stage=all")
-        (target / phase).mkdir(parents=True, exist_ok=True)
-        shutil.copy2(plain / phase / "best.ckpt", target / phase / "best.ckpt")
-
-
-def read_row(config: dict) -> dict[str, float | None]:
+def read_row(settings) -> dict[str, float | None]:
     """Numbers of a finished evaluation."""
-    name = "_".join(filter(None, (config["split"], config["tag"])))
-    result = json.loads((folder(config) / "eval" / name / "metrics.json").read_text())
-    row = {}
-    for heading, path in COLUMNS.items():
-        value = result
-        for key in path:
-            value = value.get(key, {})
-        row[heading] = value if isinstance(value, float) else None
-    return row
+    from semtalk.evaluation.metrics import MAIN, METRICS
+    from semtalk.evaluation.result import Result
+
+    result = Result.read(folder(settings) / "eval" / settings.folder / "metrics.json")
+    row = {METRICS[name].title: result.metrics["fused"][name] for name in MAIN}
+    return row | {column: result.known_answers.get(name) for column, name in KNOWN.items()}
 
 
 def main() -> None:
@@ -84,19 +64,18 @@ def main() -> None:
     for name in trained:
         if name in OWN_CODES:
             call("train.py", "stage=rvqvae", f"experiment=ablation/{name}", *overrides)
-        else:
-            share_motion(folder(plain), folder(configs[name]))
+    shared = [f"tokenizer={folder(plain)}", f"embedder={folder(plain)}"]
     if trained:
         chosen = ",".join(f"ablation/{name}" for name in trained)
-        call("train.py", "--multirun", "stage=semtalk", f"experiment={chosen}", *overrides)
+        call("train.py", "--multirun", "stage=semtalk", f"experiment={chosen}", *shared, *overrides)
     call("eval.py", "video=false", *evaluation)
     chosen = ",".join(f"ablation/{name}" for name in names)
     call("eval.py", "--multirun", "video=false", f"experiment={chosen}", *evaluation)
+    from semtalk.evaluation.report import Lines
+
     rows = {"plain": read_row(plain)} | {name: read_row(configs[name]) for name in names}
-    lines = ["| | " + " | ".join(COLUMNS) + " |", "| --- " * (1 + len(COLUMNS)) + "|"]
-    for name, row in rows.items():
-        cells = ("" if value is None else f"{value:.4g}" for value in row.values())
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    cells = [[name, *("" if value is None else f"{value:.4g}" for value in row.values())] for name, row in rows.items()]
+    lines = Lines("Ablations", ["", *next(iter(rows.values()))], cells).markdown()[1:]
     path = folder(plain) / "ablations.md"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     path.with_suffix(".json").write_text(json.dumps(rows, indent=2), encoding="utf-8")

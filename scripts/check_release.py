@@ -7,7 +7,6 @@ import argparse
 import sys
 from pathlib import Path
 
-CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 KINDS = ("rvq_face", "rvq_upper", "rvq_hands", "rvq_lower", "global", "fgd", "base", "sparse")
 
 
@@ -26,15 +25,14 @@ def main() -> None:
     import torch
 
     from semtalk.errors import SemTalkError
-    from semtalk.motion.io import atomic_write
+    from semtalk.files import atomic_write
     from semtalk.release.check import KINDS as PHASES
     from semtalk.release.check import run_network
-    from semtalk.release.convert import convert, read_weights, release_config
+    from semtalk.release.convert import convert, read_weights, release_settings
 
     try:
         weights = read_weights(arguments.weights)
-        config = release_config(CONFIGS)
-        network = convert(PHASES[arguments.kind], weights, config, str(arguments.weights)).network
+        network = convert(PHASES[arguments.kind], weights, release_settings(), str(arguments.weights)).network
         with np.load(arguments.inputs, allow_pickle=False) as file:
             inputs = {name: torch.from_numpy(file[name]) for name in file.files}
         outputs = run_network(arguments.kind, network, inputs, not arguments.no_audio, arguments.mask)

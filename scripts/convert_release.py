@@ -8,8 +8,6 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-CONFIGS = Path(__file__).resolve().parents[1] / "configs"
-
 
 def main() -> None:
     """Convert, and list what the files hold beside the networks."""
@@ -20,10 +18,10 @@ def main() -> None:
     arguments = parser.parse_args()
 
     from semtalk.errors import SemTalkError
-    from semtalk.release.convert import convert_folder, release_config
+    from semtalk.release.convert import convert_folder, release_settings
 
     try:
-        unused = convert_folder(arguments.source, arguments.target, release_config(CONFIGS), arguments.vocab)
+        unused = convert_folder(arguments.source, arguments.target, release_settings(), arguments.vocab)
     except SemTalkError as error:
         sys.exit(f"error: {error}")
     for phase, names in unused.items():

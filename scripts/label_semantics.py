@@ -3,8 +3,7 @@
 import hydra
 from omegaconf import DictConfig
 
-from semtalk.corpora import label_semantics
-from semtalk.run import command
+from semtalk.run import command, label_semantics
 
 
 @hydra.main(version_base="1.3", config_path="../configs", config_name="generate")

@@ -3,8 +3,7 @@
 import hydra
 from omegaconf import DictConfig
 
-from semtalk.corpora import prepare_corpus
-from semtalk.run import command
+from semtalk.run import command, prepare_corpus
 
 
 @hydra.main(version_base="1.3", config_path="../configs", config_name="prepare")

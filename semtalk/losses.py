@@ -1,7 +1,5 @@
 """Losses of all stages, as functions of tensors."""
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -86,24 +84,9 @@ def latent_loss(latents: Tensor, vectors: Tensor, weight: Tensor | None = None) 
     return weighted_mean((latents - vectors).square().mean(dim=(-1, -2)), weight)
 
 
-def gate_loss(gate: Tensor, semantic: Tensor) -> Tensor:
+def gate_loss(gate_logits: Tensor, semantic: Tensor) -> Tensor:
     """Cross-entropy of gate logits (B, S, 2) against "the mean semantic score (B, S) of the step is above 0"."""
-    return F.cross_entropy(gate.float().flatten(0, -2), (semantic > 0).long().flatten())
-
-
-@dataclass
-class ReconstructionWeights:
-    """Weights of the RVQ-VAE's losses (see :func:`reconstruction_losses`)."""
-
-    rotation: float
-    expressions: float
-    velocity: float
-    acceleration: float
-    commitment: float
-    position: float
-    contact: float
-    translation: float
-    skating: float
+    return F.cross_entropy(gate_logits.float().flatten(0, -2), (semantic > 0).long().flatten())
 
 
 def motion_differences(prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

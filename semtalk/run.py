@@ -1,27 +1,33 @@
-"""The three commands. Heavy imports wait until the configuration is known to be sound."""
+"""The commands. Heavy imports wait until the configuration is known to be sound."""
 
 import errno
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from semtalk.corpora import open_corpus, open_store
+from semtalk.data.open import open_corpus, open_store
 from semtalk.errors import SemTalkError
+from semtalk.settings import refuse_untrusted, settings_of
+from semtalk.settings.commands import (
+    Command,
+    EvalSettings,
+    Evaluation,
+    GenerateSettings,
+    PrepareSettings,
+    TrainSettings,
+)
 
 
-def command(function, name: str, config: DictConfig) -> None:
+def command(function: Callable[[Command], None], name: str, config: DictConfig) -> None:
     """Run a command with the configuration of ``configs/NAME.yaml``.
 
     What the user should mend is one sentence on stderr, and exit code 1.
     """
     try:
-        plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-        from semtalk.settings import settings_of
-
-        settings_of(name, plain)
-        function(plain)
+        function(settings_of(name, OmegaConf.to_container(config, resolve=True, throw_on_missing=True)))
     except (SemTalkError, OmegaConfBaseException) as error:
         sys.exit(f"error: {error}")
     except OSError as error:
@@ -30,144 +36,156 @@ def command(function, name: str, config: DictConfig) -> None:
         sys.exit(f"error: {error.filename or 'the disk'}: {error.strerror}; nothing half-written is left.")
 
 
-def run_dir(config: dict) -> Path:
+def run_dir(settings: Command) -> Path:
     """Folder that all stages of a run share: ``ckpt`` where it is given."""
-    return Path(config.get("ckpt") or Path(config["runs_dir"]) / config["name"])
+    return Path(getattr(settings, "ckpt", None) or Path(settings.runs_dir) / settings.name)
 
 
-def initial_meta(init: str | None) -> dict:
-    """Facts in the checkpoints of the run that training starts from; nothing without one."""
+def _initial_facts(init: str | None):
+    """Facts in the checkpoints of the run that training starts from; none without one."""
     if init is None:
-        return {}
-    from semtalk.tasks.checkpoint import checkpoint_path, load_checkpoint
+        return None
+    from semtalk.tasks.checkpoint import checkpoint_path, read_stamp
     from semtalk.tasks.phases import PHASES
 
     for phase in PHASES:
         if checkpoint_path(init, phase).is_file():
-            return load_checkpoint(checkpoint_path(init, phase), phase)["semtalk"]["meta"]
+            return read_stamp(init, phase).facts
     raise SemTalkError(f"init={init}: there is no checkpoint here; give the folder of a run, as in runs/NAME.")
 
 
-def train(config: dict) -> None:
+def train(settings: TrainSettings) -> None:
     """Train the phases of a stage."""
     phases = []
-    for phase in config["stage"]["phases"]:
-        phases += [f"rvqvae_{part}" for part in config["parts"]] if phase == "rvqvae" else [phase]
-    if config["dry_run"]:
-        return plan(config, phases)
-    known = initial_meta(config["init"])
-    corpus = open_corpus(config["data"])
+    for phase in settings.stage.phases:
+        phases += [f"rvqvae_{part}" for part in settings.parts] if phase == "rvqvae" else [phase]
+    if settings.dry_run:
+        return plan(settings, phases)
+    known = _initial_facts(settings.init)
+    corpus = open_corpus(settings.data)
 
     from rich.console import Console
     from rich.table import Table
 
     from semtalk.body import load_body
+    from semtalk.data.datamodule import CorpusDataModule
     from semtalk.data.store import mean_joint_speed
+    from semtalk.tasks.checkpoint import share_checkpoints
     from semtalk.tasks.fit import fit_phase
+    from semtalk.tasks.phases import MOTION_PHASES
+    from semtalk.tasks.stamp import Facts
 
-    body = load_body(config["body"]["path"])
-    store = open_store(config, corpus, body)
-    store.know_speakers(known.get("speakers"))
-    speed, _ = mean_joint_speed(store, corpus, body)
-    meta = {
-        "speakers": store.speakers, "mean_joint_speed": [float(value) for value in speed], "body": body.name,
-        "generation": known.get("generation", "default"), "notes": corpus.notes,
-    }  # fmt: skip
+    body = load_body(settings.body.path, settings.body.model)
+    data = CorpusDataModule(
+        corpus, settings.features, settings.data.store, body, settings.strict, stride=settings.recipe.stride,
+        seed=settings.seed, workers=settings.recipe.workers, on_device=settings.speed.data_on_device,
+    )  # fmt: skip
+    new = data.store.know_speakers(known.speakers) if known else []
+    if new:
+        print(f"init={settings.init}: the speakers {new} are new to it; they begin as the mean of those it knows.")
+    for key, shared in (("tokenizer", MOTION_PHASES), ("embedder", ["fgd"])):
+        if source := getattr(settings, key):
+            share_checkpoints(source, run_dir(settings), shared, key)
+    speed, _ = mean_joint_speed(data.store, corpus, body)
+    generation = known.generation if known else "default"
+    facts = Facts(data.speakers, [float(value) for value in speed], body.name, generation, corpus.notes)
     for note in corpus.notes:
         print(note)
-    table = Table("phase", "steps", "minutes", "validation", title=f"Trained {run_dir(config)}")
+    table = Table("phase", "steps", "minutes", "validation", title=f"Trained {run_dir(settings)}")
     console = Console()
     for phase in phases:
         console.print(f"[bold]{phase}[/bold]")
-        row = fit_phase(phase, config, store, run_dir(config), meta, body)
+        row = fit_phase(phase, settings, data, run_dir(settings), facts, body)
         numbers = ", ".join(f"{name} {value:.4g}" for name, value in row["validation"].items())
         table.add_row(phase, str(row["steps"]), f"{row['seconds'] / 60:.1f}", numbers)
     console.print(table)
-    if config["logger"]["name"] == "wandb" and "sparse" in phases:
-        chosen = {"split": "val", "beta": 0.5, "gate": "learned", "generation": "auto", "tag": None}
-        chosen |= {"video": True, "video_seconds": 10, "protocol": "legacy", "metrics": "main", "out": None}
-        chosen |= {"decoding": {}, "samples": 1}
-        _evaluate_run(config | chosen)
+    if settings.logger.name == "wandb" and "sparse" in phases:
+        _evaluate_run(settings, settings.evaluation, None)
 
 
-def plan(config: dict, phases: list[str]) -> None:
+def plan(settings: TrainSettings, phases: list[str]) -> None:
     """Print what a training would do."""
     try:
-        corpus = open_corpus(config["data"])
+        corpus = open_corpus(settings.data)
     except SemTalkError as error:
         corpus = error
     from semtalk.body import load_body
     from semtalk.tasks.dry_run import print_plan
 
-    print_plan(config, phases, corpus, load_body(config["body"]["path"]))
+    print_plan(settings, phases, corpus, load_body(settings.body.path, settings.body.model))
 
 
-def evaluate(config: dict) -> None:
+def evaluate(settings: EvalSettings) -> None:
     """Evaluate a run, or a folder of motion files, or compare evaluations; print the tables and write the numbers."""
-    if config["compare"]:
-        return _compare(config)
-    if config["motions"]:
-        return _evaluate_folder(config)
-    _evaluate_run(config)
+    if settings.compare:
+        return _compare(settings)
+    if settings.motions:
+        return _evaluate_folder(settings)
+    _evaluate_run(settings, settings, settings.out)
 
 
-def _compare(config: dict) -> None:
+def _compare(settings: EvalSettings) -> None:
     from semtalk.evaluation.compare import compare
     from semtalk.evaluation.report import print_comparison
 
-    split = "_".join(filter(None, (config["split"], config["tag"])))
-    comparison = compare(config["compare"], split, config["seed"])
-    print_comparison(comparison, Path(config["out"] or Path(config["runs_dir"]) / "compare"))
+    paths = [settings.compare] if isinstance(settings.compare, str) else settings.compare
+    comparison = compare(paths, settings.folder, settings.seed)
+    print_comparison(comparison, Path(settings.out or Path(settings.runs_dir) / "compare"))
 
 
-def _evaluate_folder(config: dict) -> None:
+def _evaluate_folder(settings: EvalSettings) -> None:
     from semtalk.body import load_body
     from semtalk.evaluation.evaluate import evaluate_folder
-    from semtalk.evaluation.report import print_result, write_result
+    from semtalk.evaluation.report import print_result, result_page
+    from semtalk.evaluation.result import write_result
 
-    result, measured = evaluate_folder(config, load_body(config["body"]["path"]))
+    result, measured = evaluate_folder(settings, load_body(settings.body.path, settings.body.model))
     print_result(result)
-    paths = write_result(result, measured, Path(config["out"] or Path(config["motions"]) / "eval"))
-    print("\n".join(str(path) for path in paths))
+    folder = Path(settings.out or Path(settings.motions) / "eval")
+    print("\n".join(map(str, write_result(result, result_page(result), measured, folder))))
 
 
-def _evaluate_run(config: dict) -> None:
+def _evaluate_run(settings: EvalSettings | TrainSettings, evaluation: Evaluation, out: str | None) -> None:
     from semtalk.generation.load import located
-    from semtalk.tasks.checkpoint import checkpoint_path, load_checkpoint
+    from semtalk.tasks.checkpoint import checkpoint_path, read_stamp
 
-    folder = run_dir(config)
-    load_checkpoint(checkpoint_path(folder, "fgd"), "fgd")
-    stamped = load_checkpoint(checkpoint_path(folder, "sparse"), "sparse")["semtalk"]
-    config = config | {"features": located(stamped["config"]["features"], folder)}
-    if config["features"]["name"] != "offline":
-        print(f"features={config['features']['name']}: those that the run was trained with.")
-    corpus = open_corpus(config["data"])
+    folder = run_dir(settings)
+    read_stamp(settings.embedder or folder, "fgd")
+    phase = "sparse" if checkpoint_path(folder, "sparse").is_file() else "base"
+    trained = read_stamp(folder, phase).settings
+    refuse_untrusted(trained, settings.trust)
+    features = located(trained.features, folder)
+    settings = settings.model_copy(update={"features": features})
+    if features.name != "offline":
+        print(f"features={features.name}: those that the run was trained with.")
+    if phase == "base":
+        print("The run has no sparse network: base alone is evaluated.")
+    corpus = open_corpus(settings.data)
 
     from semtalk.body import load_body
     from semtalk.data.store import mean_joint_speed
     from semtalk.evaluation.evaluate import evaluate_run
-    from semtalk.evaluation.report import log_wandb, print_result, write_result
+    from semtalk.evaluation.report import log_wandb, print_result, result_page
+    from semtalk.evaluation.result import write_result
     from semtalk.evaluation.takes import most_gestured
     from semtalk.tasks.speed import trainer_device
 
-    body = load_body(config["body"]["path"])
-    device = trainer_device(config["trainer"]["accelerator"])
-    store = open_store(config, corpus, body)
-    speed, source = mean_joint_speed(store, corpus, body)
-    result, measured, takes = evaluate_run(config, folder, store, speed, body, device)
-    result["mean_joint_speed"] = source
-    result["notes"] = sorted({*corpus.notes, *stamped["meta"].get("notes", [])})
+    body = load_body(settings.body.path, settings.body.model)
+    device = trainer_device(settings.trainer.accelerator)
+    store = open_store(settings, corpus, body)
+    speed = mean_joint_speed(store, corpus, body)
+    result, measured, takes = evaluate_run(settings, evaluation, folder, store, speed, body, device, corpus.notes)
     print_result(result)
-    output = Path(config["out"] or folder / "eval" / "_".join(filter(None, (config["split"], config["tag"]))))
-    paths = write_result(result, measured, output)
-    paths += _draw_take(most_gestured(takes, config["video_seconds"]), config, output)
-    if config["logger"]["name"] == "wandb":
+    output = Path(out or folder / "eval" / evaluation.folder)
+    paths = write_result(result, result_page(result), measured, output)
+    paths += _draw_take(most_gestured(takes, evaluation.video_seconds), evaluation, output)
+    if settings.logger.name == "wandb":
         video = next((path for path in paths if path.suffix == ".mp4"), None)
-        log_wandb(result, video, config["logger"], config["name"], output)
-    print("\n".join(str(path) for path in paths))
+        log_wandb(result, video, settings.logger.project, settings.name, output)
+    print("\n".join(map(str, paths)))
 
 
-def _draw_take(take, config: dict, output: Path) -> list[Path]:
+def _draw_take(take, evaluation: Evaluation, output: Path) -> list[Path]:
     """Write the generated take as npz and, if wished, its video beside the truth."""
     from semtalk.motion.io import Motion, save_motion
     from semtalk.motion.parts import poses_from_rotation
@@ -180,54 +198,56 @@ def _draw_take(take, config: dict, output: Path) -> list[Path]:
 
     path = output / f"{take.recording.id}.npz"
     save_motion(path, motion("fused"))
-    if not config["video"]:
+    if not evaluation.video:
         return [path]
     keywords = [(keyword or label, start, end) for label, start, end, _, keyword in take.recording.info["keywords"]]
     scene = Scene(
         {"ground truth": motion("truth"), "generated": motion("fused")},
-        take.recording["wave"].numpy(), take.psi.numpy(), config["beta"], keywords,
+        take.recording["wave"].numpy(), take.psi.numpy(), evaluation.beta, keywords,
     )  # fmt: skip
-    return [path, *write_video(scene, path.with_suffix(".mp4"), config["video_seconds"])]
+    return [path, *write_video(scene, path.with_suffix(".mp4"), evaluation.video_seconds)]
 
 
-def generate(config: dict) -> None:
+def generate(settings: GenerateSettings) -> None:
     """Turn voice recordings into motion: npz, other formats, and a video of each."""
-    if config["audio"] is None:
+    if settings.audio is None:
         raise SemTalkError("audio is not set: give a voice recording, as in `python generate.py audio=FILE.wav`.")
     from semtalk.features.audio import find_audio
     from semtalk.motion.skeleton import FPS
 
-    paths = find_audio(config["audio"])
-    formats = {"npz", *([config["format"]] if isinstance(config["format"], str) else config["format"])}
+    paths = find_audio(settings.audio)
+    formats = {"npz", *([settings.format] if isinstance(settings.format, str) else settings.format)}
 
     from functools import partial
 
     from rich.progress import track
 
     from semtalk.body import load_body
-    from semtalk.generation.inputs import read_speeches
+    from semtalk.generation.inputs import read_utterances
     from semtalk.generation.speech import SemTalk
     from semtalk.tasks.speed import trainer_device
 
-    device = trainer_device(config["trainer"]["accelerator"])
-    body = load_body(config["body"]["path"])
+    device = trainer_device(settings.trainer.accelerator)
     model = SemTalk.from_pretrained(
-        run_dir(config), config["generation"], str(device), body, config["precision"], config["decoding"]
-    )
-    speeches, bad = read_speeches(paths, config["transcript"], config["whisper"], config["language"])
-    keys = ("speaker", "emotion", "motion", "betas", "beta", "gate", "batch", "samples", "seed")
-    options = {key: config[key] for key in keys}
-    results = model.generate(speeches, **options, progress=partial(track, description="Generating"))
+        run_dir(settings), settings.generation, str(device), load_body(settings.body.path, settings.body.model),
+        settings.precision, dict(settings.decoding), settings.trust,
+    )  # fmt: skip
+    utterances, bad = read_utterances(paths, settings.transcript, settings.whisper, settings.language)
+    results = model.generate(
+        utterances, settings.speaker, settings.emotion, settings.motion, settings.betas, settings.beta, settings.gate,
+        settings.batch, settings.samples, settings.seed, progress=partial(track, description="Generating"),
+    )  # fmt: skip
     for line in model.counts():
         print(line)
-    folder = Path(config["out"] or run_dir(config) / "generated")
-    for speech, result in zip([s for s in speeches for _ in range(config["samples"])], results, strict=True):
-        name = speech.name if config["samples"] == 1 else f"{speech.name}_{result.sample}"
+    folder = Path(settings.out or run_dir(settings) / "generated")
+    for result in results:
+        utterance = result.utterance
+        name = utterance.name if settings.samples == 1 else f"{utterance.name}_{result.sample}"
         written = [result.save(folder / f"{name}.{kind}") for kind in sorted(formats)]
-        if config["video"]:
-            written += _draw_speech(result, folder / f"{name}.mp4", config["video_seconds"], config["beta"])
-        print(f"{name}: {speech.frames} frames ({speech.frames / FPS:.1f} s)")
-        print("\n".join(str(path) for path in written))
+        if settings.video:
+            written += _draw_speech(result, folder / f"{name}.mp4", settings.video_seconds, settings.beta)
+        print(f"{name}: {utterance.frames} frames ({utterance.frames / FPS:.1f} s)")
+        print("\n".join(map(str, written)))
     if bad:
         raise SemTalkError("; ".join(bad) + f" ({len(bad)} of {len(paths)} recordings gave no motion).")
 
@@ -238,5 +258,46 @@ def _draw_speech(result, path: Path, seconds: float | None, beta: float) -> list
 
     if seconds is not None and len(result.motion) > seconds * FPS:
         print(f"The video shows the first {seconds:g} s (video_seconds=null for all).")
-    scene = Scene({"generated": result.motion}, result.wave, result.psi, beta, words=result.words)
+    utterance = result.utterance
+    scene = Scene({"generated": result.motion}, utterance.wave, result.psi, beta, words=utterance.words)
     return write_video(scene, path, seconds)
+
+
+def prepare_corpus(settings: PrepareSettings) -> None:
+    """Prepare a corpus, or a share of it; say what there is when asked to."""
+    corpus = open_corpus(settings.data)
+
+    from semtalk.body import load_body
+    from semtalk.data.report import print_report
+
+    store = open_store(settings, corpus, load_body(settings.body.path, settings.body.model), settings.shard)
+    for note in corpus.notes:
+        print(note)
+    print(f"{len(store.recordings)} of {len(corpus.entries())} recordings are in {store.folder}.")
+    if settings.report:
+        print_report(store)
+
+
+def label_semantics(settings: GenerateSettings) -> None:
+    """Label a corpus that has no semantic labels with the gate of a trained run."""
+    if settings.ckpt is None:
+        raise SemTalkError("ckpt is not set: give the run whose gate labels, as in ckpt=runs/NAME.")
+    if settings.data.reader != "show":
+        raise SemTalkError(f"data={settings.data.name}: it has labels of its own; label data=show.")
+    corpus = open_corpus(settings.data)
+
+    from functools import partial
+
+    from rich.progress import track
+
+    from semtalk.generation.label import label_corpus
+    from semtalk.generation.speech import SemTalk
+
+    model = SemTalk.from_pretrained(settings.ckpt, trust=settings.trust)
+    folder = Path(settings.data.made) / "semantics"
+    shares, bad = label_corpus(model, corpus, folder, settings.beta, partial(track, description="Labelling"))
+    for entry, reason in bad:
+        print(f"  {entry.id}: {reason}")
+    if not shares:
+        raise SemTalkError("no recording could be labelled.")
+    print(f"{len(shares)} recordings labelled in {folder}; {sum(shares.values()) / len(shares):.0%} of their frames.")

@@ -1,9 +1,15 @@
-"""Tiny models of the same classes as the pretrained ones, written as a user's folders would be."""
+"""What several areas' tests share: tiny networks and batches, and pretrained models written as a user has them."""
 
 import json
+import pickle
+import sys
+import types
 from pathlib import Path
 
+import numpy as np
 import torch
+
+from semtalk.models.masking import seed_mask
 
 
 def save_hubert(folder: Path, width: int = 32) -> str:
@@ -59,3 +65,42 @@ def save_whisper(folder: Path, width: int = 32) -> str:
     WhisperModel(config).save_pretrained(folder)
     WhisperFeatureExtractor(feature_size=80).save_pretrained(folder)
     return str(folder)
+
+
+TINY = [
+    "model.network.width=16", "model.network.face_layers=1", "model.network.audio_layers=1", "model.rvqvae.width=16",
+    "model.rvqvae.latent=16", "model.rvqvae.codes=8",
+]  # fmt: skip
+
+
+def tiny_batch(batch: int = 3, seed: int = 0) -> tuple[dict, torch.Tensor, torch.Tensor]:
+    g = torch.Generator().manual_seed(seed)
+    dims = {"rhythm": 3, "hubert": 48, "words": 64}
+    features = {name: torch.randn(batch, 64, width, generator=g) for name, width in dims.items()}
+    features |= {"sentence": torch.randn(batch, 64, generator=g), "emotion": torch.randn(batch, 32, generator=g)}
+    features["speaker"] = torch.arange(batch) % 2
+    motion = torch.randn(batch, 64, 337, generator=g)
+    masks = torch.stack([seed_mask().expand(batch, -1, -1), (torch.rand(batch, 64, 337, generator=g) < 0.4).float()])
+    return features, motion, masks
+
+
+def voice(seconds: float, seed: int = 0) -> np.ndarray:
+    wave = np.random.default_rng(seed).normal(size=int(16000 * seconds)).astype(np.float32)
+    return 0.1 * wave * np.sin(np.arange(len(wave)) / 16000 * 9) ** 2
+
+
+def write_vocabulary(path, words, vectors=None, name="Vocab"):
+    """A pickle of an instance of a class that does not exist where it is read."""
+    module = types.ModuleType("some_loader")
+    setattr(module, name, type(name, (), {"__module__": "some_loader"}))
+    sys.modules["some_loader"] = module
+    try:
+        vocabulary = getattr(module, name)()
+        vocabulary.name = "words"
+        vocabulary.word2index = {word: index for index, word in enumerate(words, start=4)}
+        vocabulary.index2word = {0: "PAD", 1: "SOS", 2: "EOS", 3: "UNK"}
+        vocabulary.n_words = len(words) + 4
+        vocabulary.word_embedding_weights = vectors
+        path.write_bytes(pickle.dumps(vocabulary))
+    finally:
+        del sys.modules["some_loader"]

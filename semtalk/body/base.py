@@ -89,14 +89,3 @@ class BodyModel(nn.Module):
         """
         joints = forward_kinematics(self.matrices(poses), self.rest_joints(betas)[..., None, :, :].to(poses.dtype))
         return joints if trans is None else joints + trans[..., None, :]
-
-
-def load_body(path: str | None) -> BodyModel:
-    """SMPL-X from ``path`` (a folder with ``smplx/SMPLX_NEUTRAL_2020.npz``), or the stand-in when it is none."""
-    if path is None:
-        from semtalk.body.stand_in import StandInBody
-
-        return StandInBody()
-    from semtalk.body.smplx_body import SMPLXBody
-
-    return SMPLXBody(path)

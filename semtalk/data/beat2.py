@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from semtalk.data.recording import SPLITS, Entry, Recording, SemanticInterval
+from semtalk.data.recording import MAX_LENGTH_GAP, SPLITS, Entry, Recording, read_semantics
 from semtalk.errors import SemTalkError
 from semtalk.features.audio import load_audio, sound_seconds
 from semtalk.features.transcript import read_textgrid
@@ -25,8 +25,6 @@ EMOTIONS = (
     (110, "fear"), (118, "disgust"),
 )  # fmt: skip
 """Last take number of each emotion, for speech recordings."""
-MAX_LENGTH_GAP = 2.0
-"""Seconds by which audio and motion may differ in length."""
 
 
 def emotion_of(recording_id: str) -> str:
@@ -37,29 +35,6 @@ def emotion_of(recording_id: str) -> str:
             if int(start) <= last:
                 return label
     return "neutral"
-
-
-def read_semantics(path: Path) -> list[SemanticInterval]:
-    """Rows of a semantic annotation: tab-separated name, start, end, duration, score and, where given, keywords.
-
-    Raises:
-        SemTalkError: The file is missing, or a row has fewer than five columns or text where a number belongs.
-    """
-    if not path.is_file():
-        raise SemTalkError(f"{path}: no such semantic annotation.")
-    rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        if not line.strip():
-            continue
-        label, *fields = line.split("\t")
-        try:
-            start, end, _, score = (float(value) for value in fields[:4])
-        except ValueError as error:
-            raise SemTalkError(
-                f"{path}, line {number}: expected name, start, end, duration, score ({error})."
-            ) from error
-        rows.append(SemanticInterval(label, start, end, score, fields[4].strip() if len(fields) > 4 else ""))
-    return rows
 
 
 class BEAT2Corpus:

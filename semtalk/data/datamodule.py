@@ -1,11 +1,19 @@
 """Batches for Lightning: shuffled by seed and epoch alone, split evenly over processes."""
 
+from pathlib import Path
+
 import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader, Sampler
 
+from semtalk.body import BodyModel, load_body
+from semtalk.data.open import store_folder
+from semtalk.data.prepare import prepare
+from semtalk.data.recording import Corpus
 from semtalk.data.store import Store
 from semtalk.data.windows import WindowDataset
+from semtalk.settings import compose
+from semtalk.settings.inputs import Features
 
 
 class EpochSampler(Sampler[int]):
@@ -45,10 +53,10 @@ class MotionDataModule(pl.LightningDataModule):
 
     def __init__(
         self,
-        store: Store,
-        stride: int,
-        batch_size: int,
-        seed: int,
+        store: Store | None,
+        stride: int = 20,
+        batch_size: int = 64,
+        seed: int = 0,
         workers: int = 0,
         keys: tuple[str, ...] | None = None,
         on_device: bool = False,
@@ -56,8 +64,8 @@ class MotionDataModule(pl.LightningDataModule):
         """Choose the windows.
 
         Args:
-            store: Prepared corpus.
-            stride: Frames between windows.
+            store: Prepared corpus; none where a subclass prepares it.
+            stride: Frames between windows, a multiple of the features' own stride.
             batch_size: Windows of a batch on each device.
             seed: Of the shuffling.
             workers: Processes that gather batches; none where the data lie on a GPU.
@@ -65,13 +73,24 @@ class MotionDataModule(pl.LightningDataModule):
             on_device: Keep the windows on the GPU where they take less than half of its free memory.
         """
         super().__init__()
-        self.store = store
-        self.stride = stride
-        self.batch_size = batch_size
-        self.seed = seed
-        self.workers = workers
-        self.keys = keys
-        self.on_device = on_device
+        self._store = store
+        self.stride, self.batch_size, self.seed, self.workers = stride, batch_size, seed, workers
+        self.keys, self.on_device = keys, on_device
+
+    @property
+    def store(self) -> Store:
+        """The prepared corpus."""
+        self.setup("fit")
+        return self._store
+
+    @property
+    def speakers(self) -> list:
+        """The corpus's speaker numbers, in the order of the networks' embeddings."""
+        return self.store.speakers
+
+    def serve(self, batch_size: int, keys: tuple[str, ...] | None = None) -> None:
+        """Choose other batches from the same store."""
+        self.batch_size, self.keys = batch_size, keys
 
     def _loader(self, split: str, shuffle: bool) -> DataLoader:
         dataset = WindowDataset(self.store, self.store.split(split), self.stride, self.keys)
@@ -103,3 +122,105 @@ class MotionDataModule(pl.LightningDataModule):
     def val_dataloader(self) -> DataLoader:
         """Windows of ``val`` in order."""
         return self._loader("val", shuffle=False)
+
+
+class CorpusDataModule(MotionDataModule):
+    """Windows of any corpus, which is prepared when Lightning, or anyone, first asks for it."""
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        features: Features,
+        store: str | Path = "data/store",
+        body: BodyModel | None = None,
+        strict: bool = False,
+        **windows,
+    ):
+        """Choose corpus and windows.
+
+        Args:
+            corpus: Its reader.
+            features: What networks hear and read, as in ``compose("train", "features=light").features``.
+            store: Folder of prepared corpora; this one has a folder in it.
+            body: For foot contact; the stand-in by default.
+            strict: Stop at the first bad recording instead of listing it.
+            windows: Stride, batch size and so on, see :class:`MotionDataModule`.
+        """
+        super().__init__(None, **windows)
+        self.corpus, self.features, self.body, self.strict = corpus, features, body or load_body(None), strict
+        self.folder = store_folder(store, corpus.name, features)
+
+    def prepare_data(self) -> None:
+        """Fill the store with what is missing or out of date."""
+        if self._store is None:
+            prepare(self.corpus, self.features, self.body, self.folder, self.strict)
+
+    def setup(self, stage: str) -> None:
+        """Open the store."""
+        if self._store is None:
+            self._store = prepare(self.corpus, self.features, self.body, self.folder, self.strict)
+
+
+class BEAT2DataModule(CorpusDataModule):
+    """Windows of BEAT2, or of a corpus in its layout."""
+
+    def __init__(
+        self, root: str, features: Features, speakers: list[int] | str = (2,), additional: bool = False,
+        name: str = "beat2", **windows,
+    ):  # fmt: skip
+        """Choose recordings; ``windows`` is as in :class:`CorpusDataModule`.
+
+        Args:
+            root: Folder that holds ``beat_english_v2.0.0``.
+            features: What networks hear and read.
+            speakers: Speaker numbers, or ``all``.
+            additional: Train on the split file's additional recordings too.
+            name: Of the corpus, and of its folder in the store.
+            windows: Store, stride, batch size and so on.
+        """
+        from semtalk.data.beat2 import BEAT2Corpus
+
+        speakers = speakers if speakers == "all" else list(speakers)
+        super().__init__(BEAT2Corpus(root, name, speakers, additional), features, **windows)
+
+
+class SHOWDataModule(CorpusDataModule):
+    """Windows of SHOW."""
+
+    def __init__(self, root: str, features: Features, speakers: list[str] | str = "all", **options):
+        """Choose recordings.
+
+        Args:
+            root: Folder that holds chemistry, conan, oliver and seth.
+            features: What networks hear and read.
+            speakers: Names, or ``all``.
+            options: Of :class:`semtalk.data.show.SHOWCorpus`, and of :class:`CorpusDataModule`.
+        """
+        from semtalk.data.show import SHOWCorpus
+
+        own = {key: options.pop(key) for key in set(options) & set(SHOWCorpus.__init__.__annotations__)}
+        super().__init__(SHOWCorpus(root=root, speakers=speakers, **own), features, **options)
+
+
+class SampleDataModule(CorpusDataModule):
+    """Windows of the embedded corpus, which is written when it is first asked for."""
+
+    def __init__(
+        self, root: str | Path = "data/sample", features: Features | None = None, speakers: int = 3,
+        take_seconds: float = 20.0, corpus_seed: int = 0, name: str = "sample", **windows,
+    ):  # fmt: skip
+        """Choose the corpus; ``windows`` is as in :class:`CorpusDataModule`.
+
+        Args:
+            root: Folder that it is written to.
+            features: What networks hear and read; ``features=offline`` by default.
+            speakers: How many of its three voices.
+            take_seconds: Length of each of a speaker's twelve takes.
+            corpus_seed: Of what is said.
+            name: Of the corpus, and of its folder in the store.
+            windows: Store, stride, batch size and so on.
+        """
+        from semtalk.data.sample import SampleCorpus
+
+        corpus = SampleCorpus(str(root), corpus_seed, speakers, take_seconds, name)
+        super().__init__(corpus, features or compose("train").features, **windows)

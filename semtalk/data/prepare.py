@@ -10,7 +10,6 @@ import csv
 import glob
 import hashlib
 import json
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +24,10 @@ from semtalk.data.store import MOTION, Store, StoredRecording
 from semtalk.errors import MissingModelError, SemTalkError
 from semtalk.features.extract import SLOTS, build_encoder, count_lines, encode
 from semtalk.features.utterance import Utterance, fit_wave
-from semtalk.motion.io import atomic_write
+from semtalk.files import atomic_write
 from semtalk.motion.parts import foot_contact, root_from_translation, rotation_from_poses
 from semtalk.motion.skeleton import FEET, FPS
+from semtalk.settings.inputs import Features
 
 FORMAT = 4
 STORED = {"float16": torch.float16, "float32": torch.float32}
@@ -76,10 +76,7 @@ def parse_shard(shard: str | None) -> tuple[int, int]:
 class Preparation:
     """The preparation of one corpus with one feature configuration."""
 
-    def __init__(self, corpus: Corpus, features: Mapping, body: BodyModel, folder: Path, strict: bool):
-        self.stored = features.get("stored", "float32")  # runs of earlier versions do not say
-        if self.stored not in STORED:
-            raise SemTalkError(f"features.stored={self.stored}: choose {' or '.join(STORED)}.")
+    def __init__(self, corpus: Corpus, features: Features, body: BodyModel, folder: Path, strict: bool):
         self.corpus = corpus
         self.features = features
         self.body = body
@@ -92,8 +89,8 @@ class Preparation:
         source = (FORMAT, self.corpus.stamp(entry))
         keys = {MOTION: _digest((source, self.body.name))}
         for slot in SLOTS:
-            stride = self.features["stride"]
-            keys[slot] = _digest((source, stride, self.stored, dict(self.features["slots"][slot])))
+            features = self.features
+            keys[slot] = _digest((source, features.stride, features.stored, features.slots[slot].plain()))
         return keys
 
     def run(self, shard: tuple[int, int] = (1, 1)) -> Store:
@@ -177,7 +174,9 @@ class Preparation:
         for slot in [slot for slot in SLOTS if slot in missing]:
             if slot not in self.encoders:
                 self.encoders[slot] = build_encoder(self.features, slot)
-            self._write(entry, slot, {slot: self._stored(slot, encode(self.encoders[slot], slot, utterance))})
+            self._write(
+                entry, slot, {slot: self._stored(slot, encode(self.encoders[slot], self.features, slot, utterance))}
+            )
         record = {
             "id": entry.id, "speaker": entry.speaker, "split": entry.split, "frames": recording.frames,
             "seconds": recording.frames / FPS, "emotion": recording.emotion, "words": recording.words,
@@ -190,7 +189,7 @@ class Preparation:
         tensor = torch.from_numpy(values)
         if not tensor.is_floating_point():
             return tensor
-        kept = tensor.to(STORED[self.stored])
+        kept = tensor.to(STORED[self.features.stored])
         if not kept.isfinite().all():
             raise SemTalkError(f"the encoder of {slot} gave values too large for float16; use features.stored=float32.")
         return kept
@@ -212,13 +211,13 @@ class Preparation:
         for entry in entries:
             record, keys = self._record(entry), self.keys(entry)
             if record and record["keys"] == keys:
-                records.append(record | {"split": entry.split})
+                records.append(record | {"split": entry.split, "speaker": entry.speaker})
             elif (bad := self._record(entry, "bad.json")).get("keys") == keys:
                 quarantine.append((entry.id, bad["reason"]))
         self.folder.mkdir(parents=True, exist_ok=True)
         settings = {
             "format": FORMAT, "version": __version__, "corpus": self.corpus.name, "body": self.body.name,
-            "features": json.loads(json.dumps(dict(self.features), default=dict)),
+            "features": self.features.plain(),
         }  # fmt: skip
         self._write_json(self.folder / "manifest.json", settings)
         self._list_quarantine(quarantine, list_bad)
@@ -243,7 +242,7 @@ class Preparation:
 
 def prepare(
     corpus: Corpus,
-    features: Mapping,
+    features: Features,
     body: BodyModel,
     folder: str | Path,
     strict: bool = False,
@@ -253,7 +252,7 @@ def prepare(
 
     Args:
         corpus: The reader.
-        features: Feature configuration: slots with encoder and dim, and the stride of windows.
+        features: Slots with encoder and dim, and the stride of windows.
         body: For foot contact.
         folder: Where the store is.
         strict: Stop at the first bad recording instead of listing it in ``quarantine.csv``.

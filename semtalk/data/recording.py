@@ -1,10 +1,12 @@
 """What a corpus is made of: recordings, and the contract of a reader."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from semtalk.errors import SemTalkError
 from semtalk.features.transcript import Word
 from semtalk.motion.io import Motion
 from semtalk.motion.skeleton import FPS, SAMPLE_RATE
@@ -91,3 +93,30 @@ def frame_scores(semantics: list[SemanticInterval], frames: int) -> np.ndarray:
         covered = (times >= row.start) & (times <= row.end)
         scores[covered] = row.score if row.score > 0.1 else 0.0
     return scores
+
+
+MAX_LENGTH_GAP = 2.0
+"""Seconds by which audio and motion may differ in length."""
+
+
+def read_semantics(path: Path) -> list[SemanticInterval]:
+    """Rows of a semantic annotation: tab-separated name, start, end, duration, score and, where given, keywords.
+
+    Raises:
+        SemTalkError: The file is missing, or a row has fewer than five columns or text where a number belongs.
+    """
+    if not path.is_file():
+        raise SemTalkError(f"{path}: no such semantic annotation.")
+    rows = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        if not line.strip():
+            continue
+        label, *fields = line.split("\t")
+        try:
+            start, end, _, score = (float(value) for value in fields[:4])
+        except ValueError as error:
+            raise SemTalkError(
+                f"{path}, line {number}: expected name, start, end, duration, score ({error})."
+            ) from error
+        rows.append(SemanticInterval(label, start, end, score, fields[4].strip() if len(fields) > 4 else ""))
+    return rows

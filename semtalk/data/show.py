@@ -10,16 +10,15 @@ import numpy as np
 import torch
 
 from semtalk.body import load_body
-from semtalk.data.beat2 import MAX_LENGTH_GAP, read_semantics
-from semtalk.data.recording import SPLITS, Entry, Recording
+from semtalk.data.recording import MAX_LENGTH_GAP, SPLITS, Entry, Recording, read_semantics
 from semtalk.errors import SemTalkError
 from semtalk.features.audio import load_audio, sound_seconds
 from semtalk.features.recognise import WHISPER, Recogniser
 from semtalk.features.transcript import Word, read_transcript
-from semtalk.motion.io import Motion, atomic_write
+from semtalk.files import atomic_write, load_pickle
+from semtalk.motion.io import Motion
 from semtalk.motion.rotation import axis_angle_to_matrix, matrix_to_axis_angle
 from semtalk.motion.skeleton import FEET, FPS, NUM_BETAS, NUM_EXPRESSIONS, NUM_JOINTS, SAMPLE_RATE
-from semtalk.unpickle import load_pickle
 
 SPEAKERS = ("chemistry", "conan", "oliver", "seth")
 SHAPES = {

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import torch
 from safetensors import safe_open
 from torch import Tensor
 
@@ -13,9 +12,9 @@ from semtalk.body import BodyModel
 from semtalk.data.recording import Corpus
 from semtalk.errors import SemTalkError
 from semtalk.features.extract import SLOTS
-from semtalk.motion.io import atomic_write
+from semtalk.files import atomic_write
 from semtalk.motion.parts import poses_from_rotation
-from semtalk.motion.skeleton import FPS
+from semtalk.motion.speed import joint_speed
 
 MOTION = "motion"
 
@@ -52,11 +51,6 @@ class StoredRecording:
         return self.tensors[key]
 
 
-def full_precision(feature: Tensor) -> Tensor:
-    """A stored feature as networks take it: float32 of half precision, ids as they are."""
-    return feature.float() if feature.dtype == torch.float16 else feature
-
-
 class Store:
     """A prepared corpus on disk."""
 
@@ -78,18 +72,11 @@ class Store:
             )
         return found
 
-    def know_speakers(self, speakers: list[int] | None) -> None:
-        """Number the speakers as an earlier run did.
-
-        Raises:
-            SemTalkError: That run did not know all of the corpus's speakers.
-        """
-        if speakers is None:
-            return
-        unknown = sorted(set(self.speakers) - set(speakers))
-        if unknown:
-            raise SemTalkError(f"the speakers {unknown} are unknown to the run that training starts from: {speakers}.")
-        self.speakers = speakers
+    def know_speakers(self, speakers: list[int]) -> list[int]:
+        """Number the speakers as an earlier run did; returns those that it did not know, which come after them."""
+        unknown = [speaker for speaker in self.speakers if speaker not in speakers]
+        self.speakers = [*speakers, *unknown]
+        return unknown
 
     def speaker_index(self, speaker: int) -> int:
         """Index of a corpus's speaker number among the speakers of the store."""
@@ -109,18 +96,17 @@ def mean_joint_speed(store: Store, corpus: Corpus, body: BodyModel) -> tuple[np.
     path = store.folder / "mean_joint_speed.json"
     kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     if kept.get("key") != key:
-        kept = {"key": key, "speed": joint_speed(training, body).tolist()}
+        kept = {"key": key, "speed": speed_of_joints(training, body).tolist()}
         atomic_write(path, lambda temporary: temporary.write_text(json.dumps(kept), encoding="utf-8"))
     return np.asarray(kept["speed"]), "computed from the training split"
 
 
-def joint_speed(recordings: list[StoredRecording], body: BodyModel) -> np.ndarray:
+def speed_of_joints(recordings: list[StoredRecording], body: BodyModel) -> np.ndarray:
     """Mean joint speed (55,) in m/s over recordings, with translation: what the beat metric is normalised by."""
     total, frames = np.zeros(55), 0
     for recording in recordings:
         poses = poses_from_rotation(recording["rotation"])
-        joints = body.joints(poses, recording["betas"], recording["trans"]).double().numpy()
-        speed = np.linalg.norm(np.gradient(joints, 1 / FPS, axis=0), axis=-1)
+        speed = joint_speed(body.joints(poses, recording["betas"], recording["trans"]).double().numpy())
         total += speed.sum(axis=0)
         frames += len(speed)
     return total / frames

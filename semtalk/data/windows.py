@@ -5,9 +5,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from semtalk.data.store import Store, StoredRecording, full_precision
+from semtalk.data.store import Store, StoredRecording
 from semtalk.errors import SemTalkError
-from semtalk.features.extract import FRAME_SLOTS, WINDOW_SLOTS
+from semtalk.features.extract import FRAME_SLOTS, WINDOW_SLOTS, full_precision
 from semtalk.motion.skeleton import DOWNSAMPLE, WINDOW
 
 Batch = dict[str, Tensor]

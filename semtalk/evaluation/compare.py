@@ -1,7 +1,6 @@
 """Several evaluations in one table, with bootstrap intervals over takes."""
 
 import csv
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import numpy as np
 
 from semtalk.errors import SemTalkError
 from semtalk.evaluation.protocol import find_protocol
+from semtalk.evaluation.result import Result
 from semtalk.metrics.functional import BEAT_SKIP, frechet_distance
 
 REPEATS = 1000
@@ -24,14 +24,14 @@ class Evaluation:
 
     Attributes:
         name: Of the run.
-        result: ``metrics.json``.
+        result: What was found.
         values: Metric -> value of each take, in the order of ``takes``.
         takes: Names and frames of the takes.
         features: Embedder's features of each take, of the run and of the truth, or none.
     """
 
     name: str
-    result: dict
+    result: Result
     values: dict[str, np.ndarray]
     takes: list[tuple[str, int]]
     features: tuple[list[np.ndarray], list[np.ndarray]] | None
@@ -48,8 +48,8 @@ def read_evaluation(path: str | Path, split: str) -> Evaluation:
         folder = folder / "eval" / split
     if not (folder / "metrics.json").is_file():
         raise SemTalkError(f"compare: {path} holds no evaluation ({folder}/metrics.json); run eval.py on it first.")
-    result = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    row = next(name for name in MAIN_ROWS if name in result["metrics"])
+    result = Result.read(folder / "metrics.json")
+    row = next(name for name in MAIN_ROWS if name in result.metrics)
     with (folder / "per_take.csv").open(newline="", encoding="utf-8") as file:
         rows = [entry for entry in csv.DictReader(file) if entry["row"] == row]
     names = [name for name in rows[0] if name not in ("take", "row", "frames")]
@@ -64,7 +64,7 @@ def read_evaluation(path: str | Path, split: str) -> Evaluation:
 
 
 def weights_of(metric: str, takes: list[tuple[str, int]]) -> np.ndarray:
-    """Weight of each take in a metric's mean."""
+    """Weight of each take in a metric's mean, by its frames."""
     frames = np.array([frames for _, frames in takes], float)
     return np.clip(frames - 2 * BEAT_SKIP, 0, None) if metric == "bc" else frames
 
@@ -72,7 +72,7 @@ def weights_of(metric: str, takes: list[tuple[str, int]]) -> np.ndarray:
 def resampled(run: Evaluation, metric: str, draws: np.ndarray) -> np.ndarray:
     """Value of a metric for each draw (R, N) of takes."""
     if metric == "fgd":
-        eps = find_protocol(run.result["protocol"]).eps
+        eps = find_protocol(run.result.protocol).eps
         own, true = run.features
         return np.array([
             frechet_distance(np.concatenate([own[i] for i in draw]), np.concatenate([true[i] for i in draw]), eps)
@@ -103,14 +103,15 @@ def compare(paths: list[str], split: str, seed: int = 0) -> dict:
     first = runs[0]
     for run in runs[1:]:
         for key in SAME:
-            if run.result[key] != first.result[key]:
+            own, its = getattr(run.result, key), getattr(first.result, key)
+            if own != its:
                 raise SemTalkError(
-                    f"compare: {run.name} has {key}={run.result[key]}, {first.name} has {first.result[key]}; "
+                    f"compare: {run.name} has {key}={own}, {first.name} has {its}; "
                     "numbers of different kinds do not compare."
                 )
         if run.takes != first.takes:
             raise SemTalkError(f"compare: {run.name} and {first.name} were not evaluated on the same takes.")
-    embedders = {run.result["embedder"]["sha256"] for run in runs}
+    embedders = {run.result.embedder["sha256"] for run in runs}
     same_embedder = len(embedders) == 1 and all(run.features for run in runs)
     draws = np.random.default_rng(seed).integers(0, len(first.takes), (REPEATS, len(first.takes)))
     metrics = (["fgd"] if same_embedder else []) + [m for m in first.values if all(m in run.values for run in runs)]
@@ -119,12 +120,17 @@ def compare(paths: list[str], split: str, seed: int = 0) -> dict:
         samples = [resampled(run, metric, draws) for run in runs]
         for run, sample in zip(runs, samples, strict=True):
             low, high = np.nanpercentile(sample, [2.5, 97.5]) if np.isfinite(sample).any() else (np.nan, np.nan)
-            row = next(name for name in MAIN_ROWS if name in run.result["metrics"])
-            cell = {"value": run.result["metrics"][row][metric], "low": float(low), "high": float(high)}
+            row = next(name for name in MAIN_ROWS if name in run.result.metrics)
+            cell = {"value": run.result.metrics[row][metric], "low": float(low), "high": float(high)}
             if run is not first:
                 gap = sample - samples[0]
                 gap = np.nanpercentile(gap, [2.5, 97.5]) if np.isfinite(gap).any() else (0, 0)
                 cell["differs"] = bool(gap[0] > 0 or gap[1] < 0)
             table[run.name][metric] = cell
     notes = [] if same_embedder else ["FGD is left out: the runs were measured with different embedders"]
-    return {"runs": table, "takes": len(first.takes), "notes": notes, **{key: first.result[key] for key in SAME}}
+    return {
+        "runs": table,
+        "takes": len(first.takes),
+        "notes": notes,
+        **{key: getattr(first.result, key) for key in SAME},
+    }

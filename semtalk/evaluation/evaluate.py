@@ -1,8 +1,8 @@
 """Evaluates a trained run, or any folder of motion files: the rows, the known answers, and all that a result states."""
 
 import hashlib
+from collections.abc import Iterable
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -13,124 +13,127 @@ from semtalk.body import BodyModel
 from semtalk.data.store import Store
 from semtalk.evaluation.folder import folder_takes, joint_speed_of
 from semtalk.evaluation.hearing import OTHER, add_other_sound, hearing_table
-from semtalk.evaluation.known_answers import f1_score, known_answers
-from semtalk.evaluation.protocol import Measured, evaluate_rows, find_protocol
+from semtalk.evaluation.known_answers import known_answers
+from semtalk.evaluation.measure import evaluate_rows
+from semtalk.evaluation.metrics import chosen_metrics
+from semtalk.evaluation.protocol import find_protocol
+from semtalk.evaluation.result import Measured, Result
 from semtalk.evaluation.samples import diversity_of_samples
-from semtalk.evaluation.takes import Take, add_mean_pose, generate_takes
+from semtalk.evaluation.takes import Take, TakeMaker, add_mean_pose
 from semtalk.generation.load import load_generator
+from semtalk.metrics import functional as F
+from semtalk.models.fusion import active_steps
+from semtalk.settings.commands import EvalSettings, Evaluation, TrainSettings
 from semtalk.tasks.checkpoint import checkpoint_path, load_network
 
 ROWS = ("fused", "base", "truth", "mean")
-PACKAGES = ("semtalk", "torch", "numpy", "scipy", "librosa", "pytorch-lightning")
-"""What numbers depend on; their versions are in every result."""
 
 
 def embedder_of(folder: Path) -> tuple[torch.nn.Module, dict[str, str]]:
     """The FGD embedder of a run, and what a result says of it: whose it is, and its file's hash."""
-    network, stamped = load_network(folder, "fgd")
+    network, stamp = load_network(folder, "fgd")
     digest = hashlib.sha256(checkpoint_path(folder, "fgd").read_bytes()).hexdigest()[:12]
-    released = stamped["meta"].get("generation") == "release"
+    released = stamp.facts.generation == "release"
     return network, {"source": "released" if released else f"trained by {folder}", "sha256": digest}
 
 
-def _result(config: dict, measured: Measured, body: BodyModel, takes: list[Take], **more) -> dict:
-    return {
-        "split": config["split"], "takes": len(takes), "protocol": config["protocol"], "body": body.name,
-        "stand_in": body.stand_in, "metrics": measured.table, "hearing": {}, "notes": [],
-        "too_short": [], "known_answers": {}, "versions": {name: version(name) for name in PACKAGES},
-        "config": config, **more,
-    }  # fmt: skip
-
-
-def gate_scores(takes: list[Take], beta: float) -> dict[str, float]:
+def gate_report(takes: list[Take], beta: float) -> dict[str, float]:
     """Precision, recall and F1 of the gate per code step, where takes are labelled."""
     labelled = [take for take in takes if take.semantic is not None and take.psi is not None]
     if not labelled:
         return {}
-    predicted = torch.cat([take.psi for take in labelled]) > beta
+    predicted = active_steps(torch.cat([take.psi for take in labelled]), beta)
     true = torch.cat([take.semantic_steps for take in labelled])
-    hits = (predicted & true).sum().item()
-    return {
-        "precision": hits / max(1, predicted.sum().item()), "recall": hits / max(1, true.sum().item()),
-        "f1": f1_score(predicted, true),
-    }  # fmt: skip
+    return F.precision_recall_f1(predicted.numpy(), true.numpy())
 
 
 def evaluate_run(
-    config: dict, folder: Path, store: Store, speed: np.ndarray, body: BodyModel, device: torch.device
-) -> tuple[dict, Measured, list[Take]]:
+    settings: EvalSettings | TrainSettings,
+    evaluation: Evaluation,
+    folder: Path,
+    store: Store,
+    joint_speed: tuple[np.ndarray, str],
+    body: BodyModel,
+    device: torch.device,
+    notes: Iterable[str] = (),
+) -> tuple[Result, Measured, list[Take]]:
     """Generate the takes of a split and measure them.
 
     Args:
-        config: Plain configuration of the evaluation.
+        settings: Of the command.
+        evaluation: What is evaluated, and how; for ``eval.py`` the settings themselves.
         folder: Of the run.
-        store: The prepared corpus.
-        speed: (55,) mean joint speed in m/s, for BC.
+        store: The prepared corpus, with the run's own features.
+        joint_speed: (55,) mean joint speed in m/s, for BC, and where it is from.
         body: For joints and face vertices.
         device: Where to generate.
+        notes: What every result of the corpus has to say.
 
     Returns:
-        The result that is written, its numbers, and the takes.
+        The result, its numbers, and the takes.
 
     Raises:
         SemTalkError: A checkpoint is missing, or the split holds nothing that can be evaluated.
     """
-    torch.manual_seed(config["seed"])
-    generator, stamped = load_generator(folder, config["generation"], config["decoding"])
-    meta = stamped["meta"]
-    stride, beta, gate = config["features"]["stride"], config["beta"], config["gate"]
-    progress = partial(track, description="Generating")
-    recordings = store.split(config["split"])
-    chosen = {"seed": config["seed"], "counted": find_protocol(config["protocol"]).counted}
-    takes, short = generate_takes(generator.to(device), recordings, meta, stride, beta, gate, progress, **chosen)
-    add_mean_pose(takes, store.split("train"))
-    extended = config["metrics"] == "extended"
-    if extended:
-        add_other_sound(takes, generator, meta["speakers"], stride, beta, gate, **chosen)
-    rolled = {"speakers": meta["speakers"], "stride": stride, "beta": beta, "gate": gate, **chosen}
-    diversity = None
-    if config["samples"] > 1:
-        diversity = diversity_of_samples(takes, config["samples"], generator, body, **rolled)
-    generator.cpu()
-    embedder, embedded = embedder_of(folder)
-    measured = evaluate_rows(
-        takes, ROWS, embedder, body, speed, config["protocol"], extended, partial(track, description="Measuring")
+    torch.manual_seed(settings.seed)
+    metrics = chosen_metrics(evaluation.metrics)
+    run = load_generator(folder, evaluation.generation, dict(evaluation.decoding), settings.trust)
+    maker = TakeMaker(
+        run.generator.to(device),
+        run.facts.speakers,
+        run.features.stride,
+        evaluation.beta,
+        evaluation.gate,
+        settings.seed,
+        find_protocol(evaluation.protocol).counted,
     )
-    known = {}
-    if config["data"]["reader"] == "sample":
-        known = known_answers(generator, takes, store.split("train"), meta["speakers"], stride, beta, gate, **chosen)
-    result = _result(
-        config, measured, body, takes, run=str(folder), embedder=embedded, too_short=short, known_answers=known,
-        gate=gate_scores(takes, beta) if extended else {}, mean_joint_speed="of the corpus",
-        samples={"count": config["samples"], "diversity": diversity},
-        hearing=hearing_table(takes, measured.table, body, {"fused": OTHER}) if extended else {},
+    takes, short = maker.takes(store.split(evaluation.split), partial(track, description="Generating"))
+    add_mean_pose(takes, store.split("train"))
+    if evaluation.extended:
+        add_other_sound(takes, maker)
+    diversity = diversity_of_samples(takes, evaluation.samples, maker, body) if evaluation.samples > 1 else None
+    run.generator.cpu()
+    embedder, embedded = embedder_of(Path(settings.embedder or folder))
+    speed, source = joint_speed
+    measured = evaluate_rows(
+        takes, ROWS, metrics, embedder, body, speed, evaluation.protocol, partial(track, description="Measuring")
+    )
+    known = settings.data.reader == "sample" and run.generator.sparse is not None
+    result = Result(
+        str(folder), evaluation.split, len(takes), evaluation.protocol, body.name, body.stand_in, embedded, source,
+        settings.plain(), measured.table, {name: metric.heading for name, metric in metrics.items()},
+        hearing=hearing_table(takes, measured.table, body, {"fused": OTHER}) if evaluation.extended else {},
+        known_answers=known_answers(maker, takes, store.split("train")) if known else {},
+        gate=gate_report(takes, evaluation.beta) if evaluation.extended else {},
+        samples={"count": evaluation.samples, "diversity": diversity}, too_short=short,
+        notes=sorted({*notes, *run.facts.notes}),
     )  # fmt: skip
     return result, measured, takes
 
 
-def evaluate_folder(config: dict, body: BodyModel) -> tuple[dict, Measured]:
+def evaluate_folder(settings: EvalSettings, body: BodyModel) -> tuple[Result, Measured]:
     """Measure a folder of motion files of any method against the truth; no model is needed.
 
     Args:
-        config: With ``motions``, ``truth``, and where they are given ``audio``, ``embedder`` and ``mean_speed``.
+        settings: With ``motions``, ``truth``, and where they are given ``audio``, ``embedder`` and ``mean_speed``.
         body: For joints and face vertices.
 
     Raises:
         SemTalkError: Nothing matches, or a file is bad.
     """
-    takes, notes = folder_takes(config["motions"], config["truth"], config["audio"])
-    speed, source = joint_speed_of(config["mean_speed"], takes, body)
+    metrics = chosen_metrics(settings.metrics)
+    takes, notes = folder_takes(settings.motions, settings.truth, settings.audio)
+    speed, source = joint_speed_of(settings.mean_speed, takes, body)
     embedder, embedded = None, {"source": "none: FGD is left out (embedder=RUN gives one)", "sha256": ""}
-    if config["embedder"]:
-        embedder, embedded = embedder_of(Path(config["embedder"]))
+    if settings.embedder:
+        embedder, embedded = embedder_of(Path(settings.embedder))
     measured = evaluate_rows(
-        takes, ("method", "truth", "mean"), embedder, body, speed, config["protocol"], config["metrics"] == "extended",
+        takes, ("method", "truth", "mean"), metrics, embedder, body, speed, settings.protocol,
         partial(track, description="Measuring"),
     )  # fmt: skip
-    result = _result(
-        config, measured, body, takes, run=config["motions"], embedder=embedded, mean_joint_speed=source, gate={}
-    )
-    result["notes"] = notes
-    if config["metrics"] == "extended":
-        result["hearing"] = hearing_table(takes, measured.table, body)
+    result = Result(
+        settings.motions, settings.split, len(takes), settings.protocol, body.name, body.stand_in, embedded, source,
+        settings.plain(), measured.table, {name: metric.heading for name, metric in metrics.items()},
+        hearing=hearing_table(takes, measured.table, body) if settings.extended else {}, notes=notes,
+    )  # fmt: skip
     return result, measured

@@ -9,10 +9,10 @@ from semtalk.body import BodyModel
 from semtalk.errors import SemTalkError
 from semtalk.evaluation.takes import Take, add_mean_pose
 from semtalk.features.audio import find_audio, load_audio
-from semtalk.metrics.functional import joint_speed
 from semtalk.motion.io import Motion, load_motion
 from semtalk.motion.parts import poses_from_rotation, rotation_from_poses
 from semtalk.motion.skeleton import NUM_JOINTS
+from semtalk.motion.speed import joint_speed
 
 PREFIXES = ("res_", "gt_")
 SUFFIXES = ("_output", "_gt", "_res")
@@ -95,17 +95,14 @@ def folder_takes(motions: str, truth: str, audio: str | None) -> tuple[list[Take
 
 
 def _take(name: str, pair: tuple[Motion, Motion], frames: int, wave: np.ndarray | None) -> Take:
-    rows = dict(zip(("method", "truth"), pair, strict=True))
-    return Take(
-        id=name,
-        frames=frames,
-        betas=torch.from_numpy(pair[1].betas),
-        wave=None if wave is None else torch.from_numpy(wave),
-        semantic=None,
-        rotation={row: rotation_from_poses(torch.from_numpy(m.poses[:frames])) for row, m in rows.items()},
-        expressions={row: torch.from_numpy(motion.expressions[:frames]) for row, motion in rows.items()},
-        trans={row: torch.from_numpy(motion.trans[:frames]) for row, motion in rows.items()},
-    )
+    sound = None if wave is None else torch.from_numpy(wave)
+    take = Take(name, frames, torch.from_numpy(pair[1].betas), sound, None)
+    for row, motion in zip(("method", "truth"), pair, strict=True):
+        poses, expressions, trans = (
+            torch.from_numpy(array[:frames]) for array in (motion.poses, motion.expressions, motion.trans)
+        )
+        take.add(row, rotation_from_poses(poses), expressions, trans)
+    return take
 
 
 def joint_speed_of(path: str | None, takes: list[Take], body: BodyModel) -> tuple[np.ndarray, str]:

@@ -5,9 +5,8 @@ import torch
 
 from semtalk.body import BodyModel
 from semtalk.data.store import StoredRecording
-from semtalk.evaluation.takes import Take, legacy_frames, rollout_takes
+from semtalk.evaluation.takes import Take, TakeMaker, legacy_frames
 from semtalk.features.extract import SLOTS
-from semtalk.generation.rollout import Generator
 from semtalk.metrics import hearing as H
 from semtalk.motion.parts import poses_from_rotation
 from semtalk.motion.rotation import rotation_6d_to_matrix
@@ -51,20 +50,12 @@ def _rolled(recording: StoredRecording) -> StoredRecording:
     return StoredRecording(recording.folder, recording.info, rolled)
 
 
-def add_other_sound(
-    takes: list[Take], generator: Generator, speakers: list[int], stride: int, beta: float, gate: str, **chosen
-) -> None:
-    """Give every take the row :data:`OTHER`: generated as ``fused`` is, from another sound.
-
-    ``chosen`` is the seed and what counts of a take, see :func:`rollout_takes`.
-    """
+def add_other_sound(takes: list[Take], maker: TakeMaker) -> None:
+    """Give every take the row :data:`OTHER`: generated as ``fused`` is, from another sound."""
     recordings = [take.recording for take in takes]
-    heard = other_sounds(recordings)
-    rollout, _ = rollout_takes(generator, recordings, speakers, stride, beta, gate, heard=heard, **chosen)
+    rollout = maker.rollout(recordings, speech=other_sounds(recordings))
     for index, take in enumerate(takes):
-        take.rotation[OTHER] = rollout.frames.rotation[index, : take.frames].cpu()
-        take.expressions[OTHER] = rollout.frames.expressions[index, : take.frames].cpu()
-        take.trans[OTHER] = rollout.trans[index, : take.frames].cpu()
+        take.add_rollout(OTHER, rollout, index)
 
 
 def jaw_openings(takes: list[Take], row: str) -> list[np.ndarray]:

@@ -7,12 +7,13 @@ from torch import Tensor
 
 from semtalk.data.store import StoredRecording
 from semtalk.evaluation.hearing import other_sounds
-from semtalk.evaluation.takes import Take, rollout_takes, true_frames
-from semtalk.generation.rollout import NEW_FRAMES, Generator
-from semtalk.motion.parts import Frames, part_channels
+from semtalk.evaluation.takes import Take, TakeMaker, true_frames
+from semtalk.generation.rollout import NEW_FRAMES, MotionGenerator
+from semtalk.metrics import functional as F
+from semtalk.models.fusion import active_steps
+from semtalk.motion.parts import Frames, part_channels, rotation_error
 from semtalk.motion.rotation import geodesic_distance, rotation_6d_to_matrix
 from semtalk.motion.skeleton import HAND_JOINTS, PARTS, UPPER_JOINTS, WINDOW
-from semtalk.tasks.motion import rotation_error
 
 GESTURING = [*UPPER_JOINTS, *HAND_JOINTS]
 
@@ -51,13 +52,7 @@ def seam_ratio(rotations: list[Tensor]) -> float:
     return (torch.cat(seams).mean() / torch.cat(changes).median()).item()
 
 
-def f1_score(predicted: Tensor, true: Tensor) -> float:
-    """F1 of boolean (N,) predictions; 0 where nothing is right."""
-    hits = (predicted & true).sum().item()
-    return 2 * hits / max(1, predicted.sum().item() + true.sum().item())
-
-
-def reconstruction_error(generator: Generator, recordings: list[StoredRecording], part: str) -> float:
+def reconstruction_error(generator: MotionGenerator, recordings: list[StoredRecording], part: str) -> float:
     """Mean angle in degrees between the true and the reconstructed rotations of one part."""
     errors = []
     for recording in recordings:
@@ -68,7 +63,7 @@ def reconstruction_error(generator: Generator, recordings: list[StoredRecording]
     return torch.cat(errors).mean().item()
 
 
-def codes_used(generator: Generator, recordings: list[StoredRecording]) -> dict[str, float]:
+def codes_used(generator: MotionGenerator, recordings: list[StoredRecording]) -> dict[str, float]:
     """Share of the level-0 codes of each part that the recordings use."""
     used: dict[str, set[int]] = {part: set() for part in PARTS}
     for recording in recordings:
@@ -79,32 +74,31 @@ def codes_used(generator: Generator, recordings: list[StoredRecording]) -> dict[
     return {f"codes_used_{part}": len(used[part]) / sizes[part] for part in PARTS}
 
 
-def known_answers(
-    generator: Generator,
-    takes: list[Take],
-    training: list[StoredRecording],
-    speakers: list[int],
-    stride: int,
-    beta: float,
-    gate: str = "learned",
-    **chosen,
-) -> dict[str, float]:
-    """Compute every number of :data:`GOALS`; ``chosen`` is that of the takes' own rollout."""
+def known_answers(maker: TakeMaker, takes: list[Take], training: list[StoredRecording]) -> dict[str, float]:
+    """Compute every number of :data:`GOALS`.
+
+    Args:
+        maker: What made the takes.
+        takes: With the rows ``fused``, ``base`` and ``truth``.
+        training: The training split.
+    """
+    generator = maker.generator
     errors = {
         row: [angle(t.rotation[row], t.rotation["truth"]).mean(dim=-1) for t in takes] for row in ("fused", "base")
     }
     joined = {row: torch.cat(values) for row, values in errors.items()}
     inside = torch.cat([take.semantic_frames for take in takes])
     recordings = [take.recording for take in takes]
-    swapped, lengths = rollout_takes(
-        generator, recordings, speakers, stride, beta, gate, heard=other_sounds(recordings), **chosen
-    )  # fmt: skip
+    swapped = maker.rollout(recordings, speech=other_sounds(recordings)).frames.rotation
     foreign = [
-        angle(swapped.frames.rotation[index, :frames], take.rotation["truth"]).mean(dim=-1)
-        for index, (take, frames) in enumerate(zip(takes, lengths, strict=True))
+        angle(swapped[index, : take.frames], take.rotation["truth"]).mean(dim=-1) for index, take in enumerate(takes)
     ]
+    gate = F.precision_recall_f1(
+        active_steps(torch.cat([t.psi for t in takes]), maker.beta).numpy(),
+        torch.cat([t.semantic_steps for t in takes]).numpy(),
+    )
     return {
-        "gate_f1": f1_score(torch.cat([t.psi for t in takes]) > beta, torch.cat([t.semantic_steps for t in takes])),
+        "gate_f1": gate["f1"],
         "inside_ratio": (joined["fused"][inside].mean() / joined["base"][inside].mean()).item(),
         "outside_ratio": (joined["fused"][~inside].mean() / joined["base"][~inside].mean()).item(),
         "own_audio_ratio": (joined["fused"].mean() / torch.cat(foreign).mean()).item(),

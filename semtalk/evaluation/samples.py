@@ -3,25 +3,23 @@
 import torch
 
 from semtalk.body import BodyModel
-from semtalk.evaluation.protocol import metric_joints
-from semtalk.evaluation.takes import Take, rollout_takes
-from semtalk.generation.rollout import Generator
+from semtalk.evaluation.metrics import metric_joints
+from semtalk.evaluation.takes import Take, TakeMaker
 from semtalk.metrics import functional as F
 
 
-def diversity_of_samples(takes: list[Take], samples: int, generator: Generator, body: BodyModel, **chosen) -> float:
+def diversity_of_samples(takes: list[Take], samples: int, maker: TakeMaker, body: BodyModel) -> float:
     """Diversity over the samples of the row ``fused``, see :func:`semtalk.metrics.functional.sample_diversity`.
 
     Args:
         takes: With the row ``fused``, which is the first sample.
         samples: How many there are, 2 or more.
-        generator: Makes the others.
+        maker: What the row was made by; makes the others.
         body: For joints.
-        chosen: What the row was made with: the arguments of :func:`rollout_takes`.
     """
     motions = [[take.rotation["fused"]] for take in takes]
     for sample in range(1, samples):
-        rollout, _ = rollout_takes(generator, [take.recording for take in takes], sample=sample, **chosen)
+        rollout = maker.rollout([take.recording for take in takes], sample=sample)
         for index, (take, own) in enumerate(zip(takes, motions, strict=True)):
             own.append(rollout.frames.rotation[index, : take.frames].cpu())
     total = 0.0

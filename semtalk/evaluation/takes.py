@@ -1,20 +1,19 @@
 """Generates the takes of a split, as the legacy protocol does: seeded with 4 true frames, 60 k + 4 frames long."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from semtalk.data.store import StoredRecording
 from semtalk.errors import SemTalkError
-from semtalk.features.extract import SLOTS
-from semtalk.generation.rollout import NEW_FRAMES, Generator, Rollout, padded_frames
-from semtalk.generation.speech import stack_features
-from semtalk.motion.parts import Frames
+from semtalk.features.extract import SLOTS, stack_features
+from semtalk.generation.rollout import NEW_FRAMES, MotionGenerator, Rollout, padded_frames
+from semtalk.models.fusion import BETA
+from semtalk.motion.parts import Frames, batch_frames
 from semtalk.motion.rotation import matrix_to_6d, rotation_6d_to_matrix
 from semtalk.motion.skeleton import DOWNSAMPLE, FPS, SEED_FRAMES, WINDOW
-from semtalk.tasks.motion import batch_frames
 
 
 def legacy_frames(frames: int) -> int:
@@ -51,11 +50,20 @@ class Take:
     betas: Tensor
     wave: Tensor | None
     semantic: Tensor | None
-    rotation: dict[str, Tensor]
-    expressions: dict[str, Tensor]
-    trans: dict[str, Tensor]
+    rotation: dict[str, Tensor] = field(default_factory=dict)
+    expressions: dict[str, Tensor] = field(default_factory=dict)
+    trans: dict[str, Tensor] = field(default_factory=dict)
     psi: Tensor | None = None
     recording: StoredRecording | None = None
+
+    def add(self, row: str, rotation: Tensor, expressions: Tensor, trans: Tensor) -> None:
+        """Give the take a row: (T, 55, 6), (T, 100) and (T, 3)."""
+        self.rotation[row], self.expressions[row], self.trans[row] = rotation, expressions, trans
+
+    def add_rollout(self, row: str, rollout: Rollout, index: int) -> None:
+        """Give the take a row from a rollout, where it is the one of this index."""
+        values = rollout.frames.rotation, rollout.frames.expressions, rollout.trans
+        self.add(row, *(value[index, : self.frames].cpu() for value in values))
 
     @property
     def semantic_frames(self) -> Tensor:
@@ -73,107 +81,103 @@ def true_frames(recording: StoredRecording, frames: slice) -> Frames:
     return batch_frames(recording).map(lambda value: value[frames][None])
 
 
-def true_seed(generator: Generator, recording: StoredRecording) -> tuple[Tensor, Tensor]:
-    """First 4 frames of the truth as seed channels (1, 4, 337) and start position (1, 3)."""
-    head = slice(0, SEED_FRAMES)
-    trans = recording["trans"][head][None]
-    return generator.channels(true_frames(recording, head), trans), trans[:, 0]
+@dataclass(frozen=True)
+class TakeMaker:
+    """Generates takes as an evaluation wants them.
 
-
-def rollout_takes(
-    generator: Generator,
-    recordings: list[StoredRecording],
-    speakers: list[int],
-    stride: int,
-    beta: float,
-    gate: str,
-    heard: list[StoredRecording] | None = None,
-    progress: Callable = lambda windows: windows,
-    seed: int = 0,
-    sample: int = 0,
-    counted: Callable[[int], int] = legacy_frames,
-) -> tuple[Rollout, list[int]]:
-    """Generate several takes at once; returns the rollout and the frames that count of each take.
-
-    Args:
+    Attributes:
         generator: Trained networks.
-        recordings: Whose truth seeds the takes.
         speakers: The corpus numbers that the networks know, in order.
         stride: Frames between rows of window features.
         beta: Threshold of the semantic score.
-        gate: How sparse steps are chosen, see :meth:`Generator.rollout`.
-        heard: Recordings whose speech is given instead of the takes' own.
-        progress: Wraps the iteration over windows.
+        gate: How sparse steps are chosen, see :meth:`MotionGenerator.rollout`.
         seed: Of all randomness.
-        sample: Number of the sample.
         counted: Frames of a take -> those that count.
     """
-    lengths = [counted(recording.frames) for recording in recordings]
-    device = next(generator.parameters()).device
-    features = stack_features(heard or recordings, padded_frames(max(lengths)))
-    seeds = [true_seed(generator, recording) for recording in recordings]
-    rollout = generator.rollout(
-        {slot: features[slot].to(device) for slot in SLOTS},
-        torch.tensor([speakers.index(recording.info["speaker"]) for recording in recordings], device=device),
-        stride,
-        beta=beta,
-        gate=gate,
-        seed=tuple(torch.cat(values).to(device) for values in zip(*seeds, strict=True)),
-        progress=progress,
-        reader=generator.reader([recording.id for recording in recordings], seed=seed, sample=sample),
-    )
-    return rollout, lengths
 
+    generator: MotionGenerator
+    speakers: list
+    stride: int
+    beta: float = BETA
+    gate: str = "learned"
+    seed: int = 0
+    counted: Callable[[int], int] = legacy_frames
 
-def generate_takes(
-    generator: Generator,
-    recordings: list[StoredRecording],
-    meta: Mapping,
-    stride: int,
-    beta: float,
-    gate: str,
-    progress: Callable,
-    seed: int = 0,
-    counted: Callable[[int], int] = legacy_frames,
-) -> tuple[list[Take], list[str]]:
-    """Generate every recording with and without the sparse network.
+    def seed_of(self, recording: StoredRecording) -> tuple[Tensor, Tensor]:
+        """First 4 frames of the truth as seed channels (1, 4, 337) and start position (1, 3)."""
+        head = slice(0, SEED_FRAMES)
+        trans = recording["trans"][head][None]
+        return self.generator.channels(true_frames(recording, head), trans), trans[:, 0]
 
-    Returns:
-        The takes, and the ids of recordings that are too short to be evaluated.
+    def rollout(
+        self,
+        recordings: list[StoredRecording],
+        speech: list[StoredRecording] | None = None,
+        gate: str | None = None,
+        sample: int = 0,
+        progress: Callable = lambda windows: windows,
+    ) -> Rollout:
+        """Generate several takes at once, seeded by their truth.
 
-    Raises:
-        SemTalkError: No recording is long enough, or one is of a speaker that the networks do not know.
-    """
-    speakers = meta["speakers"]
-    unknown = {r.info["speaker"] for r in recordings} - set(speakers)
-    if unknown:
-        raise SemTalkError(f"speakers {sorted(unknown)} were not trained on; the run knows {speakers}.")
-    short = [r.id for r in recordings if not counted(r.frames)]
-    recordings = [r for r in recordings if counted(r.frames)]
-    if not recordings:
-        raise SemTalkError("no recording of this split is long enough to be evaluated (64 frames in whole seconds).")
-    rollouts = {}
-    for name, chosen in (("fused", gate), ("base", "never")):
-        rollouts[name], lengths = rollout_takes(
-            generator, recordings, speakers, stride, beta, chosen, progress=progress, seed=seed, counted=counted
-        )  # fmt: skip
-    takes = []
-    for index, (recording, frames) in enumerate(zip(recordings, lengths, strict=True)):
-        psi = rollouts["fused"].psi[index, : frames // DOWNSAMPLE].cpu()
-        semantic = recording["semantic"][:frames]
-        semantic = None if semantic.isnan().any() else semantic
-        take = Take(
-            recording.id, frames, recording["betas"], recording["wave"], semantic, {}, {}, {}, psi, recording
-        )  # fmt: skip
-        take.rotation["truth"] = recording["rotation"][:frames]
-        take.expressions["truth"] = recording["expressions"][:frames]
-        take.trans["truth"] = recording["trans"][:frames]
-        for name, rollout in rollouts.items():
-            take.rotation[name] = rollout.frames.rotation[index, :frames].cpu()
-            take.expressions[name] = rollout.frames.expressions[index, :frames].cpu()
-            take.trans[name] = rollout.trans[index, :frames].cpu()
-        takes.append(take)
-    return takes, short
+        Args:
+            recordings: The takes.
+            speech: Recordings whose speech is given instead of the takes' own.
+            gate: Instead of :attr:`gate`.
+            sample: Number of the sample.
+            progress: Wraps the iteration over windows.
+        """
+        device = next(self.generator.parameters()).device
+        longest = max(self.counted(recording.frames) for recording in recordings)
+        features = stack_features(speech or recordings, padded_frames(longest))
+        seeds = [self.seed_of(recording) for recording in recordings]
+        return self.generator.rollout(
+            {slot: features[slot].to(device) for slot in SLOTS},
+            torch.tensor([self.speakers.index(recording.info["speaker"]) for recording in recordings], device=device),
+            self.stride,
+            beta=self.beta,
+            gate=gate or self.gate,
+            seed=tuple(torch.cat(values).to(device) for values in zip(*seeds, strict=True)),
+            progress=progress,
+            reader=self.generator.reader([recording.id for recording in recordings], seed=self.seed, sample=sample),
+        )
+
+    def takes(self, recordings: list[StoredRecording], progress: Callable) -> tuple[list[Take], list[str]]:
+        """Generate every recording with and without the sparse network: the rows ``fused`` and ``base``.
+
+        Returns:
+            The takes, and the ids of recordings that are too short to be evaluated.
+
+        Raises:
+            SemTalkError: No recording is long enough, or one is of a speaker that the networks do not know.
+        """
+        unknown = {r.info["speaker"] for r in recordings} - set(self.speakers)
+        if unknown:
+            raise SemTalkError(f"speakers {sorted(unknown)} were not trained on; the run knows {self.speakers}.")
+        short = [r.id for r in recordings if not self.counted(r.frames)]
+        recordings = [r for r in recordings if self.counted(r.frames)]
+        if not recordings:
+            raise SemTalkError(
+                "no recording of this split is long enough to be evaluated (64 frames in whole seconds)."
+            )
+        rollouts = {
+            "fused": self.rollout(recordings, progress=progress),
+            "base": self.rollout(recordings, gate="never", progress=progress),
+        }
+        takes = []
+        for index, recording in enumerate(recordings):
+            frames = self.counted(recording.frames)
+            semantic = recording["semantic"][:frames]
+            take = Take(
+                recording.id, frames, recording["betas"], recording["wave"],
+                None if semantic.isnan().any() else semantic,
+                psi=rollouts["fused"].psi[index, : frames // DOWNSAMPLE].cpu(), recording=recording,
+            )  # fmt: skip
+            truth = recording["rotation"], recording["expressions"], recording["trans"]
+            take.add("truth", *(value[:frames] for value in truth))
+            for name, rollout in rollouts.items():
+                take.add_rollout(name, rollout, index)
+            takes.append(take)
+        return takes, short
 
 
 def most_gestured(takes: list[Take], seconds: float | None) -> Take:
@@ -188,6 +192,5 @@ def add_mean_pose(takes: list[Take], training: Sequence[Mapping[str, Tensor]]) -
     rotation = matrix_to_6d(rotation_6d_to_matrix(rotation))
     expressions = torch.cat([recording["expressions"] for recording in training]).mean(dim=0)
     for take in takes:
-        take.rotation["mean"] = rotation.expand(take.frames, -1, -1)
-        take.expressions["mean"] = expressions.expand(take.frames, -1)
-        take.trans["mean"] = take.trans["truth"].mean(dim=0).expand(take.frames, -1)
+        trans = take.trans["truth"].mean(dim=0)
+        take.add("mean", *(value.expand(take.frames, *value.shape) for value in (rotation, expressions, trans)))

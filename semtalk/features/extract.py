@@ -4,78 +4,66 @@ A feature configuration names an encoder for each slot and gives its size, which
 ``rhythm`` (T, 3), ``hubert`` (T, d), ``words`` (T, d), and for each window start ``sentence`` and ``emotion`` (W, d).
 """
 
-from collections.abc import Callable, Mapping
-from importlib import import_module
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from semtalk.errors import SemTalkError
-from semtalk.features.utterance import Utterance
+from semtalk.features.utterance import Utterance, window_starts
+from semtalk.settings.inputs import ENCODERS, Features
+from semtalk.swap import named
 
 FRAME_SLOTS = ("rhythm", "hubert", "words")
 WINDOW_SLOTS = ("sentence", "emotion")
 SLOTS = FRAME_SLOTS + WINDOW_SLOTS
 
-ENCODERS = {
-    "absent": "semtalk.features.offline:Absent",
-    "rhythm": "semtalk.features.rhythm:Rhythm",
-    "log_mel": "semtalk.features.offline:LogMel",
-    "hashed_words": "semtalk.features.offline:HashedWords",
-    "hashed_bag": "semtalk.features.offline:HashedBag",
-    "spectral_statistics": "semtalk.features.offline:SpectralStatistics",
-    "hubert": "semtalk.features.hubert:Hubert",
-    "whisper": "semtalk.features.whisper:WhisperStates",
-    "clip": "semtalk.features.text:ClipSentence",
-    "minilm": "semtalk.features.text:MiniLM",
-    "fasttext": "semtalk.features.text:FastText",
-    "glove": "semtalk.features.glove:Glove",
-    "vocabulary_ids": "semtalk.features.text:VocabularyIds",
-    "vocabulary_vectors": "semtalk.features.text:VocabularyVectors",
-    "emotion2vec": "semtalk.features.emotion:Emotion2Vec",
-    "emotion_label": "semtalk.features.emotion:EmotionLabel",
-}
-"""Name in a configuration -> class; a new feature is a class and a line here."""
-
 Encoder = Callable[[Utterance], np.ndarray]
 
 
-def feature_dims(features: Mapping) -> dict[str, int]:
+def feature_dims(features: Features) -> dict[str, int]:
     """Sizes d of the slots of a feature configuration."""
-    return {slot: features["slots"][slot]["dim"] for slot in SLOTS}
+    return {slot: features.slots[slot].dim for slot in SLOTS}
 
 
-def build_encoder(features: Mapping, slot: str) -> Encoder:
-    """Build the encoder of one slot.
+def build_encoder(features: Features, slot: str) -> Encoder:
+    """Build the encoder of one slot: a built-in one, or ``package.module:Name`` of an installed package.
 
     Raises:
-        SemTalkError: The configuration lacks the slot or names an encoder that does not exist.
+        SemTalkError: There is no such class, or it does not take the slot's keys.
     """
-    if slot not in features["slots"]:
-        raise SemTalkError(f"features={features['name']}: the slot {slot} is missing.")
-    options = dict(features["slots"][slot])
-    name = options.pop("encoder", None)
-    if name not in ENCODERS:
-        raise SemTalkError(
-            f"features={features['name']}: the slot {slot} has the encoder {name}, which this version does not have; "
-            f"choose one of {', '.join(ENCODERS)}."
-        )
-    module, _, attribute = ENCODERS[name].partition(":")
-    if slot in WINDOW_SLOTS and name != "absent":
-        options["stride"] = features["stride"]
+    chosen = features.slots[slot]
+    word = ENCODERS[chosen.encoder][0] if chosen.encoder in ENCODERS else chosen.encoder
+    options, encoder = chosen.options, named(f"features.slots.{slot}.encoder", word)
+    if slot in WINDOW_SLOTS:
+        options["stride"] = features.stride
     try:
-        return getattr(import_module(module), attribute)(**options)
+        return encoder(**options)
     except TypeError as error:
-        raise SemTalkError(f"features.slots.{slot}: its settings do not fit the encoder {name} ({error}).") from error
+        raise SemTalkError(
+            f"features.slots.{slot}: its keys do not fit the encoder {chosen.encoder} ({error})."
+        ) from error
 
 
-def build_encoders(features: Mapping) -> dict[str, Encoder]:
+def build_encoders(features: Features) -> dict[str, Encoder]:
     """Build the encoders of all slots."""
     return {slot: build_encoder(features, slot) for slot in SLOTS}
 
 
-def encode(encoder: Encoder, slot: str, utterance: Utterance) -> np.ndarray:
-    """Run one encoder and refuse values that are not finite."""
+def encode(encoder: Encoder, features: Features, slot: str, utterance: Utterance) -> np.ndarray:
+    """Run the encoder of a slot.
+
+    Raises:
+        SemTalkError: What it gives is not of the slot's shape, or holds values that are not finite.
+    """
     values = encoder(utterance)
+    rows = utterance.frames if slot in FRAME_SLOTS else len(window_starts(utterance.frames, features.stride))
+    shape = (rows, features.slots[slot].dim)
+    if values.shape != shape and not (values.dtype.kind == "i" and values.shape == shape[:1]):
+        raise SemTalkError(
+            f"features.slots.{slot}: the encoder {features.slots[slot].encoder} gave {values.shape}, expected {shape}."
+        )
     if not np.isfinite(values).all():
         raise SemTalkError(f"the encoder of {slot} gave NaN or infinite values.")
     return values
@@ -88,3 +76,24 @@ def count_lines(encoders: Mapping[str, Encoder]) -> list[str]:
         (_, total), *rest = getattr(encoder, "counts", {"": 0}).items()
         lines += [f"{name}: {count} of {total}" for name, count in rest if count]
     return lines
+
+
+def full_precision(feature: Tensor) -> Tensor:
+    """A stored feature as networks take it: float32 of half precision, ids as they are."""
+    return feature.float() if feature.dtype == torch.float16 else feature
+
+
+def stack_features(takes: Sequence[Mapping[str, Tensor]], frames: int) -> dict[str, Tensor]:
+    """Features of several takes, padded to ``frames`` frames with zeros (window features with their last row)."""
+
+    def fit(value: Tensor, rows: int, repeat: bool) -> Tensor:
+        value = full_precision(value[:rows])
+        missing = rows - len(value)
+        filler = value[-1:].expand(missing, -1) if repeat else value.new_zeros(missing, *value.shape[1:])
+        return torch.cat([value, filler])
+
+    features = {slot: torch.stack([fit(take[slot], frames, False) for take in takes]) for slot in FRAME_SLOTS}
+    for slot in WINDOW_SLOTS:
+        rows = max(len(take[slot]) for take in takes)
+        features[slot] = torch.stack([fit(take[slot], rows, True) for take in takes])
+    return features

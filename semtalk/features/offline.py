@@ -26,15 +26,15 @@ def hashed_vector(text: str, dim: int) -> np.ndarray:
 
 
 class Absent:
-    """Zeros (T, d) in the place of a feature, for ablations and for inputs that a network does not read."""
+    """Zeros in the place of a feature, for ablations and for inputs that a network does not read."""
 
-    def __init__(self, dim: int, **replaced):
-        """Take the size, and the settings of the encoder whose place this is."""
-        self.dim = dim
+    def __init__(self, dim: int, stride: int = 1):
+        """Take the size, and in the place of a window feature the frames between windows."""
+        self.dim, self.stride = dim, stride
 
     def __call__(self, utterance: Utterance) -> np.ndarray:
-        """Say nothing, (T, d)."""
-        return np.zeros((utterance.frames, self.dim), np.float32)
+        """Say nothing: (T, d), or (W, d) for windows."""
+        return np.zeros((len(window_starts(utterance.frames, self.stride)), self.dim), np.float32)
 
 
 class LogMel:

@@ -8,8 +8,8 @@ import numpy as np
 from semtalk.errors import SemTalkError
 from semtalk.features.pretrained import load_pretrained, local_model, pick_device
 from semtalk.features.utterance import Utterance, window_starts
+from semtalk.files import load_pickle
 from semtalk.motion.skeleton import FPS, WINDOW
-from semtalk.unpickle import load_pickle
 
 PAUSE, UNKNOWN = 0, 3
 """Ids of the release's word list: PAD 0, SOS 1, EOS 2, UNK 3."""

@@ -1,6 +1,6 @@
 """What an encoder is given, and the time grids that features live on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -9,19 +9,24 @@ from semtalk.motion.skeleton import FPS, SAMPLE_RATE
 
 @dataclass
 class Utterance:
-    """Speech to be encoded.
+    """What is said: a recording with its words, to be encoded or turned into motion.
 
     Attributes:
         wave: (S,) mono float32 at 16 kHz.
         words: (text, start, end) with times in seconds, in order; empty without a transcript.
-        frames: T, the frames that features must cover.
+        frames: T, the frames that features and motion cover; those of the wave by default, 1 at least.
         emotion: Emotion label, where it is known.
+        name: What its files and messages are called; the random numbers of samples follow from it.
     """
 
     wave: np.ndarray
-    words: list[tuple[str, float, float]]
-    frames: int
+    words: list[tuple[str, float, float]] = field(default_factory=list)
+    frames: int = 0
     emotion: str | None = None
+    name: str = "audio"
+
+    def __post_init__(self) -> None:
+        self.frames = self.frames or max(1, len(self.wave) * FPS // SAMPLE_RATE)
 
     def words_between(self, start: float, end: float) -> list[str]:
         """Texts of the words that overlap a span of seconds."""

@@ -1,1 +1,13 @@
-"""From features of a voice to motion."""
+"""Motion from speech: whole recordings, streams and the files that are written."""
+
+from semtalk.lazy import exports
+
+__getattr__, __dir__, __all__ = exports(
+    __name__,
+    {
+        "semtalk.generation.speech": "SemTalk Generated",
+        "semtalk.generation.rollout": "MotionGenerator Rollout",
+        "semtalk.generation.stream": "SpeechStream",
+        "semtalk.generation.load": "load_generator",
+    },
+)

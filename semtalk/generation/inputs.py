@@ -9,7 +9,7 @@ from semtalk.errors import MissingModelError, SemTalkError
 from semtalk.features.audio import load_audio
 from semtalk.features.recognise import Recogniser
 from semtalk.features.transcript import read_transcript
-from semtalk.generation.speech import Speech
+from semtalk.features.utterance import Utterance
 
 TRANSCRIPT_SUFFIXES = (".TextGrid", ".json", ".srt", ".txt")
 
@@ -63,9 +63,9 @@ def _beside(folder: Path, stem: str) -> Path:
     raise SemTalkError(f"{folder}: there is no transcript {stem} ({', '.join(TRANSCRIPT_SUFFIXES)}).")
 
 
-def read_speeches(
+def read_utterances(
     paths: list[Path], transcript: str, whisper: str, language: str | None
-) -> tuple[list[Speech], list[str]]:
+) -> tuple[list[Utterance], list[str]]:
     """Read recordings and their words.
 
     Returns:
@@ -83,14 +83,14 @@ def read_speeches(
     if not waves:
         raise SemTalkError("; ".join(bad))
     words_of = word_source(transcript, whisper, language, len(paths))
-    speeches = []
+    utterances = []
     for path, wave in waves.items():
         if not np.abs(wave).max():
             print(f"{path} is silent.")
         try:
-            speeches.append(Speech(path.stem, wave, words_of(path, wave)))
+            utterances.append(Utterance(wave, words_of(path, wave), name=path.stem))
         except SemTalkError as error:
             bad.append(str(error))
-    if not speeches:
+    if not utterances:
         raise SemTalkError("; ".join(bad))
-    return speeches, bad
+    return utterances, bad

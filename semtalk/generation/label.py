@@ -7,8 +7,10 @@ from torch import Tensor
 
 from semtalk.data.recording import Corpus, Entry, SemanticInterval
 from semtalk.errors import SemTalkError
-from semtalk.generation.speech import SemTalk, Speech
-from semtalk.motion.io import atomic_write
+from semtalk.features.utterance import Utterance
+from semtalk.files import atomic_write
+from semtalk.generation.speech import SemTalk
+from semtalk.models.fusion import active_steps
 from semtalk.motion.skeleton import DOWNSAMPLE, FPS
 
 
@@ -16,7 +18,7 @@ def intervals(psi: Tensor, beta: float) -> list[SemanticInterval]:
     """Runs of code steps whose score (S,) passes the threshold, with their mean score."""
     rows: list[SemanticInterval] = []
     first = None
-    for step, active in enumerate([*(psi > beta).tolist(), False]):
+    for step, active in enumerate([*active_steps(psi, beta).tolist(), False]):
         if active and first is None:
             first = step
         elif not active and first is not None:
@@ -47,8 +49,8 @@ def label_corpus(
         except SemTalkError as error:
             bad.append((entry, str(error)))
             continue
-        psi = model.scores(Speech(entry.id, recording.wave, list(recording.words)))
+        psi = model.scores(Utterance(recording.wave, list(recording.words), name=entry.id))
         psi = psi[: -(-recording.frames // DOWNSAMPLE)].cpu()
         write_semantics(folder / f"{entry.id}.txt", intervals(psi, beta))
-        shares[entry.id] = float((psi > beta).float().mean())
+        shares[entry.id] = float(active_steps(psi, beta).float().mean())
     return shares, bad

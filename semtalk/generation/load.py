@@ -1,41 +1,63 @@
 """Puts the trained networks of a run together."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from semtalk.errors import SemTalkError
-from semtalk.generation.release import ReleaseGenerator
-from semtalk.generation.rollout import Generator
+from semtalk.features.extract import SLOTS
+from semtalk.generation.release import ReleaseMotionGenerator
+from semtalk.generation.rollout import MotionGenerator
 from semtalk.models.decoding import FACTORS, Decoding
-from semtalk.tasks.checkpoint import load_network, load_tokenizer
+from semtalk.settings import recipes as settings
+from semtalk.settings.inputs import Features, Slot
+from semtalk.tasks.checkpoint import checkpoint_path, load_network, load_tokenizer
+from semtalk.tasks.stamp import Facts
 
-ROLLOUTS = {"default": Generator, "release": ReleaseGenerator}
+ROLLOUTS = {"default": MotionGenerator, "release": ReleaseMotionGenerator}
 IN_RUN = "run:"
 """Begins the path of a file that lies in the run's own folder."""
 
 
-def located(features: Mapping, folder: Path) -> dict:
-    """Feature configuration with the files of the run's folder where they are now."""
-    slots = {
-        slot: {
-            key: str(folder / value.removeprefix(IN_RUN)) if str(value).startswith(IN_RUN) else value
-            for key, value in options.items()
+@dataclass(frozen=True)
+class Run:
+    """A trained run, ready to generate.
+
+    Attributes:
+        generator: Its networks.
+        features: What they hear and read, with the files of the run's folder where they are now.
+        facts: Of its data and method.
+    """
+
+    generator: MotionGenerator
+    features: Features
+    facts: Facts
+
+
+def located(features: Features, folder: Path) -> Features:
+    """Features with the files of the run's folder where they are now."""
+
+    def slot(one: Slot) -> Slot:
+        files = {key: getattr(one, key) or "" for key in ("path", "model")}
+        inside = {
+            key: str(folder / value.removeprefix(IN_RUN)) for key, value in files.items() if value.startswith(IN_RUN)
         }
-        for slot, options in features["slots"].items()
-    }
-    return {**features, "slots": slots}
+        return one.model_copy(update=inside)
+
+    slots = {name: slot(features.slots[name]) for name in SLOTS}
+    return features.model_copy(update={"slots": features.slots.model_copy(update=slots)})
 
 
-def decoding_of(config: Mapping, wanted: Mapping | None = None) -> Decoding:
-    """How codes are read off: as the run's recipe says, else the likeliest; but for wanted keys that are set.
+def decoding_of(trained: settings.Decoding, wanted: Mapping | None = None) -> Decoding:
+    """How codes are read off: as the run's recipe says, but for wanted keys that are set.
 
     Raises:
         SemTalkError: What is wanted needs a factor that the run's training did not look for.
     """
-    trained = config.get("recipe", {}).get("decoding", {})
-    decoding = Decoding(**{**trained, **{key: value for key, value in (wanted or {}).items() if value is not None}})
+    chosen = {key: value for key, value in dict(wanted or {}).items() if value is not None}
+    decoding = Decoding(**{**dict(trained), **chosen})
     for key in ("face", "body"):
-        found, factor = FACTORS.get(trained.get(key)), FACTORS.get(getattr(decoding, key))
+        found, factor = FACTORS.get(getattr(trained, key)), FACTORS.get(getattr(decoding, key))
         if found and factor and found != factor and getattr(decoding, factor) is None:
             raise SemTalkError(
                 f"decoding.{key}={getattr(decoding, key)}: the run found a {found} for its {key}, but no {factor}; "
@@ -45,26 +67,29 @@ def decoding_of(config: Mapping, wanted: Mapping | None = None) -> Decoding:
 
 
 def load_generator(
-    run_dir: str | Path, generation: str = "auto", decoding: Mapping | None = None
-) -> tuple[Generator, dict]:
-    """The trained networks of a run, and the stamp of its sparse network (config, meta).
+    run_dir: str | Path, generation: str = "auto", decoding: Mapping | None = None, trust: Sequence[str] = ()
+) -> Run:
+    """Load the trained networks of a run; without a sparse network base alone makes the motion.
 
     Args:
         run_dir: Folder of the run.
         generation: ``default``, ``release``, or ``auto``: what the run's networks were trained for.
         decoding: What to read codes off otherwise than the run's recipe says, see :class:`Decoding`.
+        trust: Packages beside semtalk whose classes the run may name.
 
     Raises:
         SemTalkError: A checkpoint is missing, or there is no such rollout.
     """
     if generation not in ("auto", *ROLLOUTS):
         raise SemTalkError(f"generation={generation}: choose one of auto, {', '.join(ROLLOUTS)}.")
-    base, _ = load_network(run_dir, "base")
-    sparse, stamped = load_network(run_dir, "sparse")
+    base, stamp = load_network(run_dir, "base", trust=trust)
+    sparse = None
+    if checkpoint_path(run_dir, "sparse").is_file():
+        sparse, stamp = load_network(run_dir, "sparse", trust=trust)
     translation, _ = load_network(run_dir, "translation")
     if generation == "auto":
-        generation = stamped["meta"].get("generation", "default")
-    features = located(stamped["config"]["features"], Path(run_dir))
-    stamped = {**stamped, "config": {**stamped["config"], "features": features}}
+        generation = stamp.facts.generation
+    trained = stamp.settings
     networks = (load_tokenizer(Path(run_dir)), translation, base, sparse)
-    return ROLLOUTS[generation](*networks, decoding_of(stamped["config"], decoding)), stamped
+    generator = ROLLOUTS[generation](*networks, decoding_of(trained.recipe.decoding, decoding))
+    return Run(generator, located(trained.features, Path(run_dir)), stamp.facts)

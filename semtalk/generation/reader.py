@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from semtalk.models.base import BaseNetwork
-from semtalk.models.branches import Prediction
+from semtalk.models.base_motion import BaseMotionNetwork
 from semtalk.models.decoding import CoherentNoise, Decoding, expected_latent, sample_codes
-from semtalk.models.fusion import fuse_codes, near_changes
+from semtalk.models.fusion import active_steps, fuse_codes, near_changes
 from semtalk.models.layers import smooth_steps
+from semtalk.models.predictor import Prediction
 from semtalk.models.tokenizer import Codes, Tokenizer
 from semtalk.motion.skeleton import DOWNSAMPLE, PARTS, WINDOW
 
@@ -24,7 +24,7 @@ class CodeReader:
     def __init__(
         self,
         tokenizer: Tokenizer,
-        base: BaseNetwork,
+        base: BaseMotionNetwork,
         decoding: Decoding,
         takes: Sequence[str],
         seed: int = 0,
@@ -84,7 +84,7 @@ class CodeReader:
         codes, blend = fuse_codes(base, sparse, psi, beta), self.decoding.blend
         if not blend:
             return codes
-        near = near_changes(psi > beta, blend)[..., None]
+        near = near_changes(active_steps(psi, beta), blend)[..., None]
         for part, latent in self.tokenizer.latents({part: codes[part] for part in sparse}).items():
             blended = self.tokenizer[part].quantizer(smooth_steps(latent, blend))[1]
             codes[part] = torch.where(near, blended, codes[part])

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from semtalk.generation.rollout import Generator, orthonormal
+from semtalk.generation.rollout import MotionGenerator, orthonormal
 from semtalk.models.tokenizer import Codes
 from semtalk.models.translation import ROOT
 from semtalk.motion.parts import IDENTITY_6D, Frames, motion_channels, part_channels, translation_from_root
@@ -16,7 +16,7 @@ ARMS_DOWN = 1.0
 """Radians by which a standing person's shoulders turn from the rest pose, arms spread, to arms at the sides."""
 
 
-class ReleaseGenerator(Generator):
+class ReleaseMotionGenerator(MotionGenerator):
     """Rollout of the authors' released networks.
 
     - Channels hold the translation in the world, not from the window's first frame.

@@ -10,12 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from semtalk.errors import SemTalkError
 from semtalk.features.extract import FRAME_SLOTS, WINDOW_SLOTS
 from semtalk.generation.reader import STEPS, CodeReader
-from semtalk.models.base import BaseNetwork
-from semtalk.models.branches import Passes
+from semtalk.models.base_motion import BaseMotionNetwork
 from semtalk.models.decoding import LIKELIEST, Decoding
-from semtalk.models.sparse import SparseNetwork, semantic_score
+from semtalk.models.fusion import BETA, active_steps, semantic_score
+from semtalk.models.masking import seed_mask
+from semtalk.models.predictor import Passes, SpeechFeatures
+from semtalk.models.sparse_motion import SparseMotionNetwork
 from semtalk.models.tokenizer import Codes, Tokenizer
 from semtalk.models.translation import TranslationNetwork
 from semtalk.motion.io import Motion
@@ -30,13 +33,13 @@ from semtalk.motion.parts import (
 from semtalk.motion.rotation import matrix_to_6d, rotation_6d_to_matrix
 from semtalk.motion.skeleton import PARTS, SEED_FRAMES, WINDOW
 from semtalk.settings import choose
-from semtalk.tasks.masking import seed_mask
 
 NEW_FRAMES = WINDOW - SEED_FRAMES
 SEEN_WINDOWS = 2
 """Windows that the seed of the next one is decoded from; more than the decoder sees."""
-WINDOWS_HEARD = 32
-"""Windows of all takes whose speech is encoded at once; what a network hears does not depend on the motion before."""
+WINDOWS_AT_ONCE = 32
+"""Windows of all takes whose speech is encoded at once; it does not depend on the motion before."""
+NETWORKS = ("base", "sparse")
 PIECE = 4096
 """Frames whose rotations are turned from one form into another at once."""
 
@@ -102,18 +105,19 @@ class Rollout:
         )
 
 
-class Generator(nn.Module):
+class MotionGenerator(nn.Module):
     """The trained networks of a run, ready to generate.
 
-    The methods before :meth:`rollout` are what :class:`semtalk.generation.release.ReleaseGenerator` does otherwise.
+    The methods before :meth:`rollout` are what
+    :class:`semtalk.generation.release.ReleaseMotionGenerator` does otherwise.
     """
 
     def __init__(
         self,
         tokenizer: Tokenizer,
         translation: TranslationNetwork,
-        base: BaseNetwork,
-        sparse: SparseNetwork,
+        base: BaseMotionNetwork,
+        sparse: SparseMotionNetwork | None = None,
         decoding: Decoding = LIKELIEST,
     ):
         """Put the networks together.
@@ -122,7 +126,7 @@ class Generator(nn.Module):
             tokenizer: Of the codes.
             translation: Where the body goes.
             base: Rhythm-aligned codes.
-            sparse: Semantic codes and score.
+            sparse: Semantic codes and score; without one base alone makes the motion, and psi is 0.
             decoding: How codes are read off where nothing else is asked for.
         """
         super().__init__()
@@ -174,20 +178,26 @@ class Generator(nn.Module):
         frames.root, frames.contact = self.translation.root(part_channels(frames, PARTS["lower"]))
         return frames, translation_from_root(frames.root, start)
 
-    def in_bf16(self) -> "Generator":
+    @property
+    def dtype(self) -> torch.dtype:
+        """That base and sparse network compute in."""
+        return next(self.base.parameters()).dtype
+
+    def in_bf16(self) -> "MotionGenerator":
         """Let base and sparse network compute in bf16; codes that are about as likely as others may change."""
         self.base.bfloat16()
-        self.sparse.bfloat16()
+        if self.sparse is not None:
+            self.sparse.bfloat16()
         return self
 
     @torch.no_grad()
-    def hear(
-        self, features: Mapping[str, Tensor], networks: Sequence[str] = ("base", "sparse")
-    ) -> dict[str, dict[str, Tensor]]:
+    def encode_speech(
+        self, features: Mapping[str, Tensor], networks: Sequence[str] = NETWORKS
+    ) -> dict[str, SpeechFeatures]:
         """What base and sparse network, or one of them, make of the speech of B windows."""
-        dtype = next(self.base.parameters()).dtype
-        batch = {name: value.to(dtype) if value.is_floating_point() else value for name, value in features.items()}
-        return {name: getattr(self, name).hear(batch) for name in networks}
+        networks = [name for name in networks if getattr(self, name) is not None]
+        batch = {name: value.to(self.dtype) if value.is_floating_point() else value for name, value in features.items()}
+        return {name: getattr(self, name).encode_speech(batch) for name in networks}
 
     def reader(
         self, takes: Sequence[str], decoding: Decoding | None = None, seed: int = 0, sample: int = 0
@@ -196,32 +206,30 @@ class Generator(nn.Module):
         return CodeReader(self.tokenizer, self.base, decoding or self.decoding, takes, seed, sample)
 
     def window(
-        self, heard: Mapping[str, Mapping[str, Tensor]], speaker: Tensor, seed: Tensor, beta: float, gate: str,
-        reader: CodeReader, before: Codes | None = None,
+        self, speech: Mapping[str, SpeechFeatures], speaker: Tensor, seed: Tensor, beta: float, gate: str,
+        reader: CodeReader, before: Codes | None = None, psi: Tensor | None = None,
     ) -> tuple[Codes, Tensor]:  # fmt: skip
         """Codes (B, S, L) and semantic score (B, S) of one window; sparse runs for takes that have a step above beta.
 
         Args:
-            heard: What :meth:`hear` gave for the window.
+            speech: What :meth:`encode_speech` gave for the window.
             speaker: (B,) indices.
             seed: (B, 4, 337) channels.
             beta: Threshold of the semantic score.
             gate: See :meth:`rollout`.
             reader: Of the takes' codes.
             before: Codes (B, S, L) of the window before, where there is one.
+            psi: (B, S) semantic score to go by instead of the gate's.
         """
-        speech = heard["base"]["face"]
-        motion = torch.cat([seed, seed.new_zeros(len(seed), NEW_FRAMES, seed.shape[-1])], dim=1).to(speech.dtype)
-        mask = seed_mask(seed.device).to(speech.dtype).expand(1, *motion.shape)
+        motion = torch.cat([seed, seed.new_zeros(len(seed), NEW_FRAMES, seed.shape[-1])], dim=1).to(self.dtype)
+        mask = seed_mask(seed.device).to(self.dtype).expand(1, *motion.shape)
         noise = reader.draw()
-        base = reader.read(self.base({"speaker": speaker}, motion, mask, Passes(), heard["base"]), noise, before)
-        psi = semantic_score(heard["sparse"]["gate"])
-        psi = {"learned": psi, "always": torch.ones_like(psi), "never": psi.new_zeros(psi.shape)}.get(gate)
-        psi = reader.draw_gate().to(seed.device) if psi is None else psi
-        rows = (psi > beta).any(dim=1).nonzero()[:, 0]
-        if not len(rows):
+        base = reader.read(self.base({"speaker": speaker}, motion, mask, Passes(), speech["base"]), noise, before)
+        psi = self._scores(speech, gate, reader, seed) if psi is None else psi
+        rows = active_steps(psi, beta).any(dim=1).nonzero()[:, 0]
+        if self.sparse is None or not len(rows):
             return base, psi
-        chosen = {name: value[rows] for name, value in heard["sparse"].items()}
+        chosen = speech["sparse"].rows(rows)
         sparse = self.sparse({"speaker": speaker[rows]}, motion[rows], mask[:, rows], Passes(), chosen)
         noise = {part: value[rows.cpu()] for part, value in noise.items()}
         known = {part: codes[rows] for part, codes in before.items()} if before else None
@@ -229,26 +237,41 @@ class Generator(nn.Module):
         sparse = {part: base[part].index_copy(0, rows, codes) for part, codes in sparse.items()}
         return reader.fuse(base, sparse, psi, beta), psi
 
+    def _scores(self, speech: Mapping[str, SpeechFeatures], gate: str, reader: CodeReader, seed: Tensor) -> Tensor:
+        """Semantic score (B, S) of a window: the gate's own, or an ablation's."""
+        if gate == "random":
+            return reader.draw_gate().to(seed.device)
+        if gate == "learned" and self.sparse is not None:
+            return semantic_score(speech["sparse"].gate_logits)
+        return seed.new_full((len(seed), STEPS), float(gate == "always"))
+
     @torch.no_grad()
     def scores(self, features: Mapping[str, Tensor], stride: int) -> Tensor:
-        """Semantic score (B, T/4) of every code step of the rollout's windows; no motion is needed for it."""
-        heard = self._hear_all(features, stride, ("sparse",))
-        psi = [semantic_score(window["sparse"]["gate"]) for window in heard]
+        """Semantic score (B, T/4) of every code step of the rollout's windows; no motion is needed for it.
+
+        Raises:
+            SemTalkError: There is no sparse network, so there is no score.
+        """
+        if self.sparse is None:
+            raise SemTalkError("the run has no sparse network, which the semantic score is of.")
+        windows = self.speech_of_windows(features, stride, ("sparse",))
+        psi = [semantic_score(window["sparse"].gate_logits) for window in windows]
         return torch.cat([scores[:, 1 if index else 0 :] for index, scores in enumerate(psi)], dim=1)
 
-    def _hear_all(
-        self, features: Mapping[str, Tensor], stride: int, networks: Sequence[str] = ("base", "sparse")
-    ) -> Iterator[dict[str, dict[str, Tensor]]]:
-        """What is heard in one window of all takes after another, encoded many at a time."""
+    def speech_of_windows(
+        self, features: Mapping[str, Tensor], stride: int, networks: Sequence[str] = NETWORKS
+    ) -> Iterator[dict[str, SpeechFeatures]]:
+        """The speech of one window of all takes after another, encoded many at a time."""
         batch, total = features["rhythm"].shape[:2]
         firsts = range(0, total - SEED_FRAMES, NEW_FRAMES)
-        at_once = max(1, WINDOWS_HEARD // batch)
+        at_once = max(1, WINDOWS_AT_ONCE // batch)
         for begin in range(0, len(firsts), at_once):
             pieces = [self._features(features, first, stride) for first in firsts[begin : begin + at_once]]
-            heard = self.hear({slot: torch.cat([piece[slot] for piece in pieces]) for slot in pieces[0]}, networks)
+            stacked = {slot: torch.cat([piece[slot] for piece in pieces]) for slot in pieces[0]}
+            speech = self.encode_speech(stacked, networks)
             for index in range(len(pieces)):
                 rows = slice(index * batch, (index + 1) * batch)
-                yield {name: {key: value[rows] for key, value in part.items()} for name, part in heard.items()}
+                yield {name: part.rows(rows) for name, part in speech.items()}
 
     @staticmethod
     def _features(features: Mapping[str, Tensor], first: int, stride: int) -> dict[str, Tensor]:
@@ -258,9 +281,9 @@ class Generator(nn.Module):
 
     @torch.no_grad()
     def rollout(
-        self, features: Mapping[str, Tensor], speaker: Tensor, stride: int, beta: float = 0.5, gate: str = "learned",
+        self, features: Mapping[str, Tensor], speaker: Tensor, stride: int, beta: float = BETA, gate: str = "learned",
         seed: tuple[Tensor, Tensor] | None = None, progress: Callable = lambda windows: windows,
-        reader: CodeReader | None = None,
+        reader: CodeReader | None = None, psi: Tensor | None = None,
     ) -> Rollout:  # fmt: skip
         """Generate motion for a batch of takes.
 
@@ -273,6 +296,7 @@ class Generator(nn.Module):
             seed: (B, 4, 337) channels and start position (B, 3); the neutral seed by default.
             progress: Wraps the iteration over windows.
             reader: See :meth:`reader`; by default one for takes that are called by their numbers.
+            psi: (B, 15 n + 1) semantic score to go by instead of the gate's.
 
         Raises:
             SemTalkError: There is no such gate.
@@ -282,12 +306,14 @@ class Generator(nn.Module):
         reader = reader or self.reader([str(index) for index in range(len(speaker))])
         windows: list[Codes] = []
         scores = []
-        heard = self._hear_all(features, stride)
+        speech = self.speech_of_windows(features, stride)
         for index in progress(range(window_count(features["rhythm"].shape[1]))):
             before = windows[-1] if windows else None
-            codes, psi = self.window(next(heard), speaker, channels, beta, gate, reader, before)
+            steps = slice(index * (STEPS - 1), index * (STEPS - 1) + STEPS)
+            given = None if psi is None else psi[:, steps]
+            codes, score = self.window(next(speech), speaker, channels, beta, gate, reader, before, given)
             windows.append(codes)
-            scores.append(psi[:, 1 if index else 0 :])
+            scores.append(score[:, 1 if index else 0 :])
             channels = self.next_seed(windows, start)
         codes = join_windows(windows)
         frames, trans = self.decode(codes, start, tuple(range(STEPS, codes["face"].shape[1], STEPS - 1)))

@@ -1,7 +1,7 @@
 """Motion for voice recordings that belong to no corpus: one, many at once, or hours of them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,44 +9,25 @@ import torch
 from torch import Tensor
 
 from semtalk.body import BodyModel, load_body
-from semtalk.data.store import full_precision
 from semtalk.errors import SemTalkError
 from semtalk.features.audio import load_audio
 from semtalk.features.emotion import EMOTIONS
-from semtalk.features.extract import FRAME_SLOTS, WINDOW_SLOTS, build_encoders, count_lines, encode
+from semtalk.features.extract import build_encoders, count_lines, encode, stack_features
 from semtalk.features.pretrained import pick_device
 from semtalk.features.transcript import clean, read_transcript
 from semtalk.features.utterance import Utterance, fit_wave
 from semtalk.generation.load import load_generator
-from semtalk.generation.rollout import Generator, padded_frames
+from semtalk.generation.rollout import MotionGenerator, Rollout, padded_frames
 from semtalk.generation.writers import write_motion
+from semtalk.models.fusion import BETA
 from semtalk.motion.io import Motion, load_motion
 from semtalk.motion.parts import Frames, foot_contact, root_from_translation, rotation_from_poses
-from semtalk.motion.skeleton import FEET, FPS, NUM_BETAS, SAMPLE_RATE, SEED_FRAMES
+from semtalk.motion.skeleton import DOWNSAMPLE, FEET, NUM_BETAS, SEED_FRAMES
 from semtalk.settings import choose
+from semtalk.settings.inputs import Features
 
 FRAMES_AT_ONCE = 150_000
 """Frames of all takes of a batch: what bounds the memory of long recordings."""
-
-
-@dataclass
-class Speech:
-    """A recording to be turned into motion.
-
-    Attributes:
-        name: What its files and messages are called.
-        wave: (S,) mono at 16 kHz.
-        words: (text, start s, end s).
-    """
-
-    name: str
-    wave: np.ndarray
-    words: list = field(default_factory=list)
-
-    @property
-    def frames(self) -> int:
-        """Frames of motion that it asks for, 1 at least."""
-        return max(1, len(self.wave) * FPS // SAMPLE_RATE)
 
 
 @dataclass
@@ -55,40 +36,26 @@ class Generated:
 
     Attributes:
         motion: 30 frames a second.
-        psi: (T/4,) semantic score of each code step.
-        wave: (S,) the recording at 16 kHz.
+        psi: (S,) semantic score of each code step, T/4 of them rounded up.
+        codes: Part -> (S, L) indices of the codes that the motion is decoded from.
+        latents: Part -> (S, C) sums of those codes' vectors.
+        utterance: The recording at 16 kHz, with the words that it was made with.
         body: For formats that hold a skeleton.
         sample: Number of the sample.
-        words: (text, start s, end s) that it was made with.
     """
 
     motion: Motion
     psi: np.ndarray
-    wave: np.ndarray
+    codes: dict[str, np.ndarray]
+    latents: dict[str, np.ndarray]
+    utterance: Utterance
     body: BodyModel
     sample: int = 0
-    words: list = field(default_factory=list)
 
     def save(self, path: str | Path) -> Path:
         """Write ``.npz`` (for BEAT2's Blender add-on), ``.bvh`` or ``.glb``, and return the path."""
         write_motion(Path(path), self.motion, self.body)
         return Path(path)
-
-
-def stack_features(takes: Sequence[Mapping[str, Tensor]], frames: int) -> dict[str, Tensor]:
-    """Features of several takes, padded to ``frames`` frames with zeros (window features with their last row)."""
-
-    def fit(value: Tensor, rows: int, repeat: bool) -> Tensor:
-        value = full_precision(value[:rows])
-        missing = rows - len(value)
-        filler = value[-1:].expand(missing, -1) if repeat else value.new_zeros(missing, *value.shape[1:])
-        return torch.cat([value, filler])
-
-    features = {slot: torch.stack([fit(take[slot], frames, False) for take in takes]) for slot in FRAME_SLOTS}
-    for slot in WINDOW_SLOTS:
-        rows = max(len(take[slot]) for take in takes)
-        features[slot] = torch.stack([fit(take[slot], rows, True) for take in takes])
-    return features
 
 
 def read_betas(betas: str | Path | Sequence[float] | None) -> np.ndarray:
@@ -110,10 +77,12 @@ class SemTalk:
     ``SemTalk.from_pretrained("runs/NAME")("voice.wav").save("out.npz")``
     """
 
-    def __init__(self, generator: Generator, config: dict, meta: dict, body: BodyModel, device: torch.device):
+    def __init__(
+        self, generator: MotionGenerator, features: Features, speakers: list, body: BodyModel, device: torch.device
+    ):
         self.generator = generator.to(device)
-        self.features = config["features"]
-        self.speakers: list[int] = meta["speakers"]
+        self.features = features
+        self.speakers = speakers
         self.body = body
         self.device = device
         self.encoders = build_encoders(self.features)
@@ -127,6 +96,7 @@ class SemTalk:
         body: BodyModel | None = None,
         precision: str = "float32",
         decoding: Mapping | None = None,
+        trust: Sequence[str] = (),
     ) -> "SemTalk":
         """Load a run.
 
@@ -135,17 +105,18 @@ class SemTalk:
             generation: ``default``, ``release``, or ``auto``: what the networks were trained for.
             device: ``cuda``, ``cpu`` or ``auto``.
             body: For skeletons; the stand-in by default.
-            precision: Of base and sparse network: ``float32``, or ``bf16`` (see :meth:`Generator.in_bf16`).
+            precision: Of base and sparse network: ``float32``, or ``bf16`` (see :meth:`MotionGenerator.in_bf16`).
             decoding: What to read codes off otherwise than the run's recipe says, see
                 :class:`semtalk.models.decoding.Decoding`.
+            trust: Packages beside semtalk whose classes the run may name; their code is run.
 
         Raises:
             SemTalkError: A checkpoint or an encoder's model is missing, or there is no such precision.
         """
         choose("precision", precision)
-        generator, stamped = load_generator(run_dir, generation, decoding)
-        generator = generator.in_bf16() if precision == "bf16" else generator
-        return cls(generator, stamped["config"], stamped["meta"], body or load_body(None), pick_device(device))
+        run = load_generator(run_dir, generation, decoding, trust)
+        generator = run.generator.in_bf16() if precision == "bf16" else run.generator
+        return cls(generator, run.features, run.facts.speakers, body or load_body(None), pick_device(device))
 
     def __call__(self, audio: str | Path | np.ndarray, transcript: str | Path | list | None = None, **options):
         """Turn one recording into motion.
@@ -153,7 +124,7 @@ class SemTalk:
         Args:
             audio: A sound file, or a wave (S,) at 16 kHz.
             transcript: A transcript file, words (text, start s, end s), or none.
-            options: See :meth:`generate`.
+            options: See :meth:`generate`; ``psi`` is one row of scores.
 
         Returns:
             :class:`Generated`.
@@ -161,43 +132,49 @@ class SemTalk:
         wave = audio if isinstance(audio, np.ndarray) else load_audio(audio)
         words = read_transcript(transcript, wave) if isinstance(transcript, str | Path) else transcript or []
         name = "audio" if isinstance(audio, np.ndarray) else str(audio)
-        return self.generate([Speech(name, np.asarray(wave, np.float32), list(words))], **options)[0]
+        if options.get("psi") is not None:
+            options["psi"] = [options["psi"]]
+        return self.generate([Utterance(np.asarray(wave, np.float32), list(words), name=name)], **options)[0]
 
     def generate(
         self,
-        speeches: Sequence[Speech],
+        utterances: Sequence[Utterance],
         speaker: int | None = None,
         emotion: str | None = None,
         motion: str | Path | Motion | None = None,
         betas: str | Path | Sequence[float] | None = None,
-        beta: float = 0.5,
+        beta: float = BETA,
         gate: str = "learned",
         batch: int = 16,
         samples: int = 1,
         seed: int = 0,
+        psi: Sequence[np.ndarray] | None = None,
         progress: Callable = lambda windows: windows,
     ) -> list[Generated]:
         """Turn recordings into motion, those of like length together.
 
         Args:
-            speeches: What is said.
+            utterances: What is said.
             speaker: A speaker number that the run knows; its first by default.
             emotion: Label, where the run reads labels; ``neutral`` by default.
             motion: Its first 4 frames begin each take; a standing person by default.
             betas: Body shape: an npz, numbers, or none for the shape of ``motion`` or the mean.
             beta: Threshold of the semantic score.
-            gate: See :meth:`Generator.rollout`.
+            gate: See :meth:`MotionGenerator.rollout`.
             batch: Takes at once.
             samples: Motions of each recording; they differ where codes are sampled.
             seed: Of all randomness; that of a take follows from its name, the seed and the sample's number alone.
+            psi: For each recording the semantic score (S,) to go by instead of the gate's, such as an edited
+                :attr:`Generated.psi`; steps beyond it are 0.
             progress: Wraps the iteration over windows.
 
         Returns:
             Recording after recording, each with its samples in order.
 
         Raises:
-            SemTalkError: The speaker or the emotion is unknown, or a file is bad.
+            SemTalkError: The speaker or the emotion is unknown, a file is bad, or psi is none.
         """
+        scores = self._given_scores(psi, len(utterances))
         index = self.speaker_index(speaker)
         begin = None
         if motion is not None:
@@ -205,31 +182,33 @@ class SemTalk:
             begin = self._seed(motion)
         shape = motion.betas if motion is not None and betas is None else read_betas(betas)
         results: dict[tuple[int, int], Generated] = {}
-        for group in self._groups(speeches, batch):
-            chosen = [speeches[index] for index in group]
-            features = [self._encode(speech, self._emotion(emotion)) for speech in chosen]
-            frames = max(padded_frames(speech.frames) for speech in chosen)
+        for group in self._groups(utterances, batch):
+            chosen = [utterances[index] for index in group]
+            features = [self._encode(utterance, self._emotion(emotion)) for utterance in chosen]
+            frames = max(padded_frames(utterance.frames) for utterance in chosen)
             stacked = {name: value.to(self.device) for name, value in stack_features(features, frames).items()}
+            given = None
+            if scores is not None:
+                steps = frames // DOWNSAMPLE
+                rows = [np.pad(scores[number][:steps], (0, max(0, steps - len(scores[number])))) for number in group]
+                given = torch.from_numpy(np.stack(rows)).to(self.device)
             for sample in range(samples):
                 rollout = self.generator.rollout(
                     stacked,
                     torch.full((len(group),), index, device=self.device),
-                    self.features["stride"], beta=beta, gate=gate, progress=progress,
+                    self.features.stride, beta=beta, gate=gate, progress=progress, psi=given,
                     seed=begin and tuple(value.expand(len(group), *value.shape[1:]) for value in begin),
-                    reader=self.generator.reader([speech.name for speech in chosen], seed=seed, sample=sample),
+                    reader=self.generator.reader([utterance.name for utterance in chosen], seed=seed, sample=sample),
                 )  # fmt: skip
-                for take, (number, speech) in enumerate(zip(group, chosen, strict=True)):
-                    psi = rollout.psi[take, : -(-speech.frames // 4)].cpu().numpy()
-                    motion_of = rollout.motion(take, speech.frames, shape)
-                    results[number, sample] = Generated(motion_of, psi, speech.wave, self.body, sample, speech.words)
+                for take, (number, utterance) in enumerate(zip(group, chosen, strict=True)):
+                    results[number, sample] = self._generated(rollout, take, utterance, shape, sample)
         return [results[key] for key in sorted(results)]
 
-    def scores(self, speech: Speech, emotion: str | None = None) -> Tensor:
+    def scores(self, utterance: Utterance, emotion: str | None = None) -> Tensor:
         """Semantic score (S,) of every code step of a recording, padded to whole windows."""
-        features = self._encode(speech, self._emotion(emotion)).items()
-        return self.generator.scores({name: v[None].to(self.device) for name, v in features}, self.features["stride"])[
-            0
-        ]
+        features = self._encode(utterance, self._emotion(emotion)).items()
+        stacked = {name: value[None].to(self.device) for name, value in features}
+        return self.generator.scores(stacked, self.features.stride)[0]
 
     def speaker_index(self, speaker: int | None) -> int:
         """Index of a speaker number; of the run's first speaker for none."""
@@ -241,27 +220,53 @@ class SemTalk:
         """What the encoders counted so far: unknown words, sentences that were cut."""
         return count_lines(self.encoders)
 
-    def _groups(self, speeches: Sequence[Speech], batch: int) -> list[list[int]]:
+    def _groups(self, utterances: Sequence[Utterance], batch: int) -> list[list[int]]:
         groups: list[list[int]] = []
-        for index in sorted(range(len(speeches)), key=lambda index: -speeches[index].frames):
-            longest = speeches[groups[-1][0]].frames if groups else 0
+        for index in sorted(range(len(utterances)), key=lambda index: -utterances[index].frames):
+            longest = utterances[groups[-1][0]].frames if groups else 0
             room = groups and len(groups[-1]) < batch and (len(groups[-1]) + 1) * longest <= FRAMES_AT_ONCE
             groups[-1].append(index) if room else groups.append([index])
         return groups
 
     def _emotion(self, emotion: str | None) -> str:
-        slot = self.features["slots"]["emotion"]["encoder"]
+        slot = self.features.slots.emotion.encoder
         if emotion is not None and slot != "emotion_label":
             raise SemTalkError(f"emotion={emotion}: this run reads no emotion labels (features.slots.emotion: {slot}).")
         if emotion is not None and emotion not in EMOTIONS:
             raise SemTalkError(f"emotion={emotion}: choose one of {', '.join(EMOTIONS)}.")
         return emotion or "neutral"
 
-    def _encode(self, speech: Speech, emotion: str) -> dict[str, Tensor]:
+    @staticmethod
+    def _given_scores(psi: Sequence[np.ndarray] | None, count: int) -> list[np.ndarray] | None:
+        if psi is None:
+            return None
+        scores = [np.asarray(score, np.float32) for score in psi]
+        if len(scores) != count or any(s.ndim != 1 or not np.isfinite(s).all() for s in scores):
+            raise SemTalkError(f"psi: give one row of finite scores for each of the {count} recordings.")
+        return scores
+
+    def _generated(
+        self, rollout: Rollout, take: int, utterance: Utterance, shape: np.ndarray, sample: int
+    ) -> Generated:
+        """One take of a rollout, cut to what was said."""
+        steps = -(-utterance.frames // DOWNSAMPLE)
+        codes = {part: index[take : take + 1, :steps] for part, index in rollout.codes.items()}
+        latents = self.generator.tokenizer.latents(codes)
+        return Generated(
+            rollout.motion(take, utterance.frames, shape), rollout.psi[take, :steps].cpu().numpy(),
+            {part: index[0].cpu().numpy() for part, index in codes.items()},
+            {part: latent[0].cpu().numpy() for part, latent in latents.items()},
+            utterance, self.body, sample,
+        )  # fmt: skip
+
+    def _encode(self, utterance: Utterance, emotion: str) -> dict[str, Tensor]:
         """Features of a recording, its end padded with silence to whole windows."""
-        total = padded_frames(speech.frames)
-        utterance = Utterance(fit_wave(speech.wave, total), clean(speech.words), total, emotion)
-        return {slot: torch.from_numpy(encode(encoder, slot, utterance)) for slot, encoder in self.encoders.items()}
+        total = padded_frames(utterance.frames)
+        padded = Utterance(fit_wave(utterance.wave, total), clean(utterance.words), total, emotion)
+        return {
+            slot: torch.from_numpy(encode(encoder, self.features, slot, padded))
+            for slot, encoder in self.encoders.items()
+        }
 
     def _seed(self, motion: Motion) -> tuple[Tensor, Tensor]:
         if len(motion) < SEED_FRAMES:

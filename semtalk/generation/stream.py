@@ -10,8 +10,9 @@ from semtalk.features.extract import FRAME_SLOTS, encode
 from semtalk.features.transcript import clean
 from semtalk.features.utterance import Utterance, fit_wave
 from semtalk.generation.reader import STEPS, CodeReader
-from semtalk.generation.rollout import NEW_FRAMES, Generator, join_windows
+from semtalk.generation.rollout import NEW_FRAMES, MotionGenerator, join_windows
 from semtalk.generation.speech import SemTalk
+from semtalk.models.fusion import BETA
 from semtalk.models.tokenizer import Codes
 from semtalk.motion.io import Motion
 from semtalk.motion.parts import Frames, poses_from_rotation
@@ -24,15 +25,15 @@ EXACT_LOOKAHEAD = 30
 class WindowStream:
     """Rolls out one take window by window; frames come as soon as later windows cannot change them.
 
-    With the default look-ahead the frames are those of :meth:`Generator.rollout` for the same windows. With a shorter
-    one they come sooner, and the last steps of a window are decoded without what follows.
+    With the default look-ahead the frames are those of :meth:`MotionGenerator.rollout` for the same windows. With a
+    shorter one they come sooner, and the last steps of a window are decoded without what follows.
     """
 
     def __init__(
         self,
-        generator: Generator,
+        generator: MotionGenerator,
         speaker: Tensor,
-        beta: float = 0.5,
+        beta: float = BETA,
         gate: str = "learned",
         lookahead: int = EXACT_LOOKAHEAD,
         seed: tuple[Tensor, Tensor] | None = None,
@@ -44,10 +45,10 @@ class WindowStream:
             generator: Trained networks.
             speaker: (1,) index.
             beta: Threshold of the semantic score.
-            gate: See :meth:`Generator.rollout`.
+            gate: See :meth:`MotionGenerator.rollout`.
             lookahead: Code steps that must follow a step before its frames are given.
             seed: (1, 4, 337) channels and start position (1, 3); the neutral seed by default.
-            reader: See :meth:`Generator.reader`; by default that of :meth:`Generator.rollout` for one take.
+            reader: See :meth:`MotionGenerator.reader`; by default that of :meth:`MotionGenerator.rollout` for one take.
         """
         self.generator = generator
         self.reader = reader or generator.reader(["0"])
@@ -61,9 +62,9 @@ class WindowStream:
     @torch.no_grad()
     def push(self, features: Mapping[str, Tensor]) -> tuple[Frames, Tensor]:
         """Add the features of the next window; returns the new frames (1, t, ...) and translation (1, t, 3), t >= 0."""
-        heard = self.generator.hear(features)
+        speech = self.generator.encode_speech(features)
         before = self.windows[-1] if self.windows else None
-        codes, _ = self.generator.window(heard, self.speaker, self.channels, self.beta, self.gate, self.reader, before)
+        codes, _ = self.generator.window(speech, self.speaker, self.channels, self.beta, self.gate, self.reader, before)
         self.windows.append(codes)
         self.channels = self.generator.next_seed(self.windows, self.start)
         return self._give(self.steps - self.lookahead)
@@ -104,7 +105,7 @@ class SpeechStream:
         model: SemTalk,
         speaker: int | None = None,
         emotion: str | None = None,
-        beta: float = 0.5,
+        beta: float = BETA,
         lookahead: int = EXACT_LOOKAHEAD,
         context_seconds: float = 20.0,
         name: str = "0",
@@ -183,11 +184,9 @@ class SpeechStream:
         )
         features = {}
         for slot, encoder in self.model.encoders.items():
-            value = torch.from_numpy(encode(encoder, slot, utterance))
+            value = torch.from_numpy(encode(encoder, self.model.features, slot, utterance))
             at = self._first - begin
-            features[slot] = (
-                value[at : at + WINDOW] if slot in FRAME_SLOTS else value[at // self.model.features["stride"]]
-            )
+            features[slot] = value[at : at + WINDOW] if slot in FRAME_SLOTS else value[at // self.model.features.stride]
         return {slot: value[None].to(self.model.device) for slot, value in features.items()}
 
     def _motion(self, pieces: list[tuple[Frames, Tensor]]) -> Motion:

@@ -10,7 +10,8 @@ import torch
 
 from semtalk.body import BodyModel
 from semtalk.errors import SemTalkError
-from semtalk.motion.io import Motion, atomic_write, save_motion
+from semtalk.files import atomic_write
+from semtalk.motion.io import Motion, save_motion
 from semtalk.motion.rotation import matrix_to_axis_angle
 from semtalk.motion.skeleton import FPS, HAND_JOINTS, JAW, JOINT_NAMES, NUM_JOINTS, PARENTS
 

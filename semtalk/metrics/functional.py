@@ -11,6 +11,7 @@ import numpy as np
 from scipy import linalg, signal
 
 from semtalk.motion.skeleton import FPS, SAMPLE_RATE, UPPER_JOINTS
+from semtalk.motion.speed import joint_speed
 
 BEAT_JOINTS = UPPER_JOINTS
 """Joints whose beats are compared with the audio's: 3, 6, 9, 12..21."""
@@ -91,11 +92,6 @@ def audio_onsets(wave: np.ndarray, sample_rate: int = SAMPLE_RATE) -> np.ndarray
     import librosa
 
     return librosa.onset.onset_detect(y=np.asarray(wave, np.float32), sr=sample_rate, hop_length=512, units="time")
-
-
-def joint_speed(joints: np.ndarray, fps: int = FPS) -> np.ndarray:
-    """Speed (T, J) in m/s of joints (T, J, 3); central differences, one-sided at the ends."""
-    return np.linalg.norm(np.gradient(np.asarray(joints, np.float64), 1 / fps, axis=0), axis=-1)
 
 
 def motion_beats(
@@ -253,3 +249,12 @@ def semantic_recall(joints: np.ndarray, true: np.ndarray, scores: np.ndarray, th
     near = (np.linalg.norm(np.asarray(joints) - np.asarray(true), axis=-1) < threshold).mean(axis=1)
     weight = np.nan_to_num(np.asarray(scores, np.float64))
     return float((near * weight).sum() / weight.sum())
+
+
+def precision_recall_f1(predicted: np.ndarray, true: np.ndarray) -> dict[str, float]:
+    """Precision, recall and F1 of boolean (N,) predictions; 0 where nothing is right."""
+    hits = int((predicted & true).sum())
+    found, wanted = int(predicted.sum()), int(true.sum())
+    return {
+        "precision": hits / max(1, found), "recall": hits / max(1, wanted), "f1": 2 * hits / max(1, found + wanted),
+    }  # fmt: skip

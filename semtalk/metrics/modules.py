@@ -43,25 +43,12 @@ class WeightedMean(Metric):
 
     def update(self, value: float, weight: float) -> None:
         """Add a mean with its weight."""
-        self.add(value, weight)
-
-    def add(self, value: float, weight: float) -> None:
-        """Add a mean with its weight."""
         self.total += value * weight
         self.count += weight
 
     def compute(self) -> Tensor:
         """The weighted mean, a scalar."""
         return self.total / self.count
-
-
-class L1Diversity(WeightedMean):
-    """DIV over sequences, each frame weighing the same."""
-
-    def update(self, joints: np.ndarray) -> None:
-        """Add one sequence of joints (T, J, 3) in metres."""
-        total, frames = F.l1_diversity(joints)
-        self.add(total / frames, frames)
 
 
 class BeatConsistency(WeightedMean):
@@ -100,18 +87,4 @@ class BeatConsistency(WeightedMean):
             joints = np.abs(joints - joints.mean(axis=0))
         beats = F.motion_beats(joints, self.mean_speed, threshold=self.threshold, mask_from_zero=self.mask_from_zero)
         onsets = F.audio_onsets(F.trim_wave(wave, frames, untrimmed_end=self.untrimmed_end))
-        self.add(F.beat_consistency(onsets, beats), frames - 2 * F.BEAT_SKIP)
-
-
-class FaceError(WeightedMean):
-    """MSE, or L1 differences of positions or velocities, of face vertices; each frame weighs the same."""
-
-    def __init__(self, kind: str, **kwargs):
-        """Choose ``mse``, ``position`` (what legacy calls LVD) or ``velocity``."""
-        super().__init__(**kwargs)
-        functions = {"mse": F.face_mse, "position": F.face_l1_position, "velocity": F.face_velocity_difference}
-        self.function = functions[kind]
-
-    def update(self, generated: np.ndarray, real: np.ndarray) -> None:
-        """Add one sequence of vertices (T, V, 3) in metres."""
-        self.add(self.function(generated, real), len(real))
+        super().update(F.beat_consistency(onsets, beats), frames - 2 * F.BEAT_SKIP)

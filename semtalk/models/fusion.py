@@ -3,6 +3,19 @@
 import torch
 from torch import Tensor
 
+BETA = 0.5
+"""The paper's threshold of the semantic score; ``configs/rollout`` has it for the commands."""
+
+
+def semantic_score(gate_logits: Tensor) -> Tensor:
+    """Semantic score psi (B, S) of gate logits (B, S, 2)."""
+    return gate_logits.float().softmax(dim=-1)[..., 1]
+
+
+def active_steps(psi: Tensor, beta: float = BETA) -> Tensor:
+    """Which steps (B, S) take the sparse codes: those whose semantic score psi (B, S) passes the threshold."""
+    return psi > beta
+
 
 def blend_latents(base: Tensor, sparse: Tensor, psi: Tensor) -> Tensor:
     """``q_m = psi q_s + (1 - psi) q_b`` while training: latents (..., S, L, C) and psi (..., S)."""
@@ -28,5 +41,5 @@ def fuse_codes(base: dict[str, Tensor], sparse: dict[str, Tensor], psi: Tensor, 
         psi: (B, S) semantic score.
         beta: Threshold.
     """
-    active = (psi > beta)[..., None]
+    active = active_steps(psi, beta)[..., None]
     return {part: torch.where(active, sparse[part], codes) if part in sparse else codes for part, codes in base.items()}

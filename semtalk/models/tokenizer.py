@@ -52,7 +52,6 @@ class Tokenizer(nn.ModuleDict):
         """Sums (B, S, C) of the levels' code vectors of each part."""
         return {name: vectors.sum(dim=-2) for name, vectors in self.vectors(codes).items()}
 
-    @torch.no_grad()
     def decode(self, latents: dict[str, Tensor], last: int | None = None) -> Frames:
-        """Frames (B, 4S, ...) of the parts' latents (B, S, C), or the ``last`` of them."""
+        """Frames (B, 4S, ...) of the parts' latents (B, S, C), or the ``last`` of them; gradients reach the latents."""
         return merge_parts({name: self[name].decode_latent(latent, last) for name, latent in latents.items()})

@@ -1,6 +1,5 @@
 """Motion of one take and its npz file, with the keys that BEAT2 and its Blender add-on read."""
 
-import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from semtalk.errors import SemTalkError
+from semtalk.files import atomic_write
 from semtalk.motion.skeleton import FPS, NUM_BETAS, NUM_EXPRESSIONS, NUM_JOINTS
 
 LARGEST_TURN = 4 * np.pi
@@ -37,17 +37,6 @@ class Motion:
 
     def __getitem__(self, frames: slice) -> "Motion":
         return Motion(self.poses[frames], self.expressions[frames], self.trans[frames], self.betas)
-
-
-def atomic_write(path: Path, write) -> None:
-    """Call ``write(temporary_path)`` and rename the result to ``path``, so that no half file is ever seen."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
-    try:
-        write(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def save_motion(path: str | Path, motion: Motion) -> None:

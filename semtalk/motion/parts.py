@@ -1,11 +1,17 @@
 """Frames of motion as tensors, and their split into the four body parts and back."""
 
+import math
 from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
 
-from semtalk.motion.rotation import axis_angle_to_6d, rotation_6d_to_axis_angle
+from semtalk.motion.rotation import (
+    axis_angle_to_6d,
+    geodesic_distance,
+    rotation_6d_to_axis_angle,
+    rotation_6d_to_matrix,
+)
 from semtalk.motion.skeleton import EYES, FPS, NUM_EXPRESSIONS, NUM_JOINTS, PARTS, Part
 
 IDENTITY_6D = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
@@ -136,3 +142,18 @@ def poses_from_rotation(rotation: Tensor) -> Tensor:
     poses = rotation_6d_to_axis_angle(rotation)
     poses[..., list(EYES), :] = 0
     return poses
+
+
+def batch_frames(batch: dict[str, Tensor]) -> Frames:
+    """Frames (B, T, ...) of a batch."""
+    return Frames(*(batch[key] for key in ("rotation", "expressions", "root", "contact")))
+
+
+def rotation_error(prediction: Tensor, target: Tensor, part) -> Tensor:
+    """Angle in degrees (..., T, J) between the rotations of two sets of part channels (..., T, D)."""
+    shape = (len(part.joints), 6)
+    a, b = (
+        rotation_6d_to_matrix(channels[..., : part.rotation_width].unflatten(-1, shape))
+        for channels in (prediction, target)
+    )
+    return geodesic_distance(a, b) * (180 / math.pi)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from semtalk.losses import local_consistency
-from semtalk.models.branches import Passes
+from semtalk.models.predictor import Passes
 from semtalk.models.rvqvae import RVQVAE
 
 KINDS = {
@@ -50,8 +50,8 @@ def _codes(network: nn.Module, inputs: Mapping[str, Tensor], audio: bool, mask: 
     for part, logits in out.logits.items():
         named[f"cls_{part}"] = logits[0].transpose(2, 3)
         named[f"rec_{part}"] = out.latents[part][0].transpose(1, 2)[:, :, None]
-    if hasattr(out, "gate"):
-        named["gate"] = out.gate
+    if hasattr(out, "gate_logits"):
+        named["gate"] = out.gate_logits
     else:
         for name, part in (("hubert_cons_loss", "face"), ("beat_cons_loss", "hands")):
             named[name] = _release_consistency(out.rhythmic[part][0], out.speech[part])

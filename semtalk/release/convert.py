@@ -7,28 +7,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import yaml
 from torch import Tensor, nn
 
 from semtalk.errors import SemTalkError
 from semtalk.features.text import read_vocabulary
-from semtalk.motion.io import atomic_write
+from semtalk.files import atomic_write
 from semtalk.release.names import FILES, OWN_STATE, POSITIONS, RELEASE_SPEAKERS, UNUSED, release_name
+from semtalk.settings import compose
+from semtalk.settings.commands import Command
 from semtalk.tasks.checkpoint import checkpoint_path
 from semtalk.tasks.phases import build_network
-from semtalk.tasks.stamp import stamp
+from semtalk.tasks.stamp import Facts, new_stamp
 
 VOCABULARY = "vocab.pkl"
 
 
-def release_config(configs: Path) -> dict:
-    """Configuration that is kept in converted checkpoints: ``model=release`` and ``features=release``.
-
-    Args:
-        configs: The folder ``configs``.
-    """
-    names = ("model", "features")
-    return {name: yaml.safe_load((configs / name / "release.yaml").read_text(encoding="utf-8")) for name in names}
+def release_settings() -> Command:
+    """Settings of converted checkpoints: ``model=release`` and ``features=release``."""
+    return compose("train", "model=release", "features=release")
 
 
 def convert_vocabulary(source: Path, target: Path, size: int) -> None:
@@ -78,19 +74,19 @@ class Conversion:
     unused: list[str]
 
 
-def convert(phase: str, weights: dict[str, Tensor], config: dict, source: str) -> Conversion:
+def convert(phase: str, weights: dict[str, Tensor], settings: Command, source: str) -> Conversion:
     """Put released weights into the network of a phase.
 
     Args:
         phase: See :data:`semtalk.tasks.phases.PHASES`.
         weights: Release name -> tensor.
-        config: Configuration with ``model=release`` and the release's feature sizes.
+        settings: With ``model=release`` and the release's feature sizes.
         source: What errors call the file.
 
     Raises:
         SemTalkError: A tensor is missing, unknown, or of another shape; all of them are named at once.
     """
-    network = build_network(phase, config, len(RELEASE_SPEAKERS))
+    network = build_network(phase, settings, len(RELEASE_SPEAKERS))
     own = network.state_dict()
     expected = {release_name(phase, name): name for name in own if not OWN_STATE.search(name)}
     unused = re.compile(rf"^({UNUSED.get(phase, '$^')})")
@@ -118,7 +114,9 @@ def convert(phase: str, weights: dict[str, Tensor], config: dict, source: str) -
     return Conversion(network.eval(), dead)
 
 
-def convert_folder(source: Path, target: Path, config: dict, vocabulary: Path | None = None) -> dict[str, list[str]]:
+def convert_folder(
+    source: Path, target: Path, settings: Command, vocabulary: Path | None = None
+) -> dict[str, list[str]]:
     """Convert every network that a release folder (or a single file) holds into a run folder.
 
     The word list ``vocab.pkl`` is taken from wherever it lies below the folder, or from ``vocabulary``.
@@ -135,16 +133,16 @@ def convert_folder(source: Path, target: Path, config: dict, vocabulary: Path | 
         found = {phase: source / name for phase, name in FILES.items() if (source / name).is_file()}
     if not found:
         raise SemTalkError(f"{source}: none of the released files is here; expected {', '.join(FILES.values())}.")
-    converted = {phase: convert(phase, read_weights(path), config, str(path)) for phase, path in found.items()}
-    meta = {"speakers": RELEASE_SPEAKERS, "mean_joint_speed": None, "body": None, "generation": "release"}
+    converted = {phase: convert(phase, read_weights(path), settings, str(path)) for phase, path in found.items()}
+    features, facts = settings.features.plain(), Facts(RELEASE_SPEAKERS, generation="release")
     listed = [vocabulary] if vocabulary else sorted(source.rglob(VOCABULARY)) if source.is_dir() else []
     if listed or (target / "vocab.json").is_file():
         if listed:
-            convert_vocabulary(listed[0], target, config["model"]["sparse"]["vocabulary"])
-        config["features"]["slots"]["words"]["path"] = "run:vocab.json"
+            convert_vocabulary(listed[0], target, settings.model.sparse.vocabulary)
+        features["slots"]["words"]["path"] = "run:vocab.json"
     for phase, conversion in converted.items():
         checkpoint = {"state_dict": {f"network.{name}": v for name, v in conversion.network.state_dict().items()}}
-        stamp(checkpoint, phase, config, meta)
+        new_stamp(phase, {"model": settings.model.plain(), "features": features}, facts).write(checkpoint)
         path = checkpoint_path(target, phase)
         atomic_write(path, lambda temporary, checkpoint=checkpoint: torch.save(checkpoint, temporary))
     return {phase: conversion.unused for phase, conversion in converted.items()}

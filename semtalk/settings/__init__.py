@@ -4,6 +4,8 @@
 what. A configuration that does not fit is told in one sentence before anything heavy is imported.
 """
 
-from semtalk.settings.check import check_group, choose, settings_of
+from semtalk.settings.check import choose, settings_of, validated
+from semtalk.settings.compose import compose
+from semtalk.settings.trained import Trained, refuse_untrusted, trained
 
-__all__ = ["check_group", "choose", "settings_of"]
+__all__ = ["Trained", "choose", "compose", "refuse_untrusted", "settings_of", "trained", "validated"]

@@ -2,14 +2,16 @@
 
 from collections.abc import Iterable, Mapping
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from semtalk.errors import SemTalkError
 from semtalk.settings.commands import COMMANDS, Command
-from semtalk.settings.common import PATTERNS
+from semtalk.settings.common import PATTERNS, REFERENCE
+
+M = TypeVar("M", bound=BaseModel)
 
 
 def settings_of(name: str, config: Mapping[str, Any]) -> Command:
@@ -22,7 +24,15 @@ def settings_of(name: str, config: Mapping[str, Any]) -> Command:
     Raises:
         SemTalkError: A key is missing, unknown, or has a value that it does not take; the sentence says which.
     """
-    model = COMMANDS[name]
+    return validated(COMMANDS[name], config)
+
+
+def validated(model: type[M], config: Mapping[str, Any]) -> M:
+    """A plain mapping as settings.
+
+    Raises:
+        SemTalkError: As :func:`settings_of`.
+    """
     try:
         return model.model_validate(dict(config))
     except ValidationError as error:
@@ -41,26 +51,15 @@ def _sentence(model: type[BaseModel], config: Mapping[str, Any], errors: list) -
     if first["type"] == "missing":
         return f"{'.'.join((*keys, str(first['loc'][-1])))}: the key is missing."
     if first["type"] == "union_tag_invalid":
-        tag = first["ctx"]
-        expected = tag["expected_tags"].replace("'", "")
-        return f"{key}.{tag['discriminator'].strip(chr(39))}={tag['tag']}: choose one of {expected}."
+        expected = first["ctx"]["expected_tags"].replace("'", "").replace("own", PATTERNS[REFERENCE])
+        return f"{key}.reader={first['ctx']['tag']}: choose one of {expected}."
+    if first["type"] == "union_tag_not_found":
+        said = "the key is missing" if "reader" not in value else "give a word, as in reader: sample"
+        return f"{key}.reader: {said}."
     if first["type"] == "value_error":
         said = str(first["ctx"]["error"])
         return f"{key}: {said}" if key else said
     return f"{key}={_shown(value)}: {_wish(field)}."
-
-
-def check_group(key: str, group: Mapping[str, Any]) -> None:
-    """Check one group of keys, such as ``trainer``, that a caller gives.
-
-    Raises:
-        SemTalkError: As :func:`settings_of`.
-    """
-    try:
-        Command.model_fields[key].annotation.model_validate(dict(group))
-    except ValidationError as error:
-        inside = [{**one, "loc": (key, *one["loc"])} for one in error.errors()]
-        raise SemTalkError(_sentence(Command, {key: group}, inside)) from None
 
 
 def choose(key: str, value: Any) -> None:

@@ -1,17 +1,36 @@
 """What the commands take: one frozen tree for each file in ``configs/``."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from semtalk.settings.common import MAX_SEED, SHARD, Name, Numbers, Part, Settings, Text, between, distinct
+from semtalk.settings.common import (
+    MAX_SEED,
+    SHARD,
+    Name,
+    Numbers,
+    Part,
+    Reference,
+    Settings,
+    Share,
+    Text,
+    between,
+    distinct,
+)
 from semtalk.settings.inputs import Data, Features
 from semtalk.settings.networks import Model
 from semtalk.settings.recipes import Recipe, WantedDecoding
 
+Batches = Annotated[int, between(0, 1_000_000_000)] | Share
+"""A number of batches, or a share of them."""
+
 
 class Trainer(Settings):
-    """Device, and what differs in speed alone; docs/performance.md says what each brings."""
+    """What ``pl.Trainer`` takes; :data:`SET_ELSEWHERE` says where the rest is set.
+
+    Keys without a value in ``configs/trainer`` are Lightning's own, and are
+    given as in ``+trainer.max_time=00:08:00:00``.
+    """
 
     accelerator: Literal["auto", "cpu", "gpu"]
     """auto is a GPU where there is one."""
@@ -21,6 +40,64 @@ class Trainer(Settings):
     """Of Lightning, as in ddp."""
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
     """auto is bf16-mixed where the device is fast in it, else 32-true."""
+    num_nodes: Annotated[int, between(1, 100_000)] = 1
+    """Machines."""
+    accumulate_grad_batches: Annotated[int, between(1, 1_000_000)] = 1
+    """Batches whose gradients make one optimiser step."""
+    limit_train_batches: Batches | None = None
+    """Batches of an epoch that are trained on, or their share."""
+    limit_val_batches: Batches | None = None
+    """Batches of a validation, or their share."""
+    overfit_batches: Batches = 0.0
+    """Train and validate on these alone, to see that a network can learn them."""
+    fast_dev_run: bool | Annotated[int, between(0, 1_000_000)] = False
+    """Run so many batches of training and validation, and write nothing."""
+    max_time: Text | None = None
+    """Stop after DD:HH:MM:SS."""
+    log_every_n_steps: Annotated[int, between(1, 1_000_000)] = 10
+    """Steps between rows of the log."""
+    enable_progress_bar: bool = True
+    """Whether a progress bar is shown."""
+    deterministic: bool | Literal["warn"] | None = None
+    """Whether only operations are used that always give the same."""
+    benchmark: bool | None = None
+    """Whether cuDNN tries which convolution is fastest."""
+    detect_anomaly: bool = False
+    """Whether the operation that gave NaN gradients is found; slow."""
+    inference_mode: bool = True
+    """Whether validation runs under torch.inference_mode."""
+    sync_batchnorm: bool = False
+    """Whether processes share the statistics of batch norm."""
+    barebones: Literal[False] = False
+    """Lightning's own bare mode has no checkpoints, so it is not for training."""
+    profiler: Literal["simple", "advanced", "pytorch"] | None = None
+    """Say at the end where time went."""
+
+    def given(self) -> dict[str, Any]:
+        """Arguments of ``pl.Trainer``: what is set."""
+        return {name: getattr(self, name) for name in type(self).model_fields if name in self.model_fields_set}
+
+
+SET_ELSEWHERE = {
+    "logger": "logger", "callbacks": "the training itself", "max_epochs": "recipe.*.epochs",
+    "min_epochs": "recipe.*.epochs",
+    "max_steps": "recipe.*.steps", "min_steps": "recipe.*.steps", "check_val_every_n_epoch": "recipe.validations",
+    "val_check_interval": "recipe.validations", "num_sanity_val_steps": "the training itself",
+    "limit_test_batches": "eval.py", "limit_predict_batches": "generate.py",
+    "enable_checkpointing": "the training itself",
+    "enable_model_summary": "dry_run", "gradient_clip_val": "recipe.*.clip", "gradient_clip_algorithm": "recipe.*.clip",
+    "use_distributed_sampler": "the training itself", "plugins": "trainer.strategy and trainer.precision",
+    "reload_dataloaders_every_n_epochs": "the training itself", "default_root_dir": "runs_dir",
+    "enable_autolog_hparams": "the training itself", "model_registry": "logger",
+}  # fmt: skip
+"""Argument of ``pl.Trainer`` that is no key of ``trainer`` -> what sets it."""
+
+
+class Speed(Settings):
+    """What differs in speed alone; docs/performance.md says what each brings."""
+
+    name: Name
+    """fast, or plain."""
     compile: Literal[
         "auto", "default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"
     ] | bool  # fmt: skip
@@ -39,7 +116,7 @@ class Trainer(Settings):
     """On a GPU: windows lie there when they take less than half of what is free."""
 
     @model_validator(mode="after")
-    def recompute_needs_grouped_parts(self) -> "Trainer":
+    def recompute_needs_grouped_parts(self) -> "Speed":
         """Attention is recomputed in grouped parts alone."""
         if self.recompute and not self.grouped_parts:
             raise ValueError("recompute=true needs grouped_parts=true.")
@@ -49,6 +126,8 @@ class Trainer(Settings):
 class Body(Settings):
     """The body that measures motion."""
 
+    model: Literal["auto"] | Reference
+    """auto: SMPL-X where ``path`` is set, else the stand-in; or a body of an installed package (docs/extending.md)."""
     path: Text | None
     """Folder of the SMPL-X model; null for the stand-in."""
 
@@ -93,6 +172,8 @@ class Command(Settings):
     """Of all randomness."""
     strict: bool
     """Whether one bad recording stops the preparation; else it is left out and listed."""
+    trust: list[Text]
+    """Packages beside semtalk whose classes a loaded run may name; their code is run."""
     body: Body
     data: Data
     features: Features
@@ -108,28 +189,9 @@ class Command(Settings):
         return self
 
 
-class TrainSettings(Command):
-    """``train.py``."""
+class Rollout(Settings):
+    """How a trained run makes motion: ``configs/rollout``."""
 
-    stage: Stage
-    logger: Logger
-    parts: Annotated[list[Part], Field(min_length=1), AfterValidator(distinct)]
-    """Whose RVQ-VAEs are trained."""
-    resume: bool
-    """Whether an interrupted training goes on."""
-    init: Text | None
-    """Run whose weights training starts from."""
-    dry_run: bool
-    """Whether to print the plan alone."""
-
-
-class MotionCommand(Command):
-    """What the commands take that make motion by a trained run."""
-
-    ckpt: Text | None
-    """Folder of the run; null for runs_dir/name."""
-    out: Text | None
-    """Folder of the results."""
     beta: Beta
     """Threshold of the semantic score."""
     gate: Literal["learned", "always", "never", "random"]
@@ -145,16 +207,61 @@ class MotionCommand(Command):
     """Of a video; null for the whole take."""
 
 
-class EvalSettings(MotionCommand):
-    """``eval.py``."""
+class Evaluation(Rollout):
+    """What is evaluated, and how: ``configs/evaluation``."""
 
-    logger: Logger
     split: Literal["train", "val", "test"]
     """Whose takes are generated and measured."""
     protocol: Literal["legacy", "evaltools", "corrected"]
     """How published tables count, or a mended way (docs/metrics.md)."""
-    metrics: Literal["main", "extended"]
-    """extended adds jerk, skating, SRGR and what is heard."""
+    metrics: (
+        Literal["main", "extended"]
+        | Annotated[list[Literal["main", "extended"] | Reference], Field(min_length=1), AfterValidator(distinct)]
+    )
+    """extended adds jerk, skating, SRGR and what is heard; metrics of one's own are package.module:NAME in a list."""
+    tag: Name | None
+    """Of the results' folder."""
+
+    @property
+    def extended(self) -> bool:
+        """Whether more than the metrics of published tables is measured."""
+        return "extended" in ([self.metrics] if isinstance(self.metrics, str) else self.metrics)
+
+    @property
+    def folder(self) -> str:
+        """Name of the results' folder: the split, and the tag where there is one."""
+        return self.split if self.tag is None else f"{self.split}_{self.tag}"
+
+
+class TrainSettings(Command):
+    """``train.py``."""
+
+    stage: Stage
+    logger: Logger
+    speed: Speed
+    evaluation: Evaluation
+    parts: Annotated[list[Part], Field(min_length=1), AfterValidator(distinct)]
+    """Whose RVQ-VAEs are trained."""
+    resume: bool
+    """Whether an interrupted training goes on."""
+    init: Text | None
+    """Run whose weights training starts from; speakers that it does not know begin as the mean of those it does."""
+    tokenizer: Text | None
+    """Run whose RVQ-VAEs and translation network this one takes over."""
+    embedder: Text | None
+    """Run whose FGD embedder this one takes over."""
+    dry_run: bool
+    """Whether to print the plan alone."""
+
+
+class EvalSettings(Command, Evaluation):
+    """``eval.py``."""
+
+    logger: Logger
+    ckpt: Text | None
+    """Folder of the run; null for runs_dir/name."""
+    out: Text | None
+    """Folder of the results."""
     motions: Text | None
     """Folder of motion files of any method, in the run's place."""
     truth: Text | None
@@ -162,18 +269,28 @@ class EvalSettings(MotionCommand):
     audio: Text | None
     """Folder of the recordings, for ``motions``."""
     embedder: Text | None
-    """Run whose FGD embedder measures ``motions``."""
+    """Run whose FGD embedder measures; null for the run's own."""
     mean_speed: Text | None
     """File of the joints' mean speeds, for ``motions``."""
     compare: Text | Annotated[list[Text], Field(min_length=1)] | None
     """Runs to compare."""
-    tag: Name | None
-    """Of the results' folder."""
+
+    @model_validator(mode="after")
+    def what_is_for_motions(self) -> "EvalSettings":
+        """truth, audio and mean_speed go with motions."""
+        for key in ("truth", "audio", "mean_speed"):
+            if getattr(self, key) is not None and self.motions is None:
+                raise ValueError(f"{key} is for motions=DIR, which is not set.")
+        return self
 
 
-class GenerateSettings(MotionCommand):
+class GenerateSettings(Command, Rollout):
     """``generate.py``."""
 
+    ckpt: Text | None
+    """Folder of the run; null for runs_dir/name."""
+    out: Text | None
+    """Folder of the results."""
     audio: Text | Annotated[list[Text], Field(min_length=1)] | None
     """A recording, a folder of them, or a list."""
     transcript: Text

@@ -1,5 +1,6 @@
 """What all settings share: their base, and the types that many keys have."""
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -14,6 +15,10 @@ class Settings(BaseModel):
         frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True,
         protected_namespaces=(),
     )  # fmt: skip
+
+    def plain(self) -> dict[str, Any]:
+        """The same as a plain dict, for checkpoints, ``config.yaml`` and results."""
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
 def between(low: float, high: float) -> Any:
@@ -30,10 +35,20 @@ Part = Literal["face", "upper", "hands", "lower"]
 Text = Annotated[str, Field(min_length=1)]
 """A path, or a word."""
 NAME, SHARD = r"^[^/\\]*[^/\\.\s][^/\\]*$", "^[0-9]+/[0-9]+$"
-PATTERNS = {NAME: "a name without slashes", SHARD: "i/n, as in 1/4"}
+REFERENCE = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"
+PATTERNS = {NAME: "a name without slashes", SHARD: "i/n, as in 1/4", REFERENCE: "package.module:Name"}
 """Pattern of a text -> what it is."""
 Name = Annotated[str, Field(pattern=NAME)]
 """Of a folder."""
+
+
+Reference = Annotated[str, Field(pattern=REFERENCE)]
+"""What an installed package offers in the place of a built-in word."""
+
+
+def is_reference(word: str) -> bool:
+    """Whether a word names something of a package, as in ``package.module:Name``."""
+    return re.match(REFERENCE, word) is not None
 
 
 def distinct(values: list) -> list:

@@ -1,21 +1,96 @@
 """Features and corpora: ``configs/features`` and ``configs/data``, see ``semtalk/features`` and ``semtalk/data``."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
-from semtalk.settings.common import MAX_SEED, Name, Numbers, Settings, Size, Text, between, distinct
+from semtalk.settings.common import (
+    MAX_SEED,
+    Name,
+    Numbers,
+    Reference,
+    Settings,
+    Size,
+    Text,
+    between,
+    distinct,
+    is_reference,
+)
+
+ENCODERS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "absent": ("semtalk.features.offline:Absent", ()),
+    "rhythm": ("semtalk.features.rhythm:Rhythm", ("amplitude_hop",)),
+    "log_mel": ("semtalk.features.offline:LogMel", ()),
+    "hashed_words": ("semtalk.features.offline:HashedWords", ()),
+    "hashed_bag": ("semtalk.features.offline:HashedBag", ()),
+    "spectral_statistics": ("semtalk.features.offline:SpectralStatistics", ()),
+    "hubert": (
+        "semtalk.features.hubert:Hubert",
+        ("model", "heard_rate", "chunk_seconds", "span_seconds", "overlap_seconds", "batch"),
+    ),
+    "whisper": ("semtalk.features.whisper:WhisperStates", ("model", "span_seconds", "overlap_seconds")),
+    "clip": ("semtalk.features.text:ClipSentence", ("model", "batch")),
+    "minilm": ("semtalk.features.text:MiniLM", ("model", "batch")),
+    "fasttext": ("semtalk.features.text:FastText", ("path",)),
+    "glove": ("semtalk.features.glove:Glove", ("model",)),
+    "vocabulary_ids": ("semtalk.features.text:VocabularyIds", ("path",)),
+    "vocabulary_vectors": ("semtalk.features.text:VocabularyVectors", ("path",)),
+    "emotion2vec": ("semtalk.features.emotion:Emotion2Vec", ("model",)),
+    "emotion_label": ("semtalk.features.emotion:EmotionLabel", ()),
+}
+"""Word -> the encoder's class, and its own keys of a slot."""
 
 
 class Slot(Settings):
-    """What fills one feature slot; the keys beside these are the encoder's own."""
+    """What fills one feature slot."""
 
     model_config = ConfigDict(extra="allow")
 
     encoder: Text
-    """Name of the encoder."""
+    """The encoder: a word of the list, or package.module:Name with keys of its own."""
     dim: Size
     """Channels."""
+    model: Text | None = None
+    """Folder, package or repository of a pretrained model."""
+    path: Text | None = None
+    """A file of words or vectors."""
+    amplitude_hop: Annotated[int, between(1, 65536)] = 1
+    """Of rhythm: samples between the values of the amplitude envelope."""
+    heard_rate: Annotated[int, between(1000, 192_000)] = 16000
+    """Of hubert: the rate in Hz that sound is resampled to, and taken for 16 kHz."""
+    chunk_seconds: Annotated[float, Field(gt=0.0, le=3600.0)] = 20.0
+    """Of hubert: what the convolutions hear at once."""
+    span_seconds: Annotated[float, Field(gt=0.0, le=3600.0)] = 300.0
+    """Length of the pieces of long recordings."""
+    overlap_seconds: Annotated[float, between(0.0, 600.0)] = 15.0
+    """What is heard on either side of a piece."""
+    batch: Annotated[int, between(1, 100_000)] = 4
+    """Pieces or sentences at once."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Arguments of the encoder: what is set beside its name; of a built-in one, its own keys alone."""
+        own = ENCODERS[self.encoder][1] if self.encoder in ENCODERS else self.model_fields_set - {"encoder"}
+        return {key: getattr(self, key) for key in ("dim", *own) if key in self.model_fields_set}
+
+    @model_validator(mode="after")
+    def the_encoder_takes_its_keys(self) -> "Slot":
+        """A built-in encoder exists, and takes the keys beside it."""
+        if is_reference(self.encoder):
+            return self
+        if self.encoder not in ENCODERS:
+            raise ValueError(f"encoder={self.encoder}: choose one of {', '.join(ENCODERS)} or package.module:Name.")
+        own = ENCODERS[self.encoder][1]
+        unknown = [
+            key for key, value in self.plain().items() if value is not None and key not in ("encoder", "dim", *own)
+        ]
+        if unknown and self.encoder != "absent":
+            known = ", ".join(own) or "none"
+            raise ValueError(f"{unknown[0]}: the encoder {self.encoder} has no such key; its own keys: {known}.")
+        if "model" in own and self.model is None:
+            raise ValueError(f"model: the encoder {self.encoder} needs one.")
+        return self
 
 
 class Slots(Settings):
@@ -26,6 +101,10 @@ class Slots(Settings):
     words: Slot
     sentence: Slot
     emotion: Slot
+
+    def __getitem__(self, slot: str) -> Slot:
+        """A slot by its name."""
+        return getattr(self, slot)
 
 
 class Features(Settings):
@@ -106,7 +185,34 @@ class SHOWData(Corpus):
     """Folder of transcripts and labels that are made for the corpus."""
 
 
+class OwnData(Corpus):
+    """A corpus of one's own; the keys beside these are its reader's."""
+
+    model_config = ConfigDict(extra="allow")
+
+    reader: Reference
+    """Class of the reader, see :class:`semtalk.data.recording.Corpus`."""
+
+
+READERS: dict[str, str] = {
+    "sample": "semtalk.data.sample:SampleCorpus",
+    "beat2": "semtalk.data.beat2:BEAT2Corpus",
+    "show": "semtalk.data.show:SHOWCorpus",
+}
+"""Word -> class of the reader."""
+
+
+def _reader(data: Any) -> str | None:
+    word = data.get("reader") if isinstance(data, Mapping) else getattr(data, "reader", None)
+    if not isinstance(word, str):
+        return None
+    return "own" if is_reference(word) else word
+
+
 Data = Annotated[
-    Annotated[SampleData, Tag("sample")] | Annotated[BEAT2Data, Tag("beat2")] | Annotated[SHOWData, Tag("show")],
-    Discriminator("reader"),
+    Annotated[SampleData, Tag("sample")]
+    | Annotated[BEAT2Data, Tag("beat2")]
+    | Annotated[SHOWData, Tag("show")]
+    | Annotated[OwnData, Tag("own")],
+    Discriminator(_reader),
 ]

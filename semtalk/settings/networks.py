@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from semtalk.settings.common import Dropout, Layers, Part, Settings, Share, Size, Text, between
+from semtalk.settings.common import Dropout, Layers, Part, Reference, Settings, Share, Size, Text, between
 
 
 class RVQVAEModel(Settings):
@@ -89,18 +89,22 @@ class Link(Settings):
     """What it attends to."""
 
 
-class BaseModelSettings(Settings):
+class BaseMotionModel(Settings):
     """The base network (paper section 3.3)."""
 
+    network: Literal["base_motion"] | Reference
+    """The built-in network, or one of an installed package (docs/extending.md)."""
     project: bool
     """Whether the rhythm losses compare features behind a projection head."""
     chain: list[Link]
     """Order and memories of the coarse-to-fine block."""
 
 
-class SparseModel(Settings):
+class SparseMotionModel(Settings):
     """The sparse network (paper section 3.4)."""
 
+    network: Literal["sparse_motion"] | Reference
+    """The built-in network, or one of an installed package (docs/extending.md)."""
     context: list[Literal["sentence", "emotion"]]
     """What the words attend to."""
     vocabulary: Annotated[int, between(1, 10_000_000)] | None
@@ -109,7 +113,7 @@ class SparseModel(Settings):
     """Order and memories of the coarse-to-fine block; the face is not among them."""
 
     @model_validator(mode="after")
-    def the_face_is_the_base_networks(self) -> "SparseModel":
+    def the_face_is_the_base_networks(self) -> "SparseMotionModel":
         """The sparse network has no face."""
         if any("face" in (link.part, *(name.split(":")[0] for name in link.memory)) for link in self.chain):
             raise ValueError("the sparse network has no face; its chain holds upper, hands and lower.")
@@ -126,8 +130,8 @@ class Model(Settings):
     standardise: bool
     """Whether base and sparse standardise features by the training split."""
     network: NetworkModel
-    base: BaseModelSettings
-    sparse: SparseModel
+    base: BaseMotionModel
+    sparse: SparseMotionModel
 
     @model_validator(mode="after")
     def heads_divide_widths(self) -> "Model":

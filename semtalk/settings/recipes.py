@@ -56,6 +56,14 @@ class WantedDecoding(Settings):
     """How far sampled latents are moved away from the mean; null is as found on val."""
 
 
+class Losses(Settings):
+    """Weights of losses."""
+
+    def weights(self) -> dict[str, float]:
+        """Name of a loss -> its weight."""
+        return {field.alias or name: getattr(self, name) for name, field in type(self).model_fields.items()}
+
+
 class PhaseRecipe(Settings):
     """How one network is trained."""
 
@@ -69,8 +77,16 @@ class PhaseRecipe(Settings):
     """Learning rate of Adam."""
     schedule: Literal["constant", "cosine"]
     """How the learning rate goes on."""
+    warmup: Annotated[int, between(0, 1_000_000_000)]
+    """Of cosine: steps over which the rate grows, a twentieth of the training at most."""
+    lr_floor: Share
+    """Of cosine: share of the rate that is left in the end."""
+    betas: Annotated[list[Annotated[float, Field(ge=0.0, lt=1.0)]], Field(min_length=2, max_length=2)]
+    """Decays of Adam's two moments."""
     clip: Annotated[float, between(0.0, 1e6)] | None
     """Largest norm of the gradients; null for none."""
+
+    losses: Losses
 
     @model_validator(mode="after")
     def has_a_length(self) -> "PhaseRecipe":
@@ -80,7 +96,7 @@ class PhaseRecipe(Settings):
         return self
 
 
-class RVQVAELosses(Settings):
+class RVQVAELosses(Losses):
     """Weights of the RVQ-VAEs' losses."""
 
     rotation: Weight
@@ -102,7 +118,7 @@ class RVQVAERecipe(PhaseRecipe):
     losses: RVQVAELosses
 
 
-class TranslationLosses(Settings):
+class TranslationLosses(Losses):
     """Weights of the translation network's losses."""
 
     root: Weight
@@ -117,7 +133,7 @@ class TranslationRecipe(PhaseRecipe):
     losses: TranslationLosses
 
 
-class EmbedderLosses(Settings):
+class EmbedderLosses(Losses):
     """Weights of the FGD embedder's losses."""
 
     rotation: Weight
@@ -163,7 +179,7 @@ class Amplitude(Settings):
     """The lower body's."""
 
 
-class BaseLosses(Settings):
+class BaseMotionLosses(Losses):
     """Weights of the base network's losses."""
 
     classification: Weight
@@ -172,14 +188,14 @@ class BaseLosses(Settings):
     global_: Annotated[Weight, Field(alias="global")]
 
 
-class BaseRecipe(CodeRecipe):
+class BaseMotionRecipe(CodeRecipe):
     """Of the base network."""
 
     amplitude: Amplitude
-    losses: BaseLosses
+    losses: BaseMotionLosses
 
 
-class SparseLosses(Settings):
+class SparseMotionLosses(Losses):
     """Weights of the sparse network's losses."""
 
     classification: Weight
@@ -188,12 +204,12 @@ class SparseLosses(Settings):
     fusion: Weight
 
 
-class SparseRecipe(CodeRecipe):
+class SparseMotionRecipe(CodeRecipe):
     """Of the sparse network."""
 
     floor: Share
     """What a step without meaning weighs."""
-    losses: SparseLosses
+    losses: SparseMotionLosses
 
 
 class Recipe(Settings):
@@ -211,5 +227,5 @@ class Recipe(Settings):
     rvqvae: RVQVAERecipe
     translation: TranslationRecipe
     fgd: EmbedderRecipe
-    base: BaseRecipe
-    sparse: SparseRecipe
+    base: BaseMotionRecipe
+    sparse: SparseMotionRecipe

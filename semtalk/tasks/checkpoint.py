@@ -1,6 +1,8 @@
 """Checkpoints: plain tensors and a plain configuration, loaded without unpickling anything else."""
 
 import pickle
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +10,11 @@ import torch
 from torch import nn
 
 from semtalk.errors import SemTalkError
+from semtalk.files import atomic_write
 from semtalk.models.tokenizer import Tokenizer
-from semtalk.motion.skeleton import PARTS
-from semtalk.tasks.phases import PHASES, build_network
-from semtalk.tasks.stamp import FORMAT
+from semtalk.settings import refuse_untrusted
+from semtalk.tasks.phases import PHASES, RVQVAE_PHASES, build_network, tokenizer_of
+from semtalk.tasks.stamp import FORMAT, Stamp
 
 
 def checkpoint_path(run_dir: str | Path, phase: str, which: str = "best") -> Path:
@@ -44,19 +47,40 @@ def load_checkpoint(path: Path, phase: str) -> dict[str, Any]:
     return checkpoint
 
 
-def load_network(run_dir: str | Path, phase: str, which: str = "best") -> tuple[nn.Module, dict]:
-    """Load the trained network of a phase, in evaluation mode, with its stamp (phase, config, meta).
+def read_stamp(run_dir: str | Path, phase: str, which: str = "best") -> Stamp:
+    """What the checkpoint of a phase says of itself.
 
     Raises:
-        SemTalkError: See :func:`load_checkpoint`; or the weights do not fit the configuration beside them.
+        SemTalkError: See :func:`load_checkpoint`.
+    """
+    return Stamp.read(load_checkpoint(checkpoint_path(run_dir, phase, which), phase))
+
+
+def load_network(
+    run_dir: str | Path, phase: str, which: str = "best", trust: Sequence[str] = ()
+) -> tuple[nn.Module, Stamp]:
+    """Load the trained network of a phase, in evaluation mode, with its stamp.
+
+    Args:
+        run_dir: Folder of the run.
+        phase: One of :data:`PHASES`.
+        which: ``best`` or ``last``.
+        trust: Packages beside semtalk whose classes the run may name.
+
+    Raises:
+        SemTalkError: See :func:`load_checkpoint`; the run names a class of a package that is not trusted; or the
+            weights do not fit the configuration beside them.
     """
     path = checkpoint_path(run_dir, phase, which)
     checkpoint = load_checkpoint(path, phase)
-    stamped = checkpoint["semtalk"]
+    stamp = Stamp.read(checkpoint)
     try:
-        network = build_network(phase, stamped["config"], len(stamped["meta"]["speakers"]))
+        settings = stamp.settings
+        if PHASES[phase].speech:  # the others name nothing that is imported
+            refuse_untrusted(settings, trust)
+        network = build_network(phase, settings, len(stamp.facts.speakers))
     except SemTalkError as error:
-        raise SemTalkError(f"{path}: written by version {stamped['version']}; {error}") from error
+        raise SemTalkError(f"{path}: {error}") from error
     prefix = "network."
     weights = {
         name.removeprefix(prefix): value for name, value in checkpoint["state_dict"].items() if name.startswith(prefix)
@@ -65,18 +89,56 @@ def load_network(run_dir: str | Path, phase: str, which: str = "best") -> tuple[
         network.load_state_dict(weights)
     except RuntimeError as error:
         raise SemTalkError(f"{path}: its weights do not fit its configuration ({error}).") from error
-    return network.eval(), stamped
+    return network.eval(), stamp
 
 
-def load_needed(phase: str, run_dir: Path, init: str | None) -> dict[str, nn.Module]:
+def load_for_speakers(run_dir: str | Path, phase: str, speakers: list, trust: Sequence[str] = ()) -> nn.Module:
+    """The trained network of a phase for other speakers: those it knows keep their embedding, new ones get the mean.
+
+    Raises:
+        SemTalkError: See :func:`load_network`.
+    """
+    network, stamp = load_network(run_dir, phase, trust=trust)
+    known = stamp.facts.speakers
+    if speakers == known or not PHASES[phase].speech:
+        return network
+    other = build_network(phase, stamp.settings, len(speakers))
+    state = network.state_dict()
+    for name, wanted in other.state_dict().items():
+        if state[name].shape != wanted.shape:  # an embedding, a row for each speaker
+            rows = state[name]
+            mean = rows.mean(dim=0)
+            state[name] = torch.stack([rows[known.index(one)] if one in known else mean for one in speakers])
+    other.load_state_dict(state)
+    return other.eval()
+
+
+def load_needed(
+    phase: str, run_dir: Path, init: str | None, speakers: list, trust: Sequence[str] = ()
+) -> dict[str, nn.Module]:
     """Trained networks that a phase needs, of its run, or of the run that it started from."""
     folders = {
         name: run_dir if init is None or checkpoint_path(run_dir, name).is_file() else init
         for name in PHASES[phase].needs
     }
-    return {name: load_network(folder, name)[0] for name, folder in folders.items()}
+    return {name: load_for_speakers(folder, name, speakers, trust) for name, folder in folders.items()}
+
+
+def share_checkpoints(source: str | Path, run_dir: Path, phases: Sequence[str], key: str) -> None:
+    """Give a run the trained networks of another one, unless it has its own.
+
+    Raises:
+        SemTalkError: The other run lacks one of them.
+    """
+    for phase in phases:
+        own, other = checkpoint_path(run_dir, phase), checkpoint_path(source, phase)
+        if own.is_file():
+            continue
+        if not other.is_file():
+            raise SemTalkError(f"{key}={source}: there is no checkpoint of '{phase}' in it.")
+        atomic_write(own, lambda temporary, other=other: shutil.copyfile(other, temporary))
 
 
 def load_tokenizer(run_dir: str | Path) -> Tokenizer:
     """The four trained RVQ-VAEs of a run."""
-    return Tokenizer({part: load_network(run_dir, f"rvqvae_{part}")[0] for part in PARTS})
+    return tokenizer_of({phase: load_network(run_dir, phase)[0] for phase in RVQVAE_PHASES})

@@ -1,7 +1,6 @@
 """What a training would do, without doing it: sizes of the data, cost of a step, time and memory, sources of inputs."""
 
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -18,6 +17,9 @@ from semtalk.errors import SemTalkError
 from semtalk.features.extract import FRAME_SLOTS, SLOTS, build_encoder
 from semtalk.motion.parts import foot_contact, rotation_from_poses
 from semtalk.motion.skeleton import FPS, WINDOW
+from semtalk.settings.commands import TrainSettings
+from semtalk.settings.inputs import Features
+from semtalk.tasks.fit import new_task
 from semtalk.tasks.phases import PHASES, build_network
 from semtalk.tasks.speed import resolve_plan, trainer_device
 from semtalk.tasks.stage import StageTask
@@ -31,14 +33,14 @@ SAMPLES = 2
 GIB = 2**30
 
 
-def random_batch(features: Mapping, vocabulary: int | None) -> dict[str, Tensor]:
+def random_batch(features: Features, vocabulary: int | None) -> dict[str, Tensor]:
     """A batch of :class:`WindowDataset` with random content."""
     generator = torch.Generator().manual_seed(0)
 
     def rand(*shape: int) -> Tensor:
         return 0.3 * torch.randn(SAMPLES, *shape, generator=generator)
 
-    batch = {slot: rand(*([WINDOW] if slot in FRAME_SLOTS else []), features["slots"][slot]["dim"]) for slot in SLOTS}
+    batch = {slot: rand(*([WINDOW] if slot in FRAME_SLOTS else []), features.slots[slot].dim) for slot in SLOTS}
     if vocabulary:
         batch["words"] = torch.randint(0, vocabulary, (SAMPLES, WINDOW), generator=generator)
     feet = rand(WINDOW, 4, 3)
@@ -49,19 +51,18 @@ def random_batch(features: Mapping, vocabulary: int | None) -> dict[str, Tensor]
     }  # fmt: skip
 
 
-def fresh_task(phase: str, config: dict, speakers: int, body: BodyModel) -> StageTask:
+def fresh_task(phase: str, settings: TrainSettings, speakers: int, body: BodyModel) -> StageTask:
     """The task of a phase with untrained networks."""
-    row = PHASES[phase]
-    network, *needed = (build_network(name, config, speakers) for name in (phase, *row.needs))
-    known = dict(zip(row.needs, needed, strict=True))
-    return row.make_task(network, config, {"generation": "default"}, body, known)
+    needs = PHASES[phase].needs
+    network, *needed = (build_network(name, settings, speakers) for name in (phase, *needs))
+    return new_task(phase, settings, network, dict(zip(needs, needed, strict=True)), body=body)
 
 
-def step_cost(phase: str, config: dict, speakers: int, body: BodyModel) -> dict[str, float]:
+def step_cost(phase: str, settings: TrainSettings, speakers: int, body: BodyModel) -> dict[str, float]:
     """Parameters of a phase, and FLOPs and bytes of activations of one window in a training step, measured."""
-    task = fresh_task(phase, config, speakers, body).eval()
-    sparse = config["model"]["sparse"] if PHASES[phase].speech else {}
-    batch = random_batch(config["features"], sparse.get("vocabulary"))
+    task = fresh_task(phase, settings, speakers, body).eval()
+    vocabulary = settings.model.sparse.vocabulary if PHASES[phase].speech else None
+    batch = random_batch(settings.features, vocabulary)
     kept: dict[int, int] = {}
 
     def note(tensor: Tensor) -> Tensor:
@@ -108,58 +109,65 @@ def count_windows(corpus: Corpus, stride: int) -> dict[str, dict[str, float]]:
     return counts
 
 
-def input_sources(config: dict, corpus: Corpus | SemTalkError) -> list[tuple[str, str]]:
+def input_sources(settings: TrainSettings, corpus: Corpus | SemTalkError) -> list[tuple[str, str]]:
     """Where each input comes from, or what is missing."""
-    sources = [("corpus", f"missing: {corpus}" if isinstance(corpus, SemTalkError) else config["data"]["root"])]
-    sources.append(("body", config["body"]["path"] or "the stand-in (body.path gives SMPL-X)"))
+    sources = [
+        (
+            "corpus",
+            f"missing: {corpus}"
+            if isinstance(corpus, SemTalkError)
+            else getattr(settings.data, "root", settings.data.name),
+        )
+    ]
+    sources.append(("body", settings.body.path or "the stand-in (body.path gives SMPL-X)"))
     for slot in SLOTS:
-        options = config["features"]["slots"][slot]
+        options = settings.features.slots[slot]
         try:
-            build_encoder(config["features"], slot)
-            place = options.get("model") or options.get("path") or "made here"
+            build_encoder(settings.features, slot)
+            place = options.model or options.path or "made here"
         except SemTalkError as error:
             place = f"missing: {error}"
-        sources.append((slot, f"{options['encoder']}: {place}"))
+        sources.append((slot, f"{options.encoder}: {place}"))
     return sources
 
 
-def print_plan(config: dict, phases: list[str], corpus: Corpus | SemTalkError, body: BodyModel) -> None:
+def print_plan(settings: TrainSettings, phases: list[str], corpus: Corpus | SemTalkError, body: BodyModel) -> None:
     """Print takes and windows, what each phase costs, and where inputs come from.
 
     Args:
-        config: Of the training.
+        settings: Of the training.
         phases: That it would go through.
         corpus: The reader, or why there is none.
         body: For position losses.
     """
-    console, recipe = Console(), config["recipe"]
+    console, recipe = Console(), settings.recipe
     windows, speakers = None, 25
     if not isinstance(corpus, SemTalkError):
-        counts = count_windows(corpus, recipe["stride"])
+        counts = count_windows(corpus, recipe.stride)
         speakers = len({entry.speaker for entry in corpus.entries()})
-        table = Table("split", "takes", "hours", f"windows (stride {recipe['stride']})", "without sound", title="Data")
+        table = Table("split", "takes", "hours", f"windows (stride {recipe.stride})", "without sound", title="Data")
         for split, cell in counts.items():
             numbers = (cell["takes"], f"{cell['hours']:.2f}", cell["windows"], cell["missing"])
             table.add_row(split, *map(str, numbers))
         console.print(table)
         windows = counts["train"]["windows"]
-    here = config["trainer"] | {"accelerator": "auto"}
-    rate = matrix_rate(trainer_device("auto"), resolve_plan(here)["precision"])
+    here = settings.trainer.model_copy(update={"accelerator": "auto"})
+    rate = matrix_rate(trainer_device("auto"), resolve_plan(here, settings.speed)[0].precision)
     table = Table(Column("phase", no_wrap=True), title=f"Training (this device: {rate / 1e12:.2g} TFLOP/s)")
     for name in ("parameters", "batch", "steps/epoch", "steps", "GFLOP/step", "GiB", "hours here", "hours A100"):
         table.add_column(name, justify="right")
     for phase in track(phases, description="Measuring a step of each phase", transient=True):
-        settings = recipe[PHASES[phase].recipe]
-        cost = step_cost(phase, config, speakers, body)
-        batch = settings["batch_size"] if windows is None else min(settings["batch_size"], max(windows, 1))
+        own = getattr(recipe, PHASES[phase].recipe)
+        cost = step_cost(phase, settings, speakers, body)
+        batch = own.batch_size if windows is None else min(own.batch_size, max(windows, 1))
         per_epoch = None if windows is None else max(1, windows // batch)
-        steps = settings["steps"] if not settings["epochs"] else per_epoch and settings["epochs"] * per_epoch
+        steps = own.steps if not own.epochs else per_epoch and own.epochs * per_epoch
         flops = cost["flops"] * batch
         memory = (16 * cost["parameters"] + cost["bytes"] * batch) / GIB
         hours = [f"{steps * flops / (UTILISATION * speed) / 3600:.2g}" if steps else "?" for speed in (rate, A100)]
         table.add_row(
             phase, f"{cost['parameters'] / 1e6:.2f} M", str(batch), str(per_epoch or "?"),
-            str(steps or f"{settings['epochs']} epochs"), f"{flops / 1e9:.0f}", f"{memory:.2f}", *hours,
+            str(steps or f"{own.epochs} epochs"), f"{flops / 1e9:.0f}", f"{memory:.2f}", *hours,
         )  # fmt: skip
     console.print(table)
     console.print(
@@ -167,8 +175,8 @@ def print_plan(config: dict, phases: list[str], corpus: Corpus | SemTalkError, b
         f"{UTILISATION:.0%} of the device's matrix rate."
     )
     table = Table("input", "comes from", title="Inputs")
-    for name, place in input_sources(config, corpus):
+    for name, place in input_sources(settings, corpus):
         table.add_row(name, escape(str(place)))
     console.print(table)
-    run = Path(config["runs_dir"]) / config["name"]
+    run = Path(settings.runs_dir) / settings.name
     console.print(f"Nothing was trained (dry_run=true); the run would be {run}.")

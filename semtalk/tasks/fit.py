@@ -4,7 +4,7 @@ import csv
 import logging
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -20,15 +20,19 @@ from semtalk.data.datamodule import MotionDataModule
 from semtalk.data.store import Store
 from semtalk.data.windows import MOTION_KEYS
 from semtalk.errors import SemTalkError
-from semtalk.motion.io import atomic_write
-from semtalk.motion.parts import part_channels
+from semtalk.files import atomic_write
+from semtalk.models.decoding import Decoding
+from semtalk.motion.parts import batch_frames, part_channels
 from semtalk.motion.skeleton import PARTS
-from semtalk.tasks.checkpoint import checkpoint_path, load_checkpoint, load_needed, load_network
-from semtalk.tasks.motion import batch_frames
+from semtalk.settings.commands import TrainSettings
+from semtalk.settings.recipes import PhaseRecipe
+from semtalk.settings.trained import references
+from semtalk.tasks.checkpoint import checkpoint_path, load_checkpoint, load_for_speakers, load_needed
+from semtalk.tasks.codes import latent_statistics
 from semtalk.tasks.phases import PHASES, build_network
-from semtalk.tasks.semtalk import latent_statistics
-from semtalk.tasks.speed import apply_plan, keep_freed_memory, phase_precision, resolve_plan, trainer_device
+from semtalk.tasks.speed import apply_speed, keep_freed_memory, phase_precision, resolve_plan, trainer_device
 from semtalk.tasks.stage import StageTask
+from semtalk.tasks.stamp import FORMAT, Facts, Stamp, new_stamp
 
 MIN_SCALE = 0.02
 """Channels are not stretched beyond 1 / this when they are standardised."""
@@ -36,8 +40,8 @@ MIN_DEVIATION = 1e-5
 """Below it a feature's channel counts as constant."""
 
 
-def start_from(network: nn.Module, init: str | None, phase: str) -> None:
-    """Give a fresh network the weights that another run ended with.
+def start_from(network: nn.Module, init: str | None, phase: str, speakers: list, trust: Sequence[str] = ()) -> None:
+    """Give a fresh network the weights that another run ended with, see :func:`load_for_speakers`.
 
     Raises:
         SemTalkError: That run has no such phase, or its network has other sizes.
@@ -45,7 +49,7 @@ def start_from(network: nn.Module, init: str | None, phase: str) -> None:
     if init is None:
         return
     try:
-        network.load_state_dict(load_network(init, phase)[0].state_dict())
+        network.load_state_dict(load_for_speakers(init, phase, speakers, trust).state_dict())
     except RuntimeError as error:
         raise SemTalkError(
             f"init={init}: its '{phase}' does not fit this configuration ({str(error).splitlines()[1].strip()}); "
@@ -81,30 +85,66 @@ def set_feature_statistics(network: nn.Module, store: Store) -> None:
         layer.set_statistics(*feature_statistics(store, slot))
 
 
-def make_task(phase: str, config: dict, store: Store, run_dir: Path, meta: dict, body: BodyModel) -> StageTask:
+def make_task(
+    phase: str, settings: TrainSettings, store: Store, run_dir: str | Path, facts: Facts | None = None,
+    body: BodyModel | None = None,
+) -> StageTask:  # fmt: skip
     """The task of a phase: its network with what the training split says of it, and the trained ones that it needs.
+
+    Args:
+        phase: See :data:`semtalk.tasks.phases.PHASES`.
+        settings: Of the training.
+        store: The prepared corpus.
+        run_dir: Folder that holds the earlier phases' checkpoints.
+        facts: For the checkpoints; the store's speakers by default.
+        body: For losses on positions; the stand-in by default.
 
     Raises:
         SemTalkError: An earlier phase has no checkpoint; or the sparse network is asked for without semantic labels.
     """
-    row, init, known = PHASES[phase], config["init"], {}
-    network = build_network(phase, config, len(meta["speakers"]))
-    start_from(network, init, phase)
-    needed = load_needed(phase, run_dir, init)
+    row, init, known = PHASES[phase], settings.init, {}
+    facts, run_dir = facts or Facts(store.speakers), Path(run_dir)
+    trust = [*settings.trust, *(word.split(".")[0].split(":")[0] for _, word in references(settings))]
+    network = build_network(phase, settings, len(facts.speakers))
+    start_from(network, init, phase, facts.speakers, trust)
+    needed = load_needed(phase, run_dir, init, facts.speakers, trust)
     if phase == "sparse":
         check_labels(store)
     if row.part and init is None:
         network.set_statistics(*channel_statistics(store, row.part))
         network.fit_linear(training_channels(store, row.part))
     if row.speech:
-        if config["model"]["standardise"] and init is None:
+        if settings.model.standardise and init is None:
             set_feature_statistics(network, store)
         takes = track(store.split("train"), "Encoding motion", transient=True)
         known["statistics"] = latent_statistics(row.given(needed)["tokenizer"], takes)
     if phase == "base":
         for part, readout in network.readouts.items():
             readout.mean.copy_(known["statistics"].mean[part])
-    return row.make_task(network, config, meta, body, needed, **known)
+    stamp = new_stamp(phase, settings.plain(), facts)
+    return new_task(phase, settings, network, needed, body=body, stamp=stamp, **known)
+
+
+def new_task(
+    phase: str, settings: TrainSettings, network: nn.Module, needed: Mapping[str, nn.Module], **known
+) -> StageTask:
+    """The task that trains a network.
+
+    Args:
+        phase: See :data:`semtalk.tasks.phases.PHASES`.
+        settings: Of the training.
+        network: Of the phase.
+        needed: Phase -> the networks that it is trained beside, trained or fresh.
+        known: What else the task takes: ``body``, ``stamp``, ``statistics``.
+    """
+    row = PHASES[phase]
+    if row.speech:
+        known["world"] = known["stamp"].facts.generation == "release" if "stamp" in known else False
+    if phase == "base":
+        known["decoding"] = Decoding(**dict(settings.recipe.decoding))
+    recipe = getattr(settings.recipe, row.recipe)
+    known |= {"seed": settings.seed, "fused": settings.speed.fused_adam}
+    return row.task_class(network, recipe, **row.given(needed), **known)
 
 
 def check_labels(store: Store) -> None:
@@ -122,24 +162,21 @@ def check_labels(store: Store) -> None:
         )
 
 
-def make_logger(config: Mapping, folder: Path):
-    """The logger that the configuration names, writing into the phase's folder."""
+def make_logger(settings: TrainSettings, folder: Path):
+    """The logger that the settings name, writing into the phase's folder."""
     from pytorch_lightning import loggers
 
-    name = config["logger"]["name"]
-    if name == "csv":
+    if settings.logger.name == "csv":
         return loggers.CSVLogger(folder, name="", version="", flush_logs_every_n_steps=50)
-    if name == "tensorboard":
+    if settings.logger.name == "tensorboard":
         try:
             return loggers.TensorBoardLogger(folder, name="", version="")
         except ModuleNotFoundError as error:
             raise SemTalkError("logger=tensorboard: run `pip install tensorboard` first.") from error
-    if name == "wandb":
-        return loggers.WandbLogger(
-            project=config["logger"]["project"], group=config["name"], name=f"{config['name']}-{folder.name}",
-            save_dir=folder, config=config,
-        )  # fmt: skip
-    raise SemTalkError(f"logger={name}: choose csv, tensorboard or wandb.")
+    return loggers.WandbLogger(
+        project=settings.logger.project, group=settings.name, name=f"{settings.name}-{folder.name}",
+        save_dir=folder, config=settings.plain(),
+    )  # fmt: skip
 
 
 def _quiet() -> None:
@@ -188,63 +225,90 @@ class CompileNotice(pl.Callback):
         self.began = None
 
 
-def epochs_of(recipe: Mapping, batches: int) -> int:
-    """Whole epochs that a phase lasts: ``epochs``, or as many as ``steps`` need."""
-    if recipe.get("epochs"):
-        return recipe["epochs"]
-    return -(-recipe["steps"] // batches)
+class LastValidation(pl.Callback):
+    """Has the training end with a validation where it ends within an epoch."""
+
+    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx) -> None:
+        """Ask Lightning to stop, which validates first; reaching ``max_steps`` alone does not."""
+        if trainer.global_step == trainer.max_steps:
+            trainer.should_stop = True
 
 
-def fit_phase(phase: str, config: dict, store: Store, run_dir: Path, meta: dict, body: BodyModel) -> dict:
+def length_of(recipe: PhaseRecipe, batches: int, accumulate: int = 1) -> dict[str, int]:
+    """``max_epochs`` and ``max_steps`` of ``pl.Trainer``: ``epochs``, or ``steps`` optimiser steps exactly."""
+    if recipe.epochs is not None:
+        return {"max_epochs": recipe.epochs, "max_steps": -1}
+    return {"max_epochs": -(-recipe.steps // max(1, -(-batches // accumulate))), "max_steps": recipe.steps}
+
+
+def check_resumable(path: Path, phase: str) -> None:
+    """See that a training can go on from a checkpoint.
+
+    Raises:
+        SemTalkError: It is damaged, or an earlier version wrote it.
+    """
+    stamp = Stamp.read(load_checkpoint(path, phase))
+    if stamp.format < FORMAT and PHASES[phase].speech:
+        raise SemTalkError(
+            f"{path}: version {stamp.version} wrote it, whose optimiser counts parameters in another order; "
+            "train the phase anew, or start from its weights with init=RUN."
+        )
+
+
+def make_trainer(settings: TrainSettings, task: StageTask, folder: Path, length: dict[str, int]) -> pl.Trainer:
+    """The ``pl.Trainer`` of a phase: ``trainer`` as it is given, and what the recipe says.
+
+    Raises:
+        SemTalkError: Lightning refuses a key.
+    """
+    every = max(1, length["max_epochs"] // settings.recipe.validations)
+    best = ModelCheckpoint(
+        folder, filename="best", monitor=task.monitor, save_last=True, save_on_train_epoch_end=True,
+        every_n_epochs=every, enable_version_counter=False,
+    )  # fmt: skip
+    bar = [RichProgressBar()] if settings.trainer.enable_progress_bar else []
+    given = {"log_every_n_steps": settings.trainer.log_every_n_steps, **settings.trainer.given()}
+    try:
+        return pl.Trainer(
+            **given | {"precision": phase_precision(settings.trainer.precision, task.mixed)},
+            **length,
+            check_val_every_n_epoch=every,
+            num_sanity_val_steps=0,
+            logger=make_logger(settings, folder),
+            callbacks=[best, LastValidation(), *bar, *([CompileNotice()] if settings.speed.compile else [])],
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+            default_root_dir=folder,
+        )
+    except (TypeError, ValueError, MisconfigurationException) as error:
+        raise SemTalkError(f"trainer: {error}") from error
+
+
+def fit_phase(
+    phase: str, settings: TrainSettings, data: MotionDataModule, run_dir: Path, facts: Facts, body: BodyModel
+) -> dict:
     """Train one phase, or go on with it when ``resume`` is set.
 
     Returns:
         A row for the closing table: phase, steps, seconds, validation numbers of the best checkpoint, its path.
     """
     _quiet()
-    speed = resolve_plan(config["trainer"])
-    config = config | {"trainer": speed}
-    if speed["keep_memory"] and trainer_device(speed["accelerator"]).type == "cpu":
+    trainer_plan, speed = resolve_plan(settings.trainer, settings.speed)
+    settings = settings.model_copy(update={"trainer": trainer_plan, "speed": speed})
+    if speed.keep_memory and trainer_device(trainer_plan.accelerator).type == "cpu":
         keep_freed_memory()
-    pl.seed_everything(config["seed"], verbose=False)
+    pl.seed_everything(settings.seed, verbose=False)
     folder = run_dir / phase
     last = checkpoint_path(run_dir, phase, "last")
-    resume = config["resume"] and last.is_file()
+    resume = settings.resume and last.is_file()
     if resume:
-        load_checkpoint(last, phase)
-    recipe = config["recipe"][PHASES[phase].recipe]
-    task = make_task(phase, config, store, run_dir, meta, body)
-    apply_plan(task.network, speed)
-    keys = None if PHASES[phase].speech else (*MOTION_KEYS, "betas", "speaker")
-    data = MotionDataModule(
-        store, config["recipe"]["stride"], recipe["batch_size"], config["seed"], config["recipe"]["workers"], keys,
-        on_device=speed["data_on_device"],
-    )  # fmt: skip
-    epochs = epochs_of(recipe, len(data.train_dataloader()))
-    every = max(1, epochs // config["recipe"]["validations"])
-    best = ModelCheckpoint(
-        folder, filename="best", monitor=task.monitor, save_last=True, save_on_train_epoch_end=True,
-        every_n_epochs=every, enable_version_counter=False,
-    )  # fmt: skip
-    logger = make_logger(config, folder)
-    try:
-        trainer = pl.Trainer(
-            accelerator=speed["accelerator"],
-            devices=speed["devices"],
-            strategy=speed["strategy"],
-            precision=phase_precision(speed["precision"], task.mixed),
-            max_epochs=epochs,
-            check_val_every_n_epoch=every,
-            num_sanity_val_steps=0,
-            logger=logger,
-            callbacks=[best, RichProgressBar(), *([CompileNotice()] if speed["compile"] else [])],
-            enable_model_summary=False,
-            log_every_n_steps=10,
-            use_distributed_sampler=False,
-            default_root_dir=folder,
-        )
-    except (TypeError, ValueError, MisconfigurationException) as error:
-        raise SemTalkError(f"trainer: {error}") from error
+        check_resumable(last, phase)
+    recipe = getattr(settings.recipe, PHASES[phase].recipe)
+    task = make_task(phase, settings, data.store, run_dir, facts, body)
+    apply_speed(task.network, speed)
+    data.serve(recipe.batch_size, None if PHASES[phase].speech else (*MOTION_KEYS, "betas", "speaker"))
+    length = length_of(recipe, len(data.train_dataloader()), settings.trainer.accumulate_grad_batches)
+    trainer = make_trainer(settings, task, folder, length)
     if not resume:
         for stale in folder.glob("*.ckpt"):
             stale.unlink(missing_ok=True)
@@ -255,7 +319,7 @@ def fit_phase(phase: str, config: dict, store: Store, run_dir: Path, meta: dict,
         if log_before.is_file():
             join_curves(log_before, log)
         log.replace(log_before)
-    text = yaml.safe_dump(config, sort_keys=False)
+    text = yaml.safe_dump(settings.plain(), sort_keys=False)
     atomic_write(folder / "config.yaml", lambda temporary: temporary.write_text(text, encoding="utf-8"))
     began = time.monotonic()
     trainer.fit(task, datamodule=data, ckpt_path=last if resume else None, weights_only=True)

@@ -11,15 +11,10 @@ from semtalk.data.windows import MOTION_KEYS
 from semtalk.losses import motion_differences, reconstruction_losses, skating_loss
 from semtalk.models.rvqvae import RVQVAE
 from semtalk.models.translation import ROOT
-from semtalk.motion.parts import Frames, merge_parts, part_channels, translation_from_root
+from semtalk.motion.parts import batch_frames, merge_parts, part_channels, rotation_error, translation_from_root
 from semtalk.motion.rotation import geodesic_distance, matrix_to_axis_angle, rotation_6d_to_matrix
 from semtalk.motion.skeleton import DOWNSAMPLE, FEET, PARTS
-from semtalk.tasks.stage import StageTask
-
-
-def batch_frames(batch: dict[str, Tensor]) -> Frames:
-    """Frames (B, T, ...) of a batch."""
-    return Frames(*(batch[key] for key in ("rotation", "expressions", "root", "contact")))
+from semtalk.tasks.stage import Frozen, StageTask
 
 
 def shifted(batch: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -38,12 +33,12 @@ class RVQVAETask(StageTask):
 
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Reconstruction, commitment, and position losses through the body where they have a weight."""
-        if self.training and self.recipe["shift"]:
+        if self.training and self.recipe.shift:
             batch = shifted(batch)
         target = part_channels(batch_frames(batch), self.part)
         prediction, _, commitment = self.network(target)
         losses = reconstruction_losses(self.part, prediction, target) | {"commitment": commitment}
-        if self.recipe["losses"]["position"] or self.recipe["losses"]["skating"]:
+        if self.weights["position"] or self.weights["skating"]:
             losses |= self._position_losses(batch, prediction, target)
         return losses
 
@@ -82,16 +77,6 @@ class RVQVAETask(StageTask):
         return {"degrees": angle.mean()}
 
 
-def rotation_error(prediction: Tensor, target: Tensor, part) -> Tensor:
-    """Angle in degrees (..., T, J) between the rotations of two sets of part channels (..., T, D)."""
-    shape = (len(part.joints), 6)
-    a, b = (
-        rotation_6d_to_matrix(channels[..., : part.rotation_width].unflatten(-1, shape))
-        for channels in (prediction, target)
-    )
-    return geodesic_distance(a, b) * (180 / math.pi)
-
-
 class TranslationTask(StageTask):
     """Trains the translation network on true and on reconstructed legs, so that it knows what it will see."""
 
@@ -100,14 +85,14 @@ class TranslationTask(StageTask):
 
     def __init__(self, *args, rvqvae: RVQVAE, **kwargs):
         super().__init__(*args, **kwargs)
-        self._rvqvae = (rvqvae.eval().requires_grad_(False),)
+        self._rvqvae = Frozen(rvqvae)
 
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """L1 on root velocity and height, squared error on contact, L1 on the integrated path, skating."""
         frames = batch_frames(batch)
         lower = part_channels(frames, PARTS["lower"])
         with torch.no_grad():
-            seen = torch.cat([lower, self._rvqvae[0].to(self.device)(lower)[0]])
+            seen = torch.cat([lower, self._rvqvae.on(self.device)(lower)[0]])
         out = self.network.predict(seen)
         root, contact = out[..., ROOT], out[..., ROOT.stop :]
         target, start = lower.repeat(2, 1, 1), batch["trans"][:, 0].repeat(2, 1)
@@ -117,7 +102,7 @@ class TranslationTask(StageTask):
             "contact": F.mse_loss(contact, target[..., ROOT.stop :]),
             "path": F.l1_loss(path, batch["trans"].repeat(2, 1, 1)),
         }
-        if self.recipe["losses"]["skating"]:
+        if self.weights["skating"]:
             rotation = merge_parts({"lower": lower}).rotation
             joints = forward_kinematics(
                 rotation_6d_to_matrix(rotation), self.body.rest_joints(batch["betas"])[:, None]

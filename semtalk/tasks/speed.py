@@ -6,7 +6,6 @@ the same under each.
 
 import ctypes
 import os
-from collections.abc import Mapping
 
 import torch
 from torch import nn
@@ -16,7 +15,7 @@ from semtalk.features.pretrained import pick_device
 from semtalk.models.dropout import Dropout
 from semtalk.models.grouped import ByPart
 from semtalk.models.layers import CrossAttention
-from semtalk.settings import check_group
+from semtalk.settings.commands import Speed, Trainer
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Of mallopt(3)."""
@@ -40,21 +39,21 @@ def fast_in_bf16(device: torch.device) -> bool:
     return torch.cpu._is_amx_tile_supported()
 
 
-def resolve_plan(trainer: Mapping) -> dict:
-    """What ``trainer`` means on its device: precision and compile are not ``auto`` any more.
+def resolve_plan(trainer: Trainer, speed: Speed) -> tuple[Trainer, Speed]:
+    """What ``trainer`` and ``speed`` mean on their device: precision and compile are not ``auto`` any more.
 
     Raises:
-        SemTalkError: There is no such device, or a key has a value that it does not take.
+        SemTalkError: There is no such device.
     """
-    check_group("trainer", trainer)
-    plan, device = dict(trainer), trainer_device(trainer["accelerator"])
-    if plan["precision"] == "auto":
-        plan["precision"] = "bf16-mixed" if fast_in_bf16(device) else "32-true"
-    if plan["compile"] in ("auto", True):
-        plan["compile"] = "default" if device.type == "cuda" or plan["compile"] is True else False
-    if plan["precision"] == "16-mixed":
-        plan["fused_adam"] = False  # it would unscale gradients after they are clipped
-    return plan
+    device = trainer_device(trainer.accelerator)
+    if trainer.precision == "auto":
+        trainer = trainer.model_copy(update={"precision": "bf16-mixed" if fast_in_bf16(device) else "32-true"})
+    if speed.compile in ("auto", True):
+        mode = "default" if device.type == "cuda" or speed.compile is True else False
+        speed = speed.model_copy(update={"compile": mode})
+    if trainer.precision == "16-mixed":  # a fused Adam would unscale gradients after they are clipped
+        speed = speed.model_copy(update={"fused_adam": False})
+    return trainer, speed
 
 
 def phase_precision(precision: str, mixed: bool) -> str:
@@ -62,17 +61,17 @@ def phase_precision(precision: str, mixed: bool) -> str:
     return precision if mixed or not precision.endswith("-mixed") else "32-true"
 
 
-def apply_plan(network: nn.Module, plan: Mapping) -> None:
+def apply_speed(network: nn.Module, speed: Speed) -> None:
     """Switch the kernels of a network to a resolved plan."""
     for module in network.modules():
         if isinstance(module, Dropout):
-            module.packed = plan["packed_dropout"]
+            module.packed = speed.packed_dropout
         elif isinstance(module, ByPart):
-            module.grouped = plan["grouped_parts"]
+            module.grouped = speed.grouped_parts
         elif isinstance(module, CrossAttention):
-            module.recompute = plan["recompute"]
-    if plan["compile"]:
-        network.compile(mode=plan["compile"])
+            module.recompute = speed.recompute
+    if speed.compile:
+        network.compile(mode=speed.compile)
 
 
 def keep_freed_memory() -> bool:

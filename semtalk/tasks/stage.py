@@ -7,8 +7,20 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from semtalk.body import BodyModel
-from semtalk.tasks.stamp import stamp
+from semtalk.body import BodyModel, load_body
+from semtalk.settings.recipes import PhaseRecipe
+from semtalk.tasks.stamp import Stamp
+
+
+class Frozen:
+    """A network that a task uses and does not train: no part of its parameters and checkpoints."""
+
+    def __init__(self, network: nn.Module):
+        self.network = network.eval().requires_grad_(False)
+
+    def on(self, device: torch.device) -> nn.Module:
+        """The network, on the task's device."""
+        return self.network.to(device)
 
 
 class StageTask(pl.LightningModule):
@@ -24,31 +36,46 @@ class StageTask(pl.LightningModule):
     monitor = "val/loss"
     """What the best checkpoint is the lowest in."""
 
-    def __init__(self, network: nn.Module, config: dict, recipe: Mapping, meta: dict, body: BodyModel):
+    def __init__(
+        self,
+        network: nn.Module,
+        recipe: PhaseRecipe,
+        body: BodyModel | None = None,
+        seed: int = 0,
+        fused: bool = False,
+        stamp: Stamp | None = None,
+        weights: Mapping[str, float] | None = None,
+        progress: float | None = None,
+    ):
         """Wrap a network.
 
         Args:
             network: What is trained.
-            config: The full plain configuration, kept in every checkpoint.
-            recipe: Of this phase: ``lr``, ``schedule``, ``losses`` and what the subclass reads.
-            meta: Facts about data and method: ``speakers``, ``mean_joint_speed``, ``body``, ``generation``.
-            body: For losses on positions.
+            recipe: Of this phase.
+            body: For losses on positions; the stand-in by default.
+            seed: Of all randomness.
+            fused: Adam as one kernel.
+            stamp: What checkpoints say of themselves; without one they hold weights alone, and no command loads them.
+            weights: Of losses beside the recipe's, for a task of one's own that adds some.
+            progress: Share of the training that is done, outside of a ``pl.Trainer``; the trainer's own by default.
         """
         super().__init__()
         self.network = network
-        self.config = config
         self.recipe = recipe
-        self.meta = meta
-        self._body = (body,)
+        self.weights = {**recipe.losses.weights(), **(weights or {})}
+        self.seed, self.fused, self.stamp, self._progress = seed, fused, stamp, progress
+        self._body = Frozen(body or load_body(None))
 
     @property
     def body(self) -> BodyModel:
         """The body model, on the task's device; it is no part of the checkpoint."""
-        return self._body[0].to(self.device)
+        return self._body.on(self.device)
 
     @property
     def progress(self) -> float:
         """Share of the training that is done."""
+        if self._progress is not None:
+            return self._progress
         return self.global_step / max(1, self.trainer.estimated_stepping_batches)
 
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -61,12 +88,13 @@ class StageTask(pl.LightningModule):
 
     def total(self, losses: dict[str, Tensor]) -> Tensor:
         """Weighted sum of the losses."""
-        return torch.stack([self.recipe["losses"][name] * value for name, value in losses.items()]).sum()
+        return torch.stack([self.weights[name] * value for name, value in losses.items()]).sum()
 
     def on_train_batch_start(self, batch, batch_idx) -> None:
         """Seed this step, and let go of the last one's gradients before there are activations beside them."""
-        self.network.zero_grad(set_to_none=True)
-        torch.manual_seed((self.config["seed"] * 1_000_003 + self.global_step) * 1_009 + self.global_rank)
+        if batch_idx % self.trainer.accumulate_grad_batches == 0:
+            self.network.zero_grad(set_to_none=True)
+        torch.manual_seed((self.seed * 1_000_003 + self.global_step) * 1_009 + self.global_rank)
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """Log and return the loss."""
@@ -80,7 +108,7 @@ class StageTask(pl.LightningModule):
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Log losses and figures; the seed fixes what is random in them."""
         with torch.random.fork_rng(devices=[]), torch.compiler.set_stance("force_eager"):
-            torch.manual_seed(self.config["seed"] + batch_idx)
+            torch.manual_seed(self.seed + batch_idx)
             losses = self.losses(batch)
             values = {"loss": self.total(losses), **losses, **self.figures(batch)}
         size = len(batch["speaker"])
@@ -89,31 +117,32 @@ class StageTask(pl.LightningModule):
     def configure_optimizers(self):
         """Adam, with a constant or a cosine learning rate."""
         parameters = [p for p in self.network.parameters() if p.requires_grad]
-        fused = self.config["trainer"]["fused_adam"]
-        optimizer = torch.optim.Adam(parameters, lr=self.recipe["lr"], betas=(0.9, 0.99), fused=fused)
-        if self.recipe["schedule"] == "constant":
+        recipe = self.recipe
+        optimizer = torch.optim.Adam(parameters, lr=recipe.lr, betas=tuple(recipe.betas), fused=self.fused)
+        if recipe.schedule == "constant":
             return optimizer
         steps = max(1, self.trainer.estimated_stepping_batches)
-        warmup = max(1, min(100, steps // 20))
+        warmup = max(1, min(recipe.warmup, steps // 20))
 
         def rate(step: int) -> float:
-            return min(1.0, (step + 1) / warmup) * (
-                0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps)))
-            )
+            wave = 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps)))
+            return min(1.0, (step + 1) / warmup) * (recipe.lr_floor + (1 - recipe.lr_floor) * wave)
 
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def configure_gradient_clipping(self, optimizer, gradient_clip_val=None, gradient_clip_algorithm=None) -> None:
         """Clip the norm of all gradients to the recipe's ``clip``; Lightning refuses to with a fused optimiser."""
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe["clip"])
+        if self.recipe.clip is not None:
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
 
     def on_load_checkpoint(self, checkpoint: dict) -> None:
         """Go on with this plan's optimiser kernel, whatever plan the checkpoint was written under."""
         for state in checkpoint.get("optimizer_states", []):
             for group in state["param_groups"]:
-                group["fused"] = self.config["trainer"]["fused_adam"]
+                group["fused"] = self.fused
 
     def on_save_checkpoint(self, checkpoint: dict) -> None:
-        """Stamp the checkpoint with phase, configuration and facts."""
-        stamp(checkpoint, self.phase, self.config, self.meta)
+        """Stamp the checkpoint."""
+        if self.stamp is not None:
+            self.stamp.write(checkpoint)

@@ -1,14 +1,78 @@
 """What makes a checkpoint one of this code base: the configuration and the facts that its network is built from."""
 
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-FORMAT = 1
+from semtalk.errors import SemTalkError
+from semtalk.settings import Trained, trained
+
+FORMAT = 2
+"""2: parameters of base and sparse stand in another order, so that an optimiser's state of 1 cannot go on."""
 
 
-def stamp(checkpoint: dict[str, Any], phase: str, config: dict, meta: dict) -> None:
-    """Add to a checkpoint what :func:`semtalk.tasks.checkpoint.load_network` needs."""
+@dataclass(frozen=True)
+class Facts:
+    """What training learned of data and method.
+
+    Attributes:
+        speakers: The corpus's speaker numbers, in the order of the networks' embeddings.
+        mean_joint_speed: (55,) in m/s, or none.
+        body: Name of the body model, or none.
+        generation: The rollout that the networks were trained for, ``default`` or ``release``.
+        notes: What every result has to say.
+    """
+
+    speakers: list
+    mean_joint_speed: list[float] | None = None
+    body: str | None = None
+    generation: str = "default"
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What a checkpoint says of itself.
+
+    Attributes:
+        phase: See :data:`semtalk.tasks.phases.PHASES`.
+        config: The full plain configuration.
+        facts: Of data and method.
+        version: Of this code base, that wrote it.
+        format: Of checkpoints.
+    """
+
+    phase: str
+    config: dict[str, Any]
+    facts: Facts
+    version: str
+    format: int = FORMAT
+
+    @property
+    def settings(self) -> Trained:
+        """Typed settings of the networks."""
+        try:
+            return trained(self.config)
+        except SemTalkError as error:
+            raise SemTalkError(
+                f"the configuration of '{self.phase}', written by version {self.version}: {error}"
+            ) from error
+
+    @classmethod
+    def read(cls, checkpoint: dict[str, Any]) -> "Stamp":
+        """The stamp of a checkpoint."""
+        content = dict(checkpoint["semtalk"])
+        known = {name: value for name, value in content.pop("meta").items() if name in Facts.__dataclass_fields__}
+        return cls(facts=Facts(**known), **content)
+
+    def write(self, checkpoint: dict[str, Any]) -> None:
+        """Put it into a checkpoint."""
+        content = asdict(self)
+        content["meta"] = content.pop("facts")
+        checkpoint["semtalk"] = content
+
+
+def new_stamp(phase: str, config: dict[str, Any], facts: Facts) -> Stamp:
+    """The stamp of a checkpoint that this version writes."""
     from semtalk import __version__
 
-    checkpoint["semtalk"] = {
-        "format": FORMAT, "version": __version__, "phase": phase, "config": config, "meta": meta,
-    }  # fmt: skip
+    return Stamp(phase, config, facts, __version__)

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from semtalk.motion.io import Motion, atomic_write
+from semtalk.files import atomic_write
+from semtalk.motion.io import Motion
 from semtalk.motion.skeleton import DOWNSAMPLE, FPS, SAMPLE_RATE
 from semtalk.viz.figure import draw_motions
 

@@ -1,0 +1,38 @@
+"""Opens what settings name: the reader of a corpus, and its store."""
+
+from pathlib import Path
+
+from semtalk.errors import SemTalkError
+from semtalk.settings.commands import Command
+from semtalk.settings.inputs import READERS, Corpus, Features
+from semtalk.swap import named
+
+
+def open_corpus(data: Corpus):
+    """Build the reader that the settings of a corpus name.
+
+    Returns:
+        A :class:`semtalk.data.recording.Corpus`.
+
+    Raises:
+        SemTalkError: There is no such reader, or it does not take the keys.
+    """
+    reader = named("data.reader", READERS.get(data.reader, data.reader))
+    options = {key: value for key, value in dict(data).items() if key not in ("reader", "store")}
+    try:
+        return reader(**options)
+    except TypeError as error:
+        raise SemTalkError(f"data={data.name}: its keys do not fit the reader {data.reader} ({error}).") from error
+
+
+def store_folder(stores: str | Path, corpus: str, features: Features) -> Path:
+    """Where a corpus of this name is prepared with some features, below the folder of all stores."""
+    return Path(stores) / f"{corpus}_{features.name}"
+
+
+def open_store(settings: Command, corpus, body, shard: str | None = None):
+    """Prepare a corpus, or a share of it, or open what is prepared."""
+    from semtalk.data.prepare import parse_shard, prepare
+
+    folder = store_folder(settings.data.store, settings.data.name, settings.features)
+    return prepare(corpus, settings.features, body, folder, settings.strict, parse_shard(shard))

@@ -1,0 +1,169 @@
+"""The metrics of every table, one row each: title, scale, and how a take is measured.
+
+Protocol, report, comparison, published tables and ablations read :data:`METRICS`. A metric of one's own is a
+:class:`Metric` in an installed package: ``eval.py metrics=[extended,package.module:NAME]``.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from torch import Tensor
+
+from semtalk.body import BodyModel
+from semtalk.errors import SemTalkError
+from semtalk.evaluation.protocol import Protocol
+from semtalk.evaluation.takes import Take
+from semtalk.metrics import functional as F
+from semtalk.metrics.modules import BeatConsistency
+from semtalk.motion.parts import IDENTITY_6D, poses_from_rotation
+from semtalk.motion.skeleton import FEET, JAW
+from semtalk.swap import named
+
+CHUNK = 512
+"""Frames whose vertices are computed at once."""
+
+
+def metric_joints(body: BodyModel, rotation: Tensor, betas: Tensor, still_root: bool = False) -> np.ndarray:
+    """Joints (T, 55, 3) for DIV and BC: true shape, no translation; ``still_root`` rests the pelvis and the jaw."""
+    if still_root:
+        rotation = rotation.clone()
+        rotation[:, [0, JAW]] = rotation.new_tensor(IDENTITY_6D)
+    return body.joints(poses_from_rotation(rotation), betas).double().numpy()
+
+
+@dataclass(frozen=True)
+class TakeRow:
+    """One row of a take as metrics see it; what several of them need is computed once.
+
+    Attributes:
+        take: With the row and ``truth``.
+        row: Name of what is measured.
+        body: For joints and face vertices.
+        mean_speed: (55,) m/s, for BC; or none.
+        protocol: How things are counted.
+    """
+
+    take: Take
+    row: str
+    body: BodyModel
+    mean_speed: np.ndarray | None
+    protocol: Protocol
+
+    @cached_property
+    def joints(self) -> np.ndarray:
+        """(T, 55, 3) metres without translation, as DIV and BC take them."""
+        return metric_joints(self.body, self.take.rotation[self.row], self.take.betas, self.protocol.still_root)
+
+    def world_joints(self, row: str) -> np.ndarray:
+        """(T, 55, 3) metres with translation, of this row or of ``truth``."""
+        poses = poses_from_rotation(self.take.rotation[row])
+        return self.body.joints(poses, self.take.betas, self.take.trans[row]).double().numpy()
+
+    @cached_property
+    def face(self) -> dict[str, float]:
+        """Errors of the face's vertices: ``mse``, ``position`` and ``velocity``."""
+        return F.face_errors(face_pairs(self.body, self.take, self.row))
+
+
+def face_pairs(body: BodyModel, take: Take, row: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Face vertices (t, V, 3) of a row and of the truth, jaw and expressions alone, some frames at a time."""
+    faces = []
+    for name in (row, "truth"):
+        jaw = poses_from_rotation(take.rotation[name])[:, JAW]
+        faces.append((jaw.split(CHUNK), take.expressions[name].split(CHUNK)))
+    for (jaw_a, part_a), (jaw_b, part_b) in zip(*(zip(*face, strict=True) for face in faces), strict=True):
+        yield tuple(
+            body.face_vertices(jaw, part, take.betas).numpy() for jaw, part in ((jaw_a, part_a), (jaw_b, part_b))
+        )
+
+
+def _beat_consistency(seen: TakeRow) -> float | None:
+    take, rules = seen.take, seen.protocol
+    if take.wave is None or seen.mean_speed is None or take.frames <= 2 * F.BEAT_SKIP:
+        return None
+    beat = BeatConsistency(
+        seen.mean_speed, rules.beat_threshold, rules.overwrite, rules.mask_from_zero, rules.untrimmed_end
+    )
+    beat.update(seen.joints, take.wave.numpy())
+    return float(beat.compute())
+
+
+def _diversity(seen: TakeRow) -> float:
+    total, frames = F.l1_diversity(seen.joints)
+    return total / frames
+
+
+def _semantic_recall(seen: TakeRow) -> float | None:
+    if seen.take.semantic is None or not seen.take.semantic.nansum() > 0:
+        return None
+    own, true = (joints - joints[:, :1] for joints in map(seen.world_joints, (seen.row, "truth")))
+    return F.semantic_recall(own, true, seen.take.semantic.numpy())
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One column of every table.
+
+    Attributes:
+        title: Of the column.
+        measure: Value of one row of a take, or none where it cannot be measured there; a corpus's value is the mean
+            weighted by :attr:`weight`. None for FGD, which is of all takes together.
+        scale: Tables give the value divided by this, as published ones do.
+        weight: Of a take, by its frames and its semantic scores.
+    """
+
+    title: str
+    measure: Callable[[TakeRow], float | None] | None
+    scale: float = 1.0
+    weight: Callable[[Take], float] = lambda take: float(take.frames)
+
+    @property
+    def heading(self) -> str:
+        """Title with the scale, as in ``MSE x1e-8``."""
+        return self.title if self.scale == 1.0 else f"{self.title} x1e{round(math.log10(self.scale))}"
+
+
+METRICS = {
+    "fgd": Metric("FGD", None, 1e-1),
+    "bc": Metric("BC", _beat_consistency, 1e-1, lambda take: float(max(0, take.frames - 2 * F.BEAT_SKIP))),
+    "div": Metric("DIV", _diversity),
+    "mse": Metric("MSE", lambda seen: seen.face["mse"], 1e-8),
+    "lvd": Metric("LVD", lambda seen: seen.face[seen.protocol.lvd], 1e-5),
+    "jerk": Metric("jerk m/s3", lambda seen: F.mean_jerk(seen.world_joints(seen.row))),
+    "skating": Metric("skating m/s", lambda seen: F.foot_skating(seen.world_joints(seen.row)[:, list(FEET)])),
+    "srgr": Metric("SRGR", _semantic_recall, weight=lambda take: float(take.semantic.sum())),
+}
+"""Name in results -> metric."""
+MAIN = ("fgd", "bc", "div", "mse", "lvd")
+"""Those of published tables."""
+
+
+def chosen_metrics(metrics: str | Sequence[str]) -> dict[str, Metric]:
+    """Name -> metric of ``metrics``: ``main``, ``extended``, and ``package.module:NAME`` of one's own.
+
+    Raises:
+        SemTalkError: There is no such metric.
+    """
+    words = [metrics] if isinstance(metrics, str) else metrics
+    found = METRICS if "extended" in words else {name: METRICS[name] for name in MAIN}
+    own = {}
+    for word in words:
+        if ":" in word:
+            metric = named("metrics", word)
+            if not isinstance(metric, Metric):
+                raise SemTalkError(f"metrics={word}: it is no semtalk.evaluation.metrics.Metric.")
+            own[word.split(":")[1].lower()] = metric
+    return found | own
+
+
+def heading(name: str) -> str:
+    """Title of a metric's column; of one that is not in the table, its name."""
+    return METRICS[name].heading if name in METRICS else name
+
+
+def scale(name: str) -> float:
+    """What tables divide a metric by."""
+    return METRICS[name].scale if name in METRICS else 1.0

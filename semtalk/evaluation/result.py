@@ -1,0 +1,110 @@
+"""What an evaluation found, and states beside it: ``metrics.json``, ``per_take.csv`` and the FGD features."""
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from semtalk.files import atomic_write
+
+PACKAGES = ("semtalk", "torch", "numpy", "scipy", "librosa", "pytorch-lightning")
+"""What numbers depend on; their versions are in every result."""
+
+
+def versions() -> dict[str, str]:
+    """Package -> version of what numbers depend on."""
+    return {name: version(name) for name in PACKAGES}
+
+
+@dataclass(frozen=True)
+class Result:
+    """What is written of an evaluation.
+
+    Attributes:
+        run: Folder of the run, or of the motion files.
+        split: Whose takes.
+        takes: How many.
+        protocol: How they were counted.
+        body: Name of the body model.
+        stand_in: Whether it is the stand-in.
+        embedder: ``source`` and ``sha256`` of the FGD embedder.
+        mean_joint_speed: Where BC's joint speed is from.
+        config: The full plain configuration.
+        metrics: Row -> metric -> value.
+        headings: Metric -> title of its column.
+        hearing: Row -> number -> value of what is heard.
+        known_answers: Name -> value, for the embedded corpus.
+        gate: Precision, recall and F1 of the gate.
+        samples: ``count`` of samples, and their ``diversity`` in metres or none.
+        too_short: Takes that were left out.
+        notes: What a reader must know.
+        versions: Of packages.
+    """
+
+    run: str
+    split: str
+    takes: int
+    protocol: str
+    body: str
+    stand_in: bool
+    embedder: dict[str, str]
+    mean_joint_speed: str
+    config: dict[str, Any]
+    metrics: dict[str, dict[str, float]]
+    headings: dict[str, str] = field(default_factory=dict)
+    hearing: dict[str, dict[str, float]] = field(default_factory=dict)
+    known_answers: dict[str, float] = field(default_factory=dict)
+    gate: dict[str, float] = field(default_factory=dict)
+    samples: dict[str, Any] = field(default_factory=dict)
+    too_short: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    versions: dict[str, str] = field(default_factory=versions)
+
+    @classmethod
+    def read(cls, path: Path) -> "Result":
+        """Read ``metrics.json``."""
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return cls(**{key: value for key, value in content.items() if key in cls.__dataclass_fields__})
+
+
+@dataclass
+class Measured:
+    """Numbers of an evaluation.
+
+    Attributes:
+        table: Row -> metric -> value over all takes.
+        per_take: One dict for each row and take; FGD needs many rows of features and is not given per take.
+        features: Row -> for each take the embedder's features (N, 240), or nothing without an embedder.
+    """
+
+    table: dict[str, dict[str, float]] = field(default_factory=dict)
+    per_take: list[dict] = field(default_factory=list)
+    features: dict[str, list[np.ndarray]] = field(default_factory=dict)
+
+
+def write_texts(folder: Path, texts: Mapping[str, str]) -> list[Path]:
+    """Write files of a folder, each whole or not at all; returns their paths."""
+    for name, text in texts.items():
+        atomic_write(folder / name, lambda temporary, text=text: temporary.write_text(text, encoding="utf-8"))
+    return [folder / name for name in texts]
+
+
+def write_result(result: Result, markdown: str, measured: Measured, folder: Path) -> list[Path]:
+    """Write ``metrics.json``, ``metrics.md``, ``per_take.csv`` and the FGD features; returns their paths."""
+    rows = io.StringIO(newline="")
+    writer = csv.DictWriter(rows, fieldnames=list(measured.per_take[0]))
+    writer.writeheader()
+    writer.writerows(measured.per_take)
+    texts = {"metrics.json": json.dumps(asdict(result), indent=2), "metrics.md": markdown}
+    paths = write_texts(folder, texts | {"per_take.csv": rows.getvalue()})
+    if measured.features:
+        arrays = {row: np.concatenate(found) for row, found in measured.features.items()}
+        arrays["lengths"] = np.array([len(found) for found in measured.features["truth"]])
+        atomic_write(folder / "features.npz", lambda temporary: np.savez(temporary, **arrays))
+    return paths

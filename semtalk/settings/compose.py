@@ -1,0 +1,27 @@
+"""Settings without the command line: the same ``configs/``, composed with the same overrides."""
+
+from pathlib import Path
+
+from semtalk.settings.check import settings_of
+from semtalk.settings.commands import Command
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+
+
+def compose(name: str = "train", *overrides: str) -> Command:
+    """Settings of a command, as ``compose("train", "experiment=smoke", "seed=1")``.
+
+    Args:
+        name: ``train``, ``eval``, ``generate`` or ``prepare``.
+        overrides: As on the command line.
+
+    Raises:
+        SemTalkError: A key has a value that it does not take.
+        hydra.errors.HydraException: There is no such option or key.
+    """
+    import hydra
+    from omegaconf import OmegaConf
+
+    with hydra.initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        composed = hydra.compose(name, overrides=list(overrides))
+        return settings_of(name, OmegaConf.to_container(composed, resolve=True, throw_on_missing=True))

@@ -1,0 +1,194 @@
+"""Configurations, the layout of imports, and what the command line answers."""
+
+import re
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from conftest import ROOT, run_command, run_program
+
+from semtalk.errors import SemTalkError
+from semtalk.features.extract import SLOTS, build_encoders, feature_dims
+from semtalk.models.fusion import BETA
+from semtalk.settings import compose
+from semtalk.tasks.fit import length_of, make_trainer, new_task
+from semtalk.tasks.phases import PHASES, build_network
+
+GROUPS = sorted(path for path in (ROOT / "configs").glob("*/*.yaml") if path.parent.name not in ("hydra", "experiment"))
+FOLDER = ROOT / "configs" / "experiment"
+EXPERIMENTS = sorted(str(path.relative_to(FOLDER).with_suffix("")) for path in FOLDER.rglob("*.yaml"))
+LAYERS = [
+    {"errors", "lazy"}, {"settings"}, {"swap"}, {"files"}, {"motion"}, {"body"}, {"features"},
+    {"data", "models", "losses", "metrics"},
+    {"tasks"}, {"generation", "viz", "release"}, {"evaluation"}, {"run"},
+]  # fmt: skip
+"""Each layer may import itself and the layers before it."""
+
+
+@pytest.mark.parametrize("path", GROUPS, ids=lambda path: f"{path.parent.name}={path.stem}")
+def test_every_option_composes(path):
+    group = path.parent.name
+    for name in ("train", "eval", "generate"):
+        placed = f"{group}@_global_" if group in ("rollout", "evaluation") and name != "train" else group
+        listed = "".join((ROOT / "configs" / file).read_text() for file in (f"{name}.yaml", "common.yaml"))
+        if f"- {placed}:" in listed:
+            assert compose(name, f"{placed}={path.stem}").name
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_experiment_composes(experiment):
+    evaluated_only = "tag:" in (FOLDER / f"{experiment}.yaml").read_text()
+    for name in ("eval",) if evaluated_only else ("train", "eval", "generate"):
+        assert compose(name, f"experiment={experiment}").name
+    if evaluated_only:
+        with pytest.raises(SemTalkError, match="there is no such key"):
+            compose("train", f"experiment={experiment}")
+
+
+@pytest.mark.parametrize("model", ["small", "paper"])
+def test_every_model_builds(model):
+    settings = compose("train", f"model={model}")
+    for phase in PHASES:
+        with torch.device("meta"):
+            network = build_network(phase, settings, speakers=3)
+        assert sum(p.numel() for p in network.parameters()) > 0
+    widths = {"small": 64, "paper": 768}
+    assert network.body.audio[0].out_features == widths[model]
+
+
+@pytest.mark.parametrize("trainer", ["auto", "cpu"])
+@pytest.mark.parametrize("logger", ["csv", "tensorboard"])
+def test_every_trainer_and_logger_builds(trainer, logger, tmp_path, store):
+    settings = compose("train", f"trainer={trainer}", f"logger={logger}", "trainer.precision=32-true")
+    task = new_task("fgd", settings, build_network("fgd", settings, 1), {})
+    assert make_trainer(settings, task, tmp_path, length_of(settings.recipe.fgd, 10)).max_steps == 250
+
+
+def test_sizes_come_from_the_feature_configuration():
+    settings = compose("train", "features.slots.hubert.dim=20", "features.slots.words.dim=30")
+    assert feature_dims(settings.features)["hubert"] == 20
+    sparse = build_network("sparse", settings, speakers=1)
+    assert sparse.semantics.words.in_features == 30
+    assert sparse.semantics.hubert.layers[0].in_channels == 20
+    assert set(build_encoders(settings.features)) == set(SLOTS)
+
+
+def test_the_threshold_is_the_papers_everywhere():
+    assert {compose(name).beta for name in ("eval", "generate")} == {BETA} == {compose("train").evaluation.beta}
+
+
+def test_imports_point_one_way():
+    order = {name: level for level, names in enumerate(LAYERS) for name in names}
+    for path in (ROOT / "semtalk").rglob("*.py"):
+        own = path.relative_to(ROOT / "semtalk").parts[0].removesuffix(".py")
+        if own == "__init__":
+            continue
+        for module in re.findall(r"^\s*(?:from|import) semtalk\.(\w+)", path.read_text(), flags=re.M):
+            assert order[module] <= order[own], f"{path.relative_to(ROOT)} imports semtalk.{module}"
+            peers = order[module] == order[own] and module != own
+            assert not peers or own == "evaluation", f"{path.relative_to(ROOT)} imports its neighbour semtalk.{module}"
+
+
+def test_generating_imports_no_training():
+    program = "import sys, semtalk.generation.speech, semtalk.generation.stream; print(*sys.modules)"
+    modules = run_program("-c", program).stdout.split()
+    assert "torch" in modules and not any("lightning" in module for module in modules)
+
+
+def test_every_phase_comes_after_those_that_it_needs():
+    names = list(PHASES)
+    for name, phase in PHASES.items():
+        assert phase.name == name and all(names.index(needed) < names.index(name) for needed in phase.needs)
+        assert phase.task_class.__name__.endswith("Task")
+        assert getattr(compose("train").recipe, phase.recipe).batch_size > 0
+        assert (ROOT / "configs" / "stage" / f"{phase.stage}.yaml").is_file()
+
+
+@pytest.mark.parametrize("folder", ["models", "losses.py", "metrics", "data", "motion"])
+def test_networks_and_data_know_no_framework(folder):
+    path = ROOT / "semtalk" / folder
+    files = [path] if path.is_file() else list(path.rglob("*.py"))
+    for file in files:
+        text = file.read_text()
+        assert "hydra" not in text and "omegaconf" not in text, file
+        if folder != "data":
+            assert "lightning" not in text.replace("no Lightning", ""), file
+        assert ".cuda()" not in text, file
+
+
+@pytest.mark.parametrize("script", ["train.py", "eval.py", "generate.py"])
+def test_help_is_quick_and_says_what_matters(script):
+    began = time.monotonic()
+    text = run_program(script, "--help").stdout
+    assert time.monotonic() - began < 10, "a loaded machine is slow, but help must not import torch"
+    for word in ("python", "data: ", "sample", "name=NAME", "body.path"):
+        if script == "generate.py" and word == "body.path":
+            continue
+        assert word in text
+    modules = run_program("-X", "importtime", script, "--help").stderr
+    assert "torch" not in modules and "lightning" not in modules
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["train.py", "data=beat2"], "data.root is not set"),
+        (["train.py", "parts=[head]"], "parts.0=head: give a list, each one of face, upper, hands, lower"),
+        (["train.py", "stage=nothing"], "Could not find 'stage/nothing'"),
+        (["train.py", "experiment=beat3", "dry_run=true"], "Could not find 'experiment/beat3'"),
+        (["train.py", "modle=small"], "modle"),
+        (["eval.py", "runs_dir=/nowhere"], "train.py stage=rvqvae"),
+        (["train.py", "trainer.precision=fp8"], "trainer.precision=fp8: choose one of auto, 32-true"),
+        (["train.py", "speed.compile=fast"], "speed.compile=fast: choose one of auto, default"),
+        (["eval.py", "gate=open"], "choose one of learned, always, never, random"),
+        (["generate.py", "audio=/nowhere.wav", "precision=int8"], "choose one of float32, bf16"),
+        (["eval.py", "split=all"], "choose one of train, val, test"),
+        (["eval.py", "protocol=mine"], "choose one of legacy, evaltools, corrected"),
+        (["eval.py", "motions=/nowhere", "truth=/nowhere"], "there is no such folder"),
+        (["eval.py", "compare=[runs/one]"], "two runs or more"),
+        (["scripts/prepare.py", "shard=3/2"], "give i/n"),
+        (["scripts/label_semantics.py", "data=show"], "ckpt is not set"),
+        (["train.py", "data=show", "data.root=/nowhere"], "is this a SHOW folder"),
+        (["train.py", "init=/nowhere"], "there is no checkpoint here"),
+        (["generate.py"], "audio is not set"),
+        (["generate.py", "audio=/nowhere.wav"], "/nowhere.wav: no such sound file"),
+    ],
+)
+def test_errors_are_one_sentence(arguments, says):
+    result = run_command(*arguments, check=False)
+    assert result.returncode == 1 and says in result.stderr and "Traceback" not in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["train.py", "data=beat2"], "error: data.root is not set"),
+        (["eval.py", "beta=2"], "error: beta=2: give a number from 0 to 1."),
+        (["generate.py", "modle=small"], "modle"),
+    ],
+)
+def test_errors_are_told_from_end_to_end(arguments, says):
+    result = run_program(*arguments, check=False)
+    assert result.returncode == 1 and says in result.stderr and "Traceback" not in result.stderr
+
+
+def test_generate_names_the_command_that_makes_a_checkpoint(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.zeros(16000), 16000)
+    result = run_command("generate.py", f"audio={tmp_path}/a.wav", f"runs_dir={tmp_path}", check=False)
+    assert result.returncode == 1 and "python train.py stage=semtalk" in result.stderr
+
+
+def test_readme_names_only_what_exists():
+    text = (ROOT / "README.md").read_text()
+    for path in re.findall(r"\]\(((?!http)[^)#]+)\)", text):
+        assert (ROOT / path).exists(), path
+    for script in set(re.findall(r"python (\w+\.py)", text)):
+        assert (ROOT / script).is_file(), script
+    for group, option in set(
+        re.findall(r"\b(stage|data|model|features|recipe|trainer|speed|logger|experiment)=(\w+)", text)
+    ):
+        if option not in ("beat2", "show", "paper") or (group, option) in {("data", "beat2"), ("model", "paper")}:
+            assert (Path(ROOT) / "configs" / group / f"{option}.yaml").is_file(), f"{group}={option}"

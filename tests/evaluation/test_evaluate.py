@@ -1,0 +1,287 @@
+"""Evaluation: folders of any method's files, protocols, published rows, comparison of runs, sanity of every metric."""
+
+import csv
+import json
+import resource
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from conftest import run_command
+from scipy.ndimage import gaussian_filter1d
+
+from semtalk.errors import SemTalkError
+from semtalk.evaluation.compare import compare
+from semtalk.evaluation.folder import folder_takes, plain_name
+from semtalk.evaluation.known_answers import seam_ratio
+from semtalk.evaluation.measure import evaluate_rows
+from semtalk.evaluation.metrics import chosen_metrics, metric_joints
+from semtalk.evaluation.protocol import PROTOCOLS
+from semtalk.evaluation.published import comparable
+from semtalk.evaluation.result import Result
+from semtalk.evaluation.takes import Take
+from semtalk.metrics import functional as F
+from semtalk.models.embedder import MotionEmbedder
+from semtalk.motion.io import Motion, load_motion, save_motion
+from semtalk.motion.parts import rotation_from_poses
+from semtalk.motion.rotation import axis_angle_to_6d
+
+pytestmark = pytest.mark.xdist_group("chain")
+MEAN_SPEED = np.full(55, 0.3)
+
+
+def gesture(frames: int = 364, seed: int = 0) -> Motion:
+    rng = np.random.default_rng(seed)
+    poses = gaussian_filter1d(rng.normal(size=(frames, 55, 3)), 5, axis=0).astype(np.float32)
+    trans = 0.02 * gaussian_filter1d(rng.normal(size=(frames, 3)), 20, axis=0) + [0, 1.2, 0]
+    expressions = gaussian_filter1d(rng.normal(size=(frames, 100)), 4, axis=0)
+    return Motion(
+        poses, expressions.astype(np.float32), trans.astype(np.float32), rng.normal(size=300).astype(np.float32)
+    )
+
+
+def speech_of(motion: Motion, body, shift: float = 0.0) -> np.ndarray:
+    """A click wherever the wrists slow down: beats that BC must find."""
+    joints = body.joints(*(torch.from_numpy(a) for a in (motion.poses, motion.betas, motion.trans))).numpy()
+    beats = F.motion_beats(joints, MEAN_SPEED, skip=0, mask_from_zero=False)[21]
+    wave = 1e-4 * np.random.default_rng(0).normal(size=len(motion) * 16000 // 30)
+    for beat in beats:
+        start = int((beat / 30 + shift) * 16000)
+        piece = np.hanning(600) * np.random.default_rng(1).normal(size=600)
+        wave[start : start + 600] += piece[: max(0, len(wave) - start)][:600]
+    return wave.astype(np.float32)
+
+
+def take_of(truth: Motion, own: Motion, wave: np.ndarray | None = None, name: str = "a") -> Take:
+    rows = {"method": own, "truth": truth}
+    return Take(
+        name, len(truth), torch.from_numpy(truth.betas), None if wave is None else torch.from_numpy(wave), None,
+        {row: rotation_from_poses(torch.from_numpy(m.poses)) for row, m in rows.items()},
+        {row: torch.from_numpy(m.expressions) for row, m in rows.items()},
+        {row: torch.from_numpy(m.trans) for row, m in rows.items()},
+    )  # fmt: skip
+
+
+def changed(motion: Motion, **changes) -> Motion:
+    return Motion(**({key: getattr(motion, key) for key in ("poses", "expressions", "trans", "betas")} | changes))
+
+
+def measure(body, truth, own, wave=None, metrics="main", **options):
+    torch.manual_seed(0)
+    takes, chosen = [take_of(truth, own, wave)], chosen_metrics(metrics)
+    return evaluate_rows(takes, ("method", "truth"), chosen, MotionEmbedder().eval(), body, MEAN_SPEED, **options).table
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_truth_against_itself_is_perfect(body, protocol):
+    truth = gesture()
+    row = measure(body, truth, truth, speech_of(truth, body), protocol=protocol, metrics="extended")["method"]
+    assert row["fgd"] == pytest.approx(0, abs=1e-6) and row["mse"] == row["lvd"] == 0
+    assert 0 < row["bc"] <= 1 and row["div"] > 1 and row["jerk"] > 0
+
+
+def test_fgd_grows_with_noise_and_shuffling(body):
+    truth, rng = gesture(), np.random.default_rng(1)
+    noise = rng.normal(size=truth.poses.shape).astype(np.float32)
+    values = [
+        measure(body, truth, changed(truth, poses=truth.poses + scale * noise))["method"]["fgd"]
+        for scale in (0.02, 0.1, 0.4)
+    ]
+    shuffled = measure(body, truth, changed(truth, poses=truth.poses[rng.permutation(len(truth))]))["method"]["fgd"]
+    assert 1e-6 < values[0] < values[1] < values[2] and shuffled > values[0]
+
+
+def test_bc_falls_when_the_audio_is_late(body):
+    truth = gesture(frames=600)
+    on_time, late = (
+        measure(body, truth, truth, speech_of(truth, body, shift), protocol="corrected")["method"]["bc"]
+        for shift in (0.0, 0.5)
+    )
+    assert late < on_time
+
+
+def test_a_still_pose_has_no_diversity_and_no_beats(body):
+    truth = gesture()
+    still = changed(truth, poses=np.repeat(truth.poses[:1], len(truth), axis=0))
+    row = measure(body, truth, still, speech_of(truth, body))["method"]
+    assert row["div"] == pytest.approx(0, abs=1e-3) and row["bc"] == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"poses": lambda m: np.rad2deg(m.poses)}, "seem to be degrees"),
+        ({"trans": lambda m: 100 * m.trans}, "centimetres"),
+    ],
+)
+def test_other_units_are_noticed(tmp_path, changes, says):
+    motion = gesture()
+    save_motion(tmp_path / "a.npz", changed(motion, **{key: change(motion) for key, change in changes.items()}))
+    with pytest.raises(SemTalkError, match=says):
+        load_motion(tmp_path / "a.npz")
+
+
+def test_protocols_differ_where_they_say(body):
+    truth, own = gesture(), gesture(seed=1)
+    wave = np.concatenate([speech_of(own, body), np.zeros(16000, np.float32)])  # the sound lasts a second longer
+    tables = {name: measure(body, truth, own, wave, protocol=name)["method"] for name in PROTOCOLS}
+    joints = metric_joints(body, rotation_from_poses(torch.from_numpy(own.poses)), torch.from_numpy(truth.betas))
+    still = own.poses.copy()
+    still[:, [0, 22]] = 0
+    rested = metric_joints(body, rotation_from_poses(torch.from_numpy(still)), torch.from_numpy(truth.betas))
+
+    def bc(joints, threshold, overwrite, from_zero, end):
+        joints = np.abs(joints - joints.mean(axis=0)) if overwrite else joints
+        sound = wave[: int(16000 / 30 * len(own))]
+        sound = sound[32000 : (len(wave) if end else len(sound)) - 32000]
+        beats = F.motion_beats(joints, MEAN_SPEED, threshold=threshold, mask_from_zero=from_zero)
+        return F.beat_consistency(F.audio_onsets(sound), beats)
+
+    assert tables["legacy"]["bc"] == pytest.approx(bc(joints, 0.3, True, True, True))
+    assert tables["evaltools"]["bc"] == pytest.approx(bc(rested, 0.1, False, True, True))
+    assert tables["corrected"]["bc"] == pytest.approx(bc(joints, 0.3, False, False, False))
+    assert tables["legacy"]["div"] == pytest.approx(F.l1_diversity(joints)[0] / len(own))
+    assert tables["evaltools"]["div"] == pytest.approx(F.l1_diversity(rested)[0] / len(own))
+    assert tables["legacy"]["lvd"] > tables["corrected"]["lvd"] == tables["evaltools"]["lvd"]
+    assert tables["legacy"]["mse"] == tables["corrected"]["mse"]
+    with pytest.raises(SemTalkError, match="choose one of legacy, evaltools, corrected"):
+        measure(body, truth, own, protocol="other")
+
+
+def test_frames_that_count():
+    lengths = (63, 64, 339, 467)
+    counted = {name: [rules.counted(frames) for frames in lengths] for name, rules in PROTOCOLS.items()}
+    assert counted["legacy"] == counted["evaltools"] == [0, 0, 304, 424]
+    assert counted["corrected"] == [0, 64, 336, 464]
+
+
+def test_metrics_in_pieces_equal_the_whole():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 101, 7, 3))
+    for cuts in ([], [1], [50, 51], [100]):
+        errors = F.face_errors(zip(np.split(a, cuts), np.split(b, cuts), strict=True))
+        assert errors["mse"] == pytest.approx(F.face_mse(a, b), rel=1e-12)
+        assert errors["position"] == pytest.approx(F.face_l1_position(a, b), rel=1e-12)
+        assert errors["velocity"] == pytest.approx(F.face_velocity_difference(a, b), rel=1e-12)
+
+
+def test_extended_metrics_by_hand():
+    time = np.arange(31) / 30
+    joints = np.zeros((31, 1, 3))
+    joints[:, 0, 0] = 2 * time**3
+    assert F.mean_jerk(joints) == pytest.approx(12)
+    feet = np.zeros((31, 2, 3))
+    feet[:, 0, 0], feet[:, 0, 1] = 0.5 * time, 0.2
+    feet[:, 1, 1] = np.where(np.arange(31) < 10, 0.1, 1.0)
+    feet[:, 1, 2] = 3 * time
+    assert F.foot_skating(feet) == pytest.approx((20 * 0.5 + 10 * 3) / 30)
+    true = np.zeros((4, 2, 3))
+    own = true.copy()
+    own[2:, 0] = 1.0
+    assert F.semantic_recall(own, true, np.array([0, 0.5, 0.5, 0])) == pytest.approx(0.75)
+    assert F.semantic_recall(own, true, np.array([0, 1.0, 0, 0])) == 1
+
+
+def write_folder(folder, body, seeds, prefix="", noise=0.0, extra=0):
+    folder.mkdir(exist_ok=True)
+    for seed in seeds:
+        motion = gesture(frames=244 + extra, seed=seed)
+        motion.poses += noise * np.random.default_rng(seed + 9).normal(size=motion.poses.shape).astype(np.float32)
+        save_motion(folder / f"{prefix}take {seed}.npz", motion)
+
+
+def test_any_folder_is_evaluated_without_a_model(body, smoke, tmp_path):
+    write_folder(tmp_path / "own", body, (1, 2, 3), "res_", noise=0.1)
+    write_folder(tmp_path / "own", body, (1, 2, 3), "gt_")  # as evaluators write them: both in one folder
+    write_folder(tmp_path / "true", body, (1, 2, 4), extra=10)
+    (tmp_path / "sound").mkdir()
+    for seed in (1, 2):
+        soundfile.write(tmp_path / "sound" / f"take {seed}.wav", speech_of(gesture(seed=seed), body), 16000)
+    assert plain_name(tmp_path / "res_2_scott_0_1_1_output.npz") == "2_scott_0_1_1"
+    arguments = [f"motions={tmp_path}/own", f"truth={tmp_path}/true", f"audio={tmp_path}/sound", f"out={tmp_path}/out"]
+    said = run_command("eval.py", *arguments, f"embedder={smoke[0]}/runs/smoke", "metrics=extended").stdout
+    said = " ".join(said.split())
+    assert "1 files of motions have no partner: take 3" in said and "1 files of truth have no partner: take 4" in said
+    assert "2 of 2 pairs differ in length" in said and "mean pose" in said and "jerk" in said
+    result = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    row = result["metrics"]
+    assert row["truth"]["fgd"] < row["method"]["fgd"] < row["mean"]["fgd"] and row["mean"]["bc"] == 0
+    assert row["truth"]["mse"] == 0 and result["takes"] == 2 and result["embedder"]["sha256"]
+    without = run_command("eval.py", *arguments[:2], f"out={tmp_path}/bare").stdout
+    assert "FGD is left out" in " ".join(without.split()) and "BC is left out" in " ".join(without.split())
+    both = run_command("eval.py", f"motions={tmp_path}/own", f"truth={tmp_path}/own", f"out={tmp_path}/both")
+    assert "3 takes" in both.stdout, "gt_ and res_ in one folder"
+    with pytest.raises(SemTalkError, match="no file name of one is in the other"):
+        (tmp_path / "none").mkdir()
+        save_motion(tmp_path / "none" / "x.npz", gesture(64))
+        folder_takes(str(tmp_path / "none"), str(tmp_path / "true"), None)
+
+
+def test_runs_are_compared_on_the_same_takes(body, tmp_path):
+    write_folder(tmp_path / "true", body, range(6))
+    for name, noise in (("better", 0.01), ("worse", 0.5), ("same", 0.01)):
+        write_folder(tmp_path / name, body, range(6), noise=noise)
+        run_command("eval.py", f"motions={tmp_path}/{name}", f"truth={tmp_path}/true", f"out={tmp_path}/{name}/eval",
+                    "metrics=extended")  # fmt: skip
+    paths = [f"{tmp_path}/{name}/eval" for name in ("better", "worse", "same")]
+    said = run_command("eval.py", f"compare=[{','.join(paths)}]", f"out={tmp_path}/out").stdout
+    comparison = json.loads((tmp_path / "out" / "compare.json").read_text())["runs"]
+    assert comparison[paths[1]]["jerk"]["differs"] and comparison[paths[1]]["mse"]["differs"]
+    assert not comparison[paths[2]]["jerk"]["differs"]
+    for cells in comparison.values():
+        for cell in cells.values():
+            assert np.isnan(cell["value"]) or cell["low"] - 1e-9 <= cell["value"] <= cell["high"] + 1e-9
+    assert "paired bootstrap" in said and "FGD is left out" in " ".join(said.split())
+    write_folder(tmp_path / "fewer", body, range(3))
+    run_command("eval.py", f"motions={tmp_path}/fewer", f"truth={tmp_path}/true", f"out={tmp_path}/fewer/eval")
+    with pytest.raises(SemTalkError, match="not evaluated on the same takes"):
+        compare([paths[0], f"{tmp_path}/fewer/eval"], "test")
+    with pytest.raises(SemTalkError, match="two runs or more"):
+        compare(paths[:1], "test")
+
+
+def test_published_rows_stand_only_beside_what_is_the_same():
+    one = {"data": {"reader": "beat2", "speakers": [2]}}
+    result = Result("run", "test", 1, "legacy", "SMPL-X", False, {"source": "released"}, "", one, {})
+    assert "EMAGE" in comparable(result)[0]
+    for change in (
+        {"stand_in": True},
+        {"split": "val"},
+        {"embedder": {"source": "trained"}},
+        {"protocol": "corrected"},
+    ):
+        assert comparable(replace(result, **change)) == ({}, "")
+    everyone = {"data": {"reader": "beat2", "speakers": "all"}}
+    assert comparable(replace(result, config=everyone)) == ({}, "")
+    assert comparable(replace(result, config=everyone, protocol="evaltools"))[0]
+
+
+def test_runs_with_other_protocols_and_the_stored_joint_speed(smoke):
+    folder, arguments = smoke
+    run_command("eval.py", *arguments, "protocol=evaltools", "metrics=extended", "video=false", "tag=tools")
+    result = json.loads((folder / "runs" / "smoke" / "eval" / "test_tools" / "metrics.json").read_text())
+    assert set(result["metrics"]) == {"fused", "base", "truth", "mean"} and result["protocol"] == "evaltools"
+    assert {"precision", "recall", "f1"} == set(result["gate"]) and "srgr" in result["metrics"]["fused"]
+    assert result["metrics"]["truth"]["srgr"] == 1 and result["mean_joint_speed"] == "computed from the training split"
+    (kept,) = (folder / "data").rglob("mean_joint_speed.json")
+    assert len(json.loads(kept.read_text())["speed"]) == 55
+    rows = list(csv.DictReader((folder / "runs" / "smoke" / "eval" / "test_tools" / "per_take.csv").open()))
+    assert len(rows) == 4 * result["takes"] and float(rows[0]["jerk"]) > 0
+
+
+def test_memory_does_not_grow_with_the_length_of_a_take(body):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    truth = gesture(frames=3600)
+    measure(body, truth, changed(truth, poses=truth.poses + 0.01), speech_of(truth, body))
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**20 < 1.0
+
+
+def test_seam_ratio_by_hand():
+    """A turn of one degree each frame, and of three into the first new frame of a window: the ratio is three."""
+    turns = torch.ones(130)
+    turns[[64, 124]] = 3.0
+    poses = torch.zeros(130, 55, 3)
+    poses[..., 2] = torch.deg2rad(turns.cumsum(dim=0))[:, None]
+    assert seam_ratio([axis_angle_to_6d(poses)]) == pytest.approx(3.0, abs=0.05)

@@ -1,0 +1,52 @@
+"""The paper's setting, and the plan that a dry run prints."""
+
+import pytest
+from conftest import run_command
+
+from semtalk.features.extract import feature_dims
+from semtalk.settings import compose
+from semtalk.tasks.dry_run import count_windows, step_cost
+from semtalk.tasks.phases import PHASES, build_network
+
+
+@pytest.mark.parametrize("experiment", ["beat2", "show"])
+def test_experiments_are_the_papers_setting(experiment):
+    settings = compose("train", f"experiment={experiment}", "stage=all")
+    assert settings.data.name == experiment and settings.features.name == "paper"
+    assert feature_dims(settings.features) == {
+        "rhythm": 3, "hubert": 1024, "words": 300, "sentence": 512, "emotion": 768,
+    }  # fmt: skip
+    for recipe in (settings.recipe.base, settings.recipe.sparse):
+        assert (recipe.epochs, recipe.batch_size, recipe.lr, recipe.clip) == (200, 64, 1e-4, 1.0)
+        assert recipe.betas == [0.9, 0.99] and recipe.schedule == "constant"
+        assert recipe.mask.ratio == 0.4 and recipe.mask.warmup * recipe.epochs == 120
+    model = settings.model
+    assert model.network.width == 768 and model.rvqvae.levels == 6 and model.rvqvae.codes == 256
+    assert model.rvqvae.quantizer_dropout == 0.2 and model.rvqvae.decay == 0.99
+
+
+def test_costs_are_those_of_the_networks(body):
+    config = compose("train", "experiment=smoke", "data.root=/nowhere")
+    for phase in PHASES:
+        cost = step_cost(phase, config, 2, body)
+        assert cost["parameters"] == sum(p.numel() for p in build_network(phase, config, 2).parameters())
+        assert cost["flops"] > 2 * cost["parameters"] and cost["bytes"] > 10_000
+    wide = step_cost("base", compose("train", "experiment=smoke", "model.network.width=64"), 2, body)
+    narrow = step_cost("base", config, 2, body)
+    assert wide["flops"] > 1.2 * narrow["flops"] and wide["bytes"] > narrow["bytes"]
+
+
+def test_windows_are_counted_without_reading_takes(corpus, store):
+    from semtalk.data.windows import WindowDataset
+
+    counts = count_windows(corpus, 20)
+    for split in ("train", "val", "test"):
+        assert counts[split]["windows"] == len(WindowDataset(store, store.split(split), 20))
+    assert counts["train"]["hours"] == pytest.approx(9 * 6 / 3600) and not counts["train"]["missing"]
+
+
+def test_a_dry_run_needs_neither_data_nor_models(tmp_path):
+    said = run_command("train.py", "experiment=beat2", "dry_run=true", f"runs_dir={tmp_path}", "stage=fgd").stdout
+    for text in ("data.root is not set", "hf download", "200 epochs", "pip install -e .[emotion]"):
+        assert text in " ".join(said.replace("│", " ").split()), said
+    assert not list(tmp_path.iterdir())
