@@ -15,7 +15,7 @@ demo: .venv/.installed
 	$(BIN)/python generate.py audio=examples/spoken.flac
 
 test: .venv/.installed
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 lint: .venv/.installed
 	$(BIN)/ruff check .

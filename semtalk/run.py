@@ -1,24 +1,28 @@
 """The commands. Heavy imports wait until the configuration is known to be sound."""
 
+from __future__ import annotations
+
 import errno
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from semtalk.data.open import open_corpus, open_store
 from semtalk.errors import SemTalkError
-from semtalk.settings import refuse_untrusted, settings_of
-from semtalk.settings.commands import (
-    Command,
-    EvalSettings,
-    Evaluation,
-    GenerateSettings,
-    PrepareSettings,
-    TrainSettings,
-)
+from semtalk.log import LOG, print_messages
+
+if TYPE_CHECKING:
+    from semtalk.settings.commands import (
+        Command,
+        EvalSettings,
+        Evaluation,
+        GenerateSettings,
+        PrepareSettings,
+        TrainSettings,
+    )
 
 
 def command(function: Callable[[Command], None], name: str, config: DictConfig) -> None:
@@ -26,6 +30,9 @@ def command(function: Callable[[Command], None], name: str, config: DictConfig) 
 
     What the user should mend is one sentence on stderr, and exit code 1.
     """
+    from semtalk.settings import settings_of
+
+    print_messages()
     try:
         function(settings_of(name, OmegaConf.to_container(config, resolve=True, throw_on_missing=True)))
     except (SemTalkError, OmegaConfBaseException) as error:
@@ -61,6 +68,8 @@ def train(settings: TrainSettings) -> None:
         phases += [f"rvqvae_{part}" for part in settings.parts] if phase == "rvqvae" else [phase]
     if settings.dry_run:
         return plan(settings, phases)
+    from semtalk.data.open import open_corpus
+
     known = _initial_facts(settings.init)
     corpus = open_corpus(settings.data)
 
@@ -82,7 +91,7 @@ def train(settings: TrainSettings) -> None:
     )  # fmt: skip
     new = data.store.know_speakers(known.speakers) if known else []
     if new:
-        print(f"init={settings.init}: the speakers {new} are new to it; they begin as the mean of those it knows.")
+        LOG.info(f"init={settings.init}: the speakers {new} are new to it; they begin as the mean of those it knows.")
     for key, shared in (("tokenizer", MOTION_PHASES), ("embedder", ["fgd"])):
         if source := getattr(settings, key):
             share_checkpoints(source, run_dir(settings), shared, key)
@@ -90,7 +99,7 @@ def train(settings: TrainSettings) -> None:
     generation = known.generation if known else "default"
     facts = Facts(data.speakers, [float(value) for value in speed], body.name, generation, corpus.notes)
     for note in corpus.notes:
-        print(note)
+        LOG.info(note)
     table = Table("phase", "steps", "minutes", "validation", title=f"Trained {run_dir(settings)}")
     console = Console()
     for phase in phases:
@@ -105,6 +114,8 @@ def train(settings: TrainSettings) -> None:
 
 def plan(settings: TrainSettings, phases: list[str]) -> None:
     """Print what a training would do."""
+    from semtalk.data.open import open_corpus
+
     try:
         corpus = open_corpus(settings.data)
     except SemTalkError as error:
@@ -142,11 +153,13 @@ def _evaluate_folder(settings: EvalSettings) -> None:
     result, measured = evaluate_folder(settings, load_body(settings.body.path, settings.body.model))
     print_result(result)
     folder = Path(settings.out or Path(settings.motions) / "eval")
-    print("\n".join(map(str, write_result(result, result_page(result), measured, folder))))
+    LOG.info("\n".join(map(str, write_result(result, result_page(result), measured, folder))))
 
 
 def _evaluate_run(settings: EvalSettings | TrainSettings, evaluation: Evaluation, out: str | None) -> None:
+    from semtalk.data.open import open_corpus, open_store
     from semtalk.generation.load import located
+    from semtalk.settings import refuse_untrusted
     from semtalk.tasks.checkpoint import checkpoint_path, read_stamp
 
     folder = run_dir(settings)
@@ -157,9 +170,9 @@ def _evaluate_run(settings: EvalSettings | TrainSettings, evaluation: Evaluation
     features = located(trained.features, folder)
     settings = settings.model_copy(update={"features": features})
     if features.name != "offline":
-        print(f"features={features.name}: those that the run was trained with.")
+        LOG.info(f"features={features.name}: those that the run was trained with.")
     if phase == "base":
-        print("The run has no sparse network: base alone is evaluated.")
+        LOG.info("The run has no sparse network: base alone is evaluated.")
     corpus = open_corpus(settings.data)
 
     from semtalk.body import load_body
@@ -182,7 +195,7 @@ def _evaluate_run(settings: EvalSettings | TrainSettings, evaluation: Evaluation
     if settings.logger.name == "wandb":
         video = next((path for path in paths if path.suffix == ".mp4"), None)
         log_wandb(result, video, settings.logger.project, settings.name, output)
-    print("\n".join(map(str, paths)))
+    LOG.info("\n".join(map(str, paths)))
 
 
 def _draw_take(take, evaluation: Evaluation, output: Path) -> list[Path]:
@@ -238,7 +251,7 @@ def generate(settings: GenerateSettings) -> None:
         settings.batch, settings.samples, settings.seed, progress=partial(track, description="Generating"),
     )  # fmt: skip
     for line in model.counts():
-        print(line)
+        LOG.info(line)
     folder = Path(settings.out or run_dir(settings) / "generated")
     for result in results:
         utterance = result.utterance
@@ -246,8 +259,8 @@ def generate(settings: GenerateSettings) -> None:
         written = [result.save(folder / f"{name}.{kind}") for kind in sorted(formats)]
         if settings.video:
             written += _draw_speech(result, folder / f"{name}.mp4", settings.video_seconds, settings.beta)
-        print(f"{name}: {utterance.frames} frames ({utterance.frames / FPS:.1f} s)")
-        print("\n".join(map(str, written)))
+        LOG.info(f"{name}: {utterance.frames} frames ({utterance.frames / FPS:.1f} s)")
+        LOG.info("\n".join(map(str, written)))
     if bad:
         raise SemTalkError("; ".join(bad) + f" ({len(bad)} of {len(paths)} recordings gave no motion).")
 
@@ -257,7 +270,7 @@ def _draw_speech(result, path: Path, seconds: float | None, beta: float) -> list
     from semtalk.viz.video import Scene, write_video
 
     if seconds is not None and len(result.motion) > seconds * FPS:
-        print(f"The video shows the first {seconds:g} s (video_seconds=null for all).")
+        LOG.info(f"The video shows the first {seconds:g} s (video_seconds=null for all).")
     utterance = result.utterance
     scene = Scene({"generated": result.motion}, utterance.wave, result.psi, beta, words=utterance.words)
     return write_video(scene, path, seconds)
@@ -265,6 +278,8 @@ def _draw_speech(result, path: Path, seconds: float | None, beta: float) -> list
 
 def prepare_corpus(settings: PrepareSettings) -> None:
     """Prepare a corpus, or a share of it; say what there is when asked to."""
+    from semtalk.data.open import open_corpus, open_store
+
     corpus = open_corpus(settings.data)
 
     from semtalk.body import load_body
@@ -272,8 +287,8 @@ def prepare_corpus(settings: PrepareSettings) -> None:
 
     store = open_store(settings, corpus, load_body(settings.body.path, settings.body.model), settings.shard)
     for note in corpus.notes:
-        print(note)
-    print(f"{len(store.recordings)} of {len(corpus.entries())} recordings are in {store.folder}.")
+        LOG.info(note)
+    LOG.info(f"{len(store.recordings)} of {len(corpus.entries())} recordings are in {store.folder}.")
     if settings.report:
         print_report(store)
 
@@ -284,6 +299,8 @@ def label_semantics(settings: GenerateSettings) -> None:
         raise SemTalkError("ckpt is not set: give the run whose gate labels, as in ckpt=runs/NAME.")
     if settings.data.reader != "show":
         raise SemTalkError(f"data={settings.data.name}: it has labels of its own; label data=show.")
+    from semtalk.data.open import open_corpus
+
     corpus = open_corpus(settings.data)
 
     from functools import partial
@@ -297,7 +314,9 @@ def label_semantics(settings: GenerateSettings) -> None:
     folder = Path(settings.data.made) / "semantics"
     shares, bad = label_corpus(model, corpus, folder, settings.beta, partial(track, description="Labelling"))
     for entry, reason in bad:
-        print(f"  {entry.id}: {reason}")
+        LOG.info(f"  {entry.id}: {reason}")
     if not shares:
         raise SemTalkError("no recording could be labelled.")
-    print(f"{len(shares)} recordings labelled in {folder}; {sum(shares.values()) / len(shares):.0%} of their frames.")
+    LOG.info(
+        f"{len(shares)} recordings labelled in {folder}; {sum(shares.values()) / len(shares):.0%} of their frames."
+    )

@@ -1,19 +1,18 @@
 """Fixtures: composed configurations, a tiny corpus, and a run that went through the real command line."""
 
-import atexit
 import contextlib
 import io
 import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import NamedTuple
 from unittest import mock
 
 import pytest
 import torch
+from filelock import FileLock
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.errors import HydraException
@@ -21,13 +20,13 @@ from omegaconf import OmegaConf
 
 from semtalk import run
 from semtalk.settings import compose
+from semtalk.settings.common import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 torch.set_num_threads(1)
 
-# Two processes that fill one empty numba cache at once can crash each other: each test process has its own.
-os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="numba-")
-atexit.register(shutil.rmtree, os.environ["NUMBA_CACHE_DIR"], ignore_errors=True)
+# Two processes that fill one empty numba cache at once can crash each other: each test process has its own, and keeps it.
+os.environ["NUMBA_CACHE_DIR"] = str(ROOT / ".pytest_cache" / "numba" / os.environ.get("PYTEST_XDIST_WORKER", "alone"))
 
 
 def plain(name: str = "train", *overrides: str) -> dict:
@@ -82,6 +81,31 @@ def run_program(
     return result
 
 
+READ: set[tuple[type, str]] = set()
+"""Model and field of every setting that the code has read in this process; reading it to check it does not count."""
+
+
+def _record_reads() -> None:
+    look, walk = Settings.__getattribute__, Settings.__iter__
+
+    def recorded(self, name: str):
+        model = type(self)
+        if name in model.model_fields:
+            checks = model.__pydantic_decorators__.model_validators
+            if sys._getframe(1).f_code.co_name not in checks:
+                READ.add((model, name))
+        return look(self, name)
+
+    def walked(self):
+        READ.update((type(self), name) for name in type(self).model_fields)
+        return walk(self)
+
+    Settings.__getattribute__, Settings.__iter__ = recorded, walked
+
+
+_record_reads()
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     path = os.environ.get("SEMTALK_REAL_DATA")
@@ -112,10 +136,23 @@ def store(corpus, body, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def smoke(tmp_path_factory) -> tuple[Path, list[str]]:
-    """A run through `train.py` in all stages; its folder and the arguments that find it."""
+def trained(tmp_path_factory) -> Path:
+    """Folder of the run of `train.py` in all stages; test processes share it, the first that asks for it trains it."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "trained"
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "done").is_file():
+            shutil.rmtree(folder, ignore_errors=True)
+            places = ["experiment=smoke", f"runs_dir={folder}/runs", f"data_dir={folder}/data"]
+            for stage in ("rvqvae", "semtalk"):
+                run_command("train.py", f"stage={stage}", *places)
+            (folder / "done").touch()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def smoke(trained, tmp_path_factory) -> tuple[Path, list[str]]:
+    """This process's copy of the trained run: its folder, and the arguments that find it."""
     folder = tmp_path_factory.mktemp("smoke")
-    arguments = ["experiment=smoke", f"runs_dir={folder}/runs", f"data_dir={folder}/data"]
-    for stage in ("rvqvae", "semtalk"):
-        run_command("train.py", f"stage={stage}", *arguments)
-    return folder, arguments
+    shutil.copytree(trained, folder, dirs_exist_ok=True)
+    return folder, ["experiment=smoke", f"runs_dir={folder}/runs", f"data_dir={folder}/data"]

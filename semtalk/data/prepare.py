@@ -25,6 +25,7 @@ from semtalk.errors import MissingModelError, SemTalkError
 from semtalk.features.extract import SLOTS, build_encoder, count_lines, encode
 from semtalk.features.utterance import Utterance, fit_wave
 from semtalk.files import atomic_write
+from semtalk.log import LOG
 from semtalk.motion.parts import foot_contact, root_from_translation, rotation_from_poses
 from semtalk.motion.skeleton import FEET, FPS
 from semtalk.settings.inputs import Features
@@ -110,7 +111,7 @@ class Preparation:
                 for entry in waiting:  # another process had them
                     self._turn(entry, -1, lambda: progress.advance(task))
             for line in count_lines(self.encoders):
-                print(line)
+                LOG.info(line)
         return self._open(entries, list_bad=bool(stale))
 
     def _path(self, entry: Entry, name: str) -> Path:
@@ -235,9 +236,9 @@ class Preparation:
                 csv.writer(file).writerows([("id", "reason"), *quarantine])
 
         atomic_write(listing, write)
-        print(f"{len(quarantine)} bad recordings are left out; {listing} lists them.")
+        LOG.warning(f"{len(quarantine)} bad recordings are left out; {listing} lists them.")
         for name, reason in quarantine if aloud else []:
-            print(f"  {name}: {reason}")
+            LOG.warning(f"  {name}: {reason}")
 
 
 def prepare(

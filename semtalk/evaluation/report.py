@@ -15,6 +15,7 @@ from semtalk.evaluation.known_answers import GOALS, reached
 from semtalk.evaluation.metrics import heading, scale
 from semtalk.evaluation.published import comparable
 from semtalk.evaluation.result import Result, write_texts
+from semtalk.log import LOG
 
 ROW_NAMES = {
     "fused": "SemTalk", "base": "base only", "method": "method", "truth": "ground truth", "mean": "mean pose",
@@ -159,7 +160,7 @@ def print_comparison(comparison: dict, folder: Path) -> None:
     ]
     print_tables([table], said)
     texts = {"compare.json": json.dumps(comparison, indent=2), "compare.md": markdown(title, [table], said)}
-    print("\n".join(map(str, write_texts(folder, texts))))
+    LOG.info("\n".join(map(str, write_texts(folder, texts))))
 
 
 def log_wandb(result: Result, video: Path | None, project: str | None, name: str, folder: Path) -> None:

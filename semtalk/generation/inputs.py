@@ -10,6 +10,7 @@ from semtalk.features.audio import load_audio
 from semtalk.features.recognise import Recogniser
 from semtalk.features.transcript import read_transcript
 from semtalk.features.utterance import Utterance
+from semtalk.log import LOG
 
 TRANSCRIPT_SUFFIXES = (".TextGrid", ".json", ".srt", ".txt")
 
@@ -31,7 +32,7 @@ def word_source(
     """
     unknown = "the words are unknown, so gestures follow the voice alone"
     if transcript == "none":
-        print(f"transcript=none: {unknown}.")
+        LOG.info(f"transcript=none: {unknown}.")
         return lambda path, wave: []
     if transcript in ("auto", "whisper"):
         try:
@@ -39,12 +40,12 @@ def word_source(
         except MissingModelError as error:
             if transcript == "whisper":
                 raise
-            print(f"No transcript: {unknown} (transcript=FILE gives them). {error}")
+            LOG.info(f"No transcript: {unknown} (transcript=FILE gives them). {error}")
             return lambda path, wave: []
 
         def heard(path: Path, wave: np.ndarray) -> list:
             words = recognise(wave)
-            print(f"{path.name}: {len(words)} words were heard.")
+            LOG.info(f"{path.name}: {len(words)} words were heard.")
             return words
 
         return heard
@@ -86,7 +87,7 @@ def read_utterances(
     utterances = []
     for path, wave in waves.items():
         if not np.abs(wave).max():
-            print(f"{path} is silent.")
+            LOG.warning(f"{path} is silent.")
         try:
             utterances.append(Utterance(wave, words_of(path, wave), name=path.stem))
         except SemTalkError as error:

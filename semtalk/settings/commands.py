@@ -163,13 +163,13 @@ class Command(Settings):
     """What every command takes."""
 
     name: Name
-    """Of the run: its folder below ``runs_dir``."""
+    """Name of the run, which is its folder in runs_dir; all stages of a run share it."""
     runs_dir: Text
     """Folder of all runs."""
     data_dir: Text
     """Folder of what is prepared and written of corpora."""
     seed: Annotated[int, between(0, MAX_SEED)]
-    """Of all randomness."""
+    """Source of all randomness."""
     strict: bool
     """Whether one bad recording stops the preparation; else it is left out and listed."""
     trust: list[Text]
@@ -195,16 +195,16 @@ class Rollout(Settings):
     beta: Beta
     """Threshold of the semantic score."""
     gate: Literal["learned", "always", "never", "random"]
-    """Which steps take the sparse codes; learned but for ablations."""
+    """How sparse steps are chosen; learned but for ablations."""
     decoding: WantedDecoding
     samples: Samples
     """Motions of each take."""
     generation: Literal["auto", "default", "release"]
     """The rollout; auto is what the networks were trained for."""
     video: bool
-    """Whether videos are drawn."""
+    """Draw videos."""
     video_seconds: Seconds | None
-    """Of a video; null for the whole take."""
+    """Seconds of a take that its video shows; null for all."""
 
 
 class Evaluation(Rollout):
@@ -241,9 +241,9 @@ class TrainSettings(Command):
     speed: Speed
     evaluation: Evaluation
     parts: Annotated[list[Part], Field(min_length=1), AfterValidator(distinct)]
-    """Whose RVQ-VAEs are trained."""
+    """Body parts whose RVQ-VAEs are trained."""
     resume: bool
-    """Whether an interrupted training goes on."""
+    """Go on from the last checkpoints."""
     init: Text | None
     """Run whose weights training starts from; speakers that it does not know begin as the mean of those it does."""
     tokenizer: Text | None
@@ -251,7 +251,7 @@ class TrainSettings(Command):
     embedder: Text | None
     """Run whose FGD embedder this one takes over."""
     dry_run: bool
-    """Whether to print the plan alone."""
+    """Print the plan (data, cost of every phase, sources of inputs) and train nothing."""
 
 
 class EvalSettings(Command, Evaluation):
@@ -298,17 +298,17 @@ class GenerateSettings(Command, Rollout):
     whisper: Text
     """The Whisper model that hears words."""
     language: Text | None
-    """Of the speech; null to detect it."""
+    """Language of the speech; null to detect it."""
     speaker: int | None
-    """Number that the run knows; null for its first."""
+    """A speaker number of the training corpus; null for the first."""
     emotion: Text | None
-    """Label, where the run reads labels."""
+    """Emotion label, where the run reads labels."""
     motion: Text | None
     """Motion file whose first 4 frames begin each take."""
     betas: Text | list[float] | None
     """Body shape: an npz or numbers."""
     precision: Literal["float32", "bf16"]
-    """Of base and sparse network."""
+    """Of base and sparse network; bf16 is faster on GPUs and on CPUs with matrix units, and some codes change."""
     batch: Annotated[int, between(1, 100_000)]
     """Recordings at once."""
     format: Literal["npz", "bvh", "glb"] | list[Literal["npz", "bvh", "glb"]]

@@ -1,17 +1,21 @@
-"""docs/configuration.md and the JSON schemas for editors: ``python -m semtalk.settings.page`` writes them anew."""
+"""docs/configuration.md, JSON schemas for editors and ``--help``: ``python -m semtalk.settings.page`` writes them."""
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
 
 from pydantic import BaseModel
 
 from semtalk.settings.check import described, fields_of, models_of
 from semtalk.settings.commands import COMMANDS, Command
+from semtalk.settings.inputs import BEAT2Data
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "configuration.md"
 SCHEMAS = ROOT / "docs" / "schema"
+CONFIGS = ROOT / "configs"
 HEAD = """# Every key
 
 `python train.py KEY=VALUE`, and so for the other commands; the values are in `configs/`. This page is made from
@@ -52,6 +56,109 @@ def page() -> str:
     return "\n".join(parts) + "\n"
 
 
+@dataclass(frozen=True)
+class Help:
+    """What ``--help`` of a command says beside what its keys mean.
+
+    Attributes:
+        script: That runs it.
+        header: What it does.
+        usage: Command lines and what each is for.
+        keys: Examples of the keys that matter; of a group's option, what its file says first.
+    """
+
+    script: str
+    header: str
+    usage: tuple[str, ...]
+    keys: tuple[str, ...]
+
+
+HELP = {
+    "train": Help(
+        "train.py",
+        "Train SemTalk: speech to holistic SMPL-X motion (face, hands, upper and lower body).",
+        (
+            "python train.py stage=rvqvae      the four RVQ-VAEs, the translation network and the FGD embedder",
+            "python train.py stage=semtalk     the base and the sparse network",
+            "python train.py stage=all         everything, one after another",
+        ),
+        (
+            "data.root=DIR", "data.speakers=[2]", "parts=[hands]", "name=NAME", "experiment=beat2", "features=light",
+            "dry_run=true", "init=RUN", "tokenizer=RUN", "embedder=RUN", "resume=true", "seed=0", "body.path=DIR",
+            "recipe.base.epochs=N", "recipe.base.steps=N", "speed=plain", "trainer.devices=2",
+            "+trainer.accumulate_grad_batches=4", "strict=true",
+        ),
+    ),
+    "eval": Help(
+        "eval.py",
+        "Evaluate a trained run with the field's metrics: FGD, BC, DIV, MSE, LVD.",
+        (
+            "python eval.py                    the run on the embedded corpus",
+            "python eval.py data=beat2 data.root=DIR",
+            "python eval.py motions=DIR truth=DIR audio=DIR     any method's npz files by name; no model needed",
+            "python eval.py compare=[runs/A,runs/B]             evaluated runs in one table, with bootstrap intervals",
+        ),
+        (
+            "name=NAME", "ckpt=DIR", "split=test", "protocol=legacy", "metrics=extended", "embedder=RUN",
+            "mean_speed=FILE.npy", "beta=0.5", "decoding.face=expected", "decoding.body=coherent",
+            "decoding.sparse=likeliest", "samples=4", "gate=learned", "tag=NAME", "body.path=DIR", "video=true",
+            "video_seconds=10", "trust=[PACKAGE]", "out=DIR",
+        ),
+    ),
+    "generate": Help(
+        "generate.py",
+        "Turn a voice recording into motion: an npz for the BEAT2 Blender add-on, and a video.",
+        ("python generate.py audio=FILE.wav",),
+        (
+            "audio=FILE", "transcript=FILE", "whisper=small", "language=es", "speaker=1", "emotion=happiness",
+            "motion=FILE.npz", "betas=FILE.npz", "format=[bvh,glb]", "batch=16", "precision=bf16", "name=NAME",
+            "ckpt=DIR", "beta=0.5", "decoding.face=expected", "decoding.body=coherent", "decoding.sparse=likeliest",
+            "samples=4",
+            "seed=0", "video=false", "video_seconds=60", "trust=[PACKAGE]", "out=DIR",
+        ),
+    ),
+    "prepare": Help(
+        "scripts/prepare.py",
+        "Prepare a corpus: read, validate, encode, store. Training does it by itself; this is for large corpora.",
+        (
+            "python scripts/prepare.py data=beat2 data.root=DIR features=paper",
+            "python scripts/prepare.py -m shard=1/2,2/2 hydra/launcher=joblib     several shares at once",
+        ),
+        ("data=beat2", "features=light", "shard=2/8", "report=true", "strict=true", "body.path=DIR"),
+    ),
+}  # fmt: skip
+
+
+def meaning(name: str, example: str) -> str:
+    """What the key of an example means: its field's description, or the first line of a group's option."""
+    key, _, option = example.lstrip("+").partition("=")
+    file = CONFIGS / key / f"{option}.yaml"
+    if file.is_file():
+        lines = file.read_text(encoding="utf-8").splitlines()
+        said = " ".join(line[2:] for line in lines if line.startswith("# ") and "@package" not in line)
+        return said.split(". ")[0].split("; ")[0].rstrip(".") + "."
+    rows = list(rows_of(COMMANDS[name]))
+    for model in (BEAT2Data, *models_of(Command.model_fields["data"].annotation)):
+        rows += rows_of(model, "data.")
+    return next(said for found, _, said in rows if found == key)
+
+
+def help_of(name: str) -> str:
+    """``configs/hydra/help/NAME.yaml``."""
+    given = HELP[name]
+    lines = ["${hydra.help.header}", "", *given.usage, "", "Choices (group=option):", "$APP_CONFIG_GROUPS"]
+    lines.append("Options that matter (key=value); docs/configuration.md has them all:")
+    for example in given.keys:
+        said = wrap(" ".join(meaning(name, example).split()), 88)
+        lines += [f"  {example:<24} {said[0]}", *(f"{'':27}{line}" for line in said[1:])]
+    lines.append(f"Show the full configuration: python {given.script} --cfg job")
+    template = "\n".join(f"  {line}".rstrip() for line in lines)
+    return (
+        "# Made by python -m semtalk.settings.page.\n"
+        f'app_name: {given.script.split("/")[-1]}\nheader: "{given.header}"\ntemplate: |-\n{template}\nfooter: ""\n'
+    )
+
+
 def schemas() -> dict[Path, str]:
     """File -> JSON schema of a command."""
     return {
@@ -63,7 +170,8 @@ def schemas() -> dict[Path, str]:
 def main() -> None:
     """Write the page and the schemas."""
     SCHEMAS.mkdir(parents=True, exist_ok=True)
-    for path, text in {PAGE: page(), **schemas()}.items():
+    helps = {CONFIGS / "hydra" / "help" / f"{name}.yaml": help_of(name) for name in HELP}
+    for path, text in {PAGE: page(), **schemas(), **helps}.items():
         path.write_text(text, encoding="utf-8")
         print(path)
 

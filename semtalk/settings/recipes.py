@@ -37,11 +37,11 @@ class WantedDecoding(Settings):
     """What to read off otherwise than the run's recipe says; null is as it says."""
 
     face: Way | None
-    """The face's codes."""
+    """How the face's codes are read off."""
     body: Way | None
-    """The codes of upper body, hands and lower body."""
+    """How the codes of upper body, hands and lower body are read off."""
     sparse: SparseWay | None
-    """The sparse network's codes."""
+    """How the sparse network's codes are read off."""
     blend: Blend | None
     """Steps on either side of a change between base and sparse codes that are averaged."""
     temperature: Temperature | None
@@ -68,9 +68,9 @@ class PhaseRecipe(Settings):
     """How one network is trained."""
 
     steps: Annotated[int, between(1, 1_000_000_000)] | None
-    """Optimiser steps, rounded up to whole epochs; null where ``epochs`` is set."""
+    """Length in optimiser steps; null where ``epochs`` is set."""
     epochs: Annotated[int, between(1, 10_000_000)] | None
-    """Passes over the training split; goes before ``steps``."""
+    """Length in passes over the training split; goes before ``steps``."""
     batch_size: Annotated[int, between(1, 1_000_000)]
     """Windows of 64 frames in a step."""
     lr: Annotated[float, Field(gt=0.0, le=10.0)]

@@ -6,6 +6,7 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -21,6 +22,7 @@ from semtalk.data.store import Store
 from semtalk.data.windows import MOTION_KEYS
 from semtalk.errors import SemTalkError
 from semtalk.files import atomic_write
+from semtalk.log import LOG
 from semtalk.models.decoding import Decoding
 from semtalk.motion.parts import batch_frames, part_channels
 from semtalk.motion.skeleton import PARTS
@@ -216,12 +218,12 @@ class CompileNotice(pl.Callback):
     def on_train_start(self, trainer, module) -> None:
         """Say what is being waited for."""
         self.began = time.monotonic()
-        trainer.print(f"Compiling {module.phase} in the first step; this takes minutes, once.")
+        LOG.info(f"Compiling {module.phase} in the first step; this takes minutes, once.")
 
     def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx) -> None:
         """Say that it is over."""
         if self.began is not None:
-            trainer.print(f"Compiled in {time.monotonic() - self.began:.0f} s.")
+            LOG.info(f"Compiled in {time.monotonic() - self.began:.0f} s.")
         self.began = None
 
 
@@ -234,25 +236,38 @@ class LastValidation(pl.Callback):
             trainer.should_stop = True
 
 
-def length_of(recipe: PhaseRecipe, batches: int, accumulate: int = 1) -> dict[str, int]:
-    """``max_epochs`` and ``max_steps`` of ``pl.Trainer``: ``epochs``, or ``steps`` optimiser steps exactly."""
+def length_of(
+    recipe: PhaseRecipe, batches: int, accumulate: int = 1, last: Mapping[str, Any] | None = None
+) -> dict[str, int]:
+    """``max_epochs`` and ``max_steps`` of ``pl.Trainer``: ``epochs``, or ``steps`` optimiser steps exactly.
+
+    Args:
+        recipe: Of the phase.
+        batches: Of an epoch.
+        accumulate: Batches of a step.
+        last: The checkpoint that training goes on from; its last epoch may have been cut short.
+    """
     if recipe.epochs is not None:
         return {"max_epochs": recipe.epochs, "max_steps": -1}
-    return {"max_epochs": -(-recipe.steps // max(1, -(-batches // accumulate))), "max_steps": recipe.steps}
+    epochs, steps = (last["epoch"] + 1, last["global_step"]) if last else (0, 0)
+    per_epoch = max(1, -(-batches // accumulate))
+    return {"max_epochs": epochs + -(-(recipe.steps - steps) // per_epoch), "max_steps": recipe.steps}
 
 
-def check_resumable(path: Path, phase: str) -> None:
-    """See that a training can go on from a checkpoint.
+def resumable(path: Path, phase: str) -> dict[str, Any]:
+    """The checkpoint that a training can go on from.
 
     Raises:
         SemTalkError: It is damaged, or an earlier version wrote it.
     """
-    stamp = Stamp.read(load_checkpoint(path, phase))
+    checkpoint = load_checkpoint(path, phase)
+    stamp = Stamp.read(checkpoint)
     if stamp.format < FORMAT and PHASES[phase].speech:
         raise SemTalkError(
             f"{path}: version {stamp.version} wrote it, whose optimiser counts parameters in another order; "
             "train the phase anew, or start from its weights with init=RUN."
         )
+    return checkpoint
 
 
 def make_trainer(settings: TrainSettings, task: StageTask, folder: Path, length: dict[str, int]) -> pl.Trainer:
@@ -301,13 +316,12 @@ def fit_phase(
     folder = run_dir / phase
     last = checkpoint_path(run_dir, phase, "last")
     resume = settings.resume and last.is_file()
-    if resume:
-        check_resumable(last, phase)
+    before = resumable(last, phase) if resume else None
     recipe = getattr(settings.recipe, PHASES[phase].recipe)
     task = make_task(phase, settings, data.store, run_dir, facts, body)
     apply_speed(task.network, speed)
     data.serve(recipe.batch_size, None if PHASES[phase].speech else (*MOTION_KEYS, "betas", "speaker"))
-    length = length_of(recipe, len(data.train_dataloader()), settings.trainer.accumulate_grad_batches)
+    length = length_of(recipe, len(data.train_dataloader()), settings.trainer.accumulate_grad_batches, before)
     trainer = make_trainer(settings, task, folder, length)
     if not resume:
         for stale in folder.glob("*.ckpt"):

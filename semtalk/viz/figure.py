@@ -104,6 +104,10 @@ def draw_motions(motions: list[Motion], frames: int, size: tuple[int, int], proc
     batches = [scenes[first : first + BATCH] for first in range(0, frames, BATCH)]
     processes = processes or min(8, len(batches), len(os.sched_getaffinity(0)))
     arguments = ([motion.betas for motion in motions], size)
+    if processes == 1:  # a process of its own takes longer to start than a few frames to draw
+        renderer = FigureRenderer(*arguments)
+        yield from (renderer.draw(*scene) for scene in scenes)
+        return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, context, initializer=_start, initargs=arguments) as pool:
         for pictures in pool.map(_draw_batch, batches):

@@ -23,8 +23,6 @@ from semtalk.tasks.fit import make_task
 from semtalk.tasks.phases import PHASES
 from semtalk.tasks.stamp import Facts
 
-pytestmark = pytest.mark.xdist_group("chain")
-
 
 @pytest.fixture(scope="module")
 def evaluated(smoke):
@@ -136,7 +134,7 @@ def test_codes_are_decoded_once_and_seeds_are_used(smoke):
 def test_every_stage_resumes(smoke):
     folder, arguments = smoke
     shutil.copytree(folder / "runs" / "smoke", folder / "runs" / "resumed")
-    longer = [f"recipe.{phase}.epochs=3" for phase in ("rvqvae", "translation", "fgd", "base", "sparse")]
+    longer = [f"recipe.{phase}.steps=14" for phase in ("rvqvae", "translation", "fgd", "base", "sparse")]
     run_command("train.py", "stage=all", *arguments, "name=resumed", "resume=true", *longer)
     for path in sorted((folder / "runs" / "smoke").glob("*/last.ckpt")):
         before, after = (

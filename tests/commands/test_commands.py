@@ -21,7 +21,7 @@ GROUPS = sorted(path for path in (ROOT / "configs").glob("*/*.yaml") if path.par
 FOLDER = ROOT / "configs" / "experiment"
 EXPERIMENTS = sorted(str(path.relative_to(FOLDER).with_suffix("")) for path in FOLDER.rglob("*.yaml"))
 LAYERS = [
-    {"errors", "lazy"}, {"settings"}, {"swap"}, {"files"}, {"motion"}, {"body"}, {"features"},
+    {"errors", "lazy", "log"}, {"settings"}, {"swap"}, {"files"}, {"motion"}, {"body"}, {"features"},
     {"data", "models", "losses", "metrics"},
     {"tasks"}, {"generation", "viz", "release"}, {"evaluation"}, {"run"},
 ]  # fmt: skip

@@ -18,8 +18,6 @@ from semtalk.features.audio import load_audio
 from semtalk.motion.rotation import axis_angle_to_matrix
 from semtalk.settings import compose
 
-pytestmark = pytest.mark.xdist_group("chain")
-
 
 class FakeCudaTensor:
     """What a CUDA tensor leaves in a plain pickle: a call of torch's own rebuilding function."""

@@ -28,7 +28,6 @@ from semtalk.motion.io import Motion, load_motion, save_motion
 from semtalk.motion.parts import rotation_from_poses
 from semtalk.motion.rotation import axis_angle_to_6d
 
-pytestmark = pytest.mark.xdist_group("chain")
 MEAN_SPEED = np.full(55, 0.3)
 
 

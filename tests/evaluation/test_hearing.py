@@ -125,7 +125,6 @@ def test_another_sound_differs_also_where_there_is_one_take(store):
     assert not torch.equal(alone["hubert"], recordings[0]["hubert"])
 
 
-@pytest.mark.xdist_group("chain")
 def test_an_extended_evaluation_says_what_is_heard(smoke):
     folder, arguments = smoke
     said = run_command("eval.py", *arguments, "metrics=extended", "video=false", "tag=heard").stdout

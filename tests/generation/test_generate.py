@@ -21,8 +21,6 @@ from semtalk.generation.writers import figure_mesh, write_bvh, write_glb
 from semtalk.motion.io import Motion, load_motion, save_motion
 from semtalk.motion.skeleton import JOINT_NAMES, PARENTS
 
-pytestmark = pytest.mark.xdist_group("chain")
-
 
 @pytest.fixture(scope="module")
 def model(smoke):

@@ -11,8 +11,6 @@ from semtalk.generation.rollout import NEW_FRAMES
 from semtalk.generation.stream import EXACT_LOOKAHEAD, SpeechStream, WindowStream
 from semtalk.motion.skeleton import PARTS
 
-pytestmark = pytest.mark.xdist_group("chain")
-
 
 @pytest.fixture(scope="module")
 def model(smoke):

@@ -23,8 +23,6 @@ from semtalk.settings import compose, trained
 from semtalk.tasks.calibration import GAINS, Gain, Spread
 from semtalk.tasks.phases import build_network
 
-pytestmark = pytest.mark.xdist_group("chain")
-
 
 def test_expected_latent_by_hand():
     codebooks = torch.tensor([[[1.0, 0.0], [3.0, 4.0]], [[0.0, 2.0], [0.0, -2.0]]])

@@ -202,7 +202,6 @@ def test_unexplained_share_by_hand(store, tokenizer):
     assert all(torch.allclose(value.sum(dim=-1), torch.ones(())) for value in targets.classes.values())
 
 
-@pytest.mark.xdist_group("chain")
 def test_the_best_checkpoint_of_base_is_the_one_that_hears(smoke, store, tmp_path):
     folder = smoke[0] / "runs" / "smoke"
     settings = compose(

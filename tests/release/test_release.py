@@ -21,8 +21,6 @@ CONFIG = release_settings()
 REFERENCE = json.loads((Path(__file__).parent / "release_reference.json").read_text())
 STRUCTURE = re.compile(r"\.mask$|\.common\.\d+\.weight$")
 
-pytestmark = pytest.mark.xdist_group("release")
-
 
 def draw(name: str, *shape: int) -> torch.Tensor:
     seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "little")

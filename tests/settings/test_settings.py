@@ -171,6 +171,12 @@ def test_the_page_and_the_schemas_are_made_from_the_settings():
         assert properties[0] == properties[1], f"{path} {again}"
 
 
+@pytest.mark.parametrize("name", page.HELP)
+def test_help_is_made_from_the_settings(name):
+    path = page.CONFIGS / "hydra" / "help" / f"{name}.yaml"
+    assert path.read_text(encoding="utf-8") == page.help_of(name), f"{path}: run python -m semtalk.settings.page"
+
+
 def test_arguments_of_callers_are_checked_by_the_same_words():
     choose("gate", "never")
     with pytest.raises(SemTalkError, match="gate=open: choose one of learned, always, never, random"):

@@ -29,9 +29,9 @@ def plan(name: str, *overrides: str):
     return resolve_plan(settings.trainer, settings.speed)
 
 
-def network(phase: str, name: str):
+def network(phase: str, name: str, *overrides: str):
     torch.manual_seed(0)
-    net = build_network(phase, compose("train", *TINY), speakers=2)
+    net = build_network(phase, compose("train", *TINY, *overrides), speakers=2)
     apply_speed(net, plan(name)[1])
     return net
 
@@ -126,10 +126,10 @@ def test_recomputed_activations_give_the_same_gradients(phase):
 
 @pytest.mark.parametrize("phase", ["base", "sparse"])
 def test_networks_compile_as_one_graph(phase):
-    net = network(phase, "fast")
+    net = network(phase, "fast", "model.rvqvae.levels=2")
     features, motion, masks = tiny_batch()
     expected = net.eval()(features, motion, masks, TRAINING_PASSES)
-    whole = torch.compile(net, backend="aot_eager", fullgraph=True)
+    whole = torch.compile(net, backend="eager", fullgraph=True)
     prediction = whole(features, motion, masks, TRAINING_PASSES)
     for part, logits in expected.logits.items():
         assert torch.allclose(prediction.logits[part], logits, atol=1e-5)

@@ -1,0 +1,20 @@
+"""What the package says beside results: the logger ``semtalk``, which the commands print."""
+
+import logging
+
+LOG = logging.getLogger("semtalk")
+
+
+class _Printer(logging.Handler):
+    """Prints messages as they are, to whatever standard output is at the time."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(record.getMessage())
+
+
+def print_messages() -> None:
+    """Print what the package says from now on, information too; the commands call it once."""
+    if not any(isinstance(handler, _Printer) for handler in LOG.handlers):
+        LOG.addHandler(_Printer())
+        LOG.propagate = False
+    LOG.setLevel(logging.INFO)

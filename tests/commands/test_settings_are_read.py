@@ -1,0 +1,53 @@
+"""No setting is there for nothing: what the commands do not read is found."""
+
+import numpy as np
+import soundfile
+from conftest import READ, run_command
+
+from semtalk.settings.check import models_of
+from semtalk.settings.commands import COMMANDS
+
+ELSEWHERE = {"name", "reader", "store"}
+"""Of an option's file, and what its name is known by."""
+
+
+def fields(model, seen: set):
+    """(model, field) of everything that a command takes and that holds no further fields."""
+    for name, field in model.model_fields.items():
+        inner = models_of(field.annotation)
+        if not inner:
+            seen.add((model, name))
+        for one in inner:
+            fields(one, seen)
+    return seen
+
+
+def test_every_setting_is_read(smoke, tmp_path):
+    folder, arguments = smoke
+    soundfile.write(tmp_path / "a.wav", 0.1 * np.random.default_rng(0).normal(size=32000), 16000)
+    run_command("eval.py", *arguments, "video_seconds=0.3", "metrics=extended", f"out={tmp_path}/eval")
+    run_command("eval.py", f"compare=[{tmp_path}/eval,{tmp_path}/eval]", f"out={tmp_path}/compare")
+    run_command("generate.py", *arguments, f"audio={tmp_path}/a.wav", "transcript=none", "video_seconds=0.3",
+                f"out={tmp_path}")  # fmt: skip
+    run_command("scripts/prepare.py", *arguments, "report=true")
+    for data in ("beat2", "show"):
+        run_command("train.py", f"data={data}", "data.root=/nowhere", "dry_run=true", "stage=fgd", check=False)
+    unread = {}
+    for command, model in COMMANDS.items():
+        for owner, name in fields(model, set()):
+            read = any(one == name and (issubclass(owner, by) or issubclass(by, owner)) for by, one in READ)
+            if not read and name not in ELSEWHERE:
+                unread.setdefault(f"{owner.__name__}.{name}", command)
+    assert not unread, " ".join(sorted(unread))
+
+
+def test_an_unread_setting_would_be_found():
+    from semtalk.settings.common import Settings
+
+    class Lonely(Settings):
+        never: int
+        read: int
+
+    lonely = Lonely(never=1, read=2)
+    assert lonely.read == 2
+    assert (Lonely, "read") in READ and (Lonely, "never") not in READ
