@@ -25,7 +25,7 @@ from semtalk.settings.common import Settings
 ROOT = Path(__file__).resolve().parents[1]
 torch.set_num_threads(1)
 
-# Two processes that fill one empty numba cache at once can crash each other: each test process has its own, and keeps it.
+# Two processes that fill one empty numba cache at once can crash each other: each test process keeps one of its own.
 os.environ["NUMBA_CACHE_DIR"] = str(ROOT / ".pytest_cache" / "numba" / os.environ.get("PYTEST_XDIST_WORKER", "alone"))
 
 

@@ -102,13 +102,12 @@ def load_for_speakers(run_dir: str | Path, phase: str, speakers: list, trust: Se
     known = stamp.facts.speakers
     if speakers == known or not PHASES[phase].speech:
         return network
-    other = build_network(phase, stamp.settings, len(speakers))
-    state = network.state_dict()
-    for name, wanted in other.state_dict().items():
-        if state[name].shape != wanted.shape:  # an embedding, a row for each speaker
-            rows = state[name]
-            mean = rows.mean(dim=0)
-            state[name] = torch.stack([rows[known.index(one)] if one in known else mean for one in speakers])
+    other, state = build_network(phase, stamp.settings, len(speakers)), network.state_dict()
+    with torch.device("meta"):
+        more = build_network(phase, stamp.settings, len(known) + 1).state_dict()
+    for name in (name for name, rows in state.items() if rows.shape != more[name].shape):  # a row for each speaker
+        rows, mean = state[name], state[name].mean(dim=0)
+        state[name] = torch.stack([rows[known.index(one)] if one in known else mean for one in speakers])
     other.load_state_dict(state)
     return other.eval()
 

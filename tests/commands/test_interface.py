@@ -1,0 +1,36 @@
+"""The public interface: what packages offer is listed here, so that a name cannot vanish unnoticed."""
+
+from importlib import import_module
+
+import pytest
+
+INTERFACE = {
+    "semtalk": "SemTalk SemTalkError compose",
+    "semtalk.body": "BodyModel forward_kinematics load_body",
+    "semtalk.data": "BEAT2DataModule Corpus CorpusDataModule Entry MotionDataModule Recording SHOWDataModule "
+    "SampleDataModule SemanticInterval Store prepare read_semantics",
+    "semtalk.evaluation": "METRICS Metric Result Take TakeMaker TakeRow chosen_metrics compare evaluate_rows",
+    "semtalk.features": "Utterance Word fit_wave load_audio read_transcript sound_seconds to_frames window_starts",
+    "semtalk.generation": "Generated MotionGenerator Rollout SemTalk SpeechStream load_generator",
+    "semtalk.metrics": "BeatConsistency FrechetGestureDistance WeightedMean audio_onsets beat_consistency "
+    "face_l1_position face_mse face_velocity_difference foot_skating frechet_distance "
+    "l1_diversity mean_jerk motion_beats precision_recall_f1 sample_diversity semantic_recall",
+    "semtalk.models": "BaseMotionNetwork BaseMotionPrediction CodePredictor Decoding MotionEmbedder "
+    "MotionNetwork Passes Prediction RVQVAE Readout Sizes SparseMotionNetwork "
+    "SparseMotionPrediction SpeechFeatures Standardise Tokenizer TranslationNetwork step_mean "
+    "step_repeat",
+    "semtalk.motion": "BODY_PARTS FPS Frames Motion PARTS SAMPLE_RATE batch_frames load_motion merge_parts "
+    "part_channels poses_from_rotation rotation_from_poses save_motion split_parts",
+    "semtalk.tasks": "BaseMotionTask EmbedderTask Facts PHASES RVQVAETask SparseMotionTask StageTask Stamp "
+    "TranslationTask build_network fit_phase latent_statistics load_network load_tokenizer "
+    "make_task new_stamp new_task",
+}
+
+
+@pytest.mark.parametrize("package", INTERFACE)
+def test_packages_offer_what_they_say(package):
+    module = import_module(package)
+    assert sorted(INTERFACE[package].split()) == sorted(module.__all__)
+    assert set(module.__all__) <= set(dir(module)) and all(getattr(module, name) for name in module.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        module.nothing  # noqa: B018
