@@ -72,7 +72,7 @@ def generate() -> None:
         },
         3,
         keep=False,
-    )  # fmt: skip
+    )
     many, speakers = speech(settings.features, TAKES, SHORT)
     at = {share: threshold(generator, many, share) for share in (0, 0.3, 1)}
     one = {name: value[:1] for name, value in many.items()}
@@ -84,7 +84,7 @@ def generate() -> None:
         },
         3,
         keep=False,
-    )  # fmt: skip
+    )
     stream = streamed(generator, features, speaker, beta[1])
     del literal
     generator.in_bf16()

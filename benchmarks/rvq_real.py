@@ -31,7 +31,7 @@ from semtalk.motion.parts import batch_frames, part_channels, rotation_error
 from semtalk.motion.skeleton import PARTS
 from semtalk.settings import compose
 from semtalk.settings.commands import Command
-from semtalk.tasks.fit import channel_statistics
+from semtalk.tasks.build import channel_statistics
 from semtalk.tasks.phases import build_network
 
 SETTINGS = ("recipe.rvqvae.lr=5e-4", "recipe.rvqvae.losses.expressions=0.5", "model.rvqvae.dropout=0.1")

@@ -226,14 +226,15 @@ def curves(steps: int = 300) -> None:
     record(
         "curves",
         {
-            "steps": steps, "model": sizes[0],
+            "steps": steps,
+            "model": sizes[0],
             **{f"{name}, step {i + 1}": values[i] for i in (0, 49, 149, steps - 1) for name, values in losses.items()},
             "largest difference of the mean of 20 steps": max(
                 abs(sum(a - b for a, b in pairs[i : i + 20])) / sum(b for _, b in pairs[i : i + 20])
                 for i in range(0, steps, 20)
             ),
         },
-    )  # fmt: skip
+    )
 
 
 def batches() -> None:

@@ -44,10 +44,12 @@ class Said(NamedTuple):
 
 
 COMMANDS = {
-    "train.py": (run.train, "train"), "eval.py": (run.evaluate, "eval"), "generate.py": (run.generate, "generate"),
+    "train.py": (run.train, "train"),
+    "eval.py": (run.evaluate, "eval"),
+    "generate.py": (run.generate, "generate"),
     "scripts/prepare.py": (run.prepare_corpus, "prepare"),
     "scripts/label_semantics.py": (run.label_semantics, "generate"),
-}  # fmt: skip
+}
 
 
 def run_command(script: str, *overrides: str, check: bool = True, **environment: str) -> Said:

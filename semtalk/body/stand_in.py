@@ -37,10 +37,12 @@ def _rest_joints(shape: np.ndarray) -> np.ndarray:
     """Rest positions (55, 3) of one shape (10,)."""
     transforms = _rest_transforms(shape, flat_hand_mean=True)
     head = transforms["Head"][:3, 3]
-    return np.stack([
-        head + np.asarray(HEAD_OFFSETS[name]) if name in HEAD_OFFSETS else transforms[mannequin_joint(name)][:3, 3]
-        for name in JOINT_NAMES
-    ])  # fmt: skip
+    return np.stack(
+        [
+            head + np.asarray(HEAD_OFFSETS[name]) if name in HEAD_OFFSETS else transforms[mannequin_joint(name)][:3, 3]
+            for name in JOINT_NAMES
+        ]
+    )
 
 
 def _hand_mean() -> Tensor:

@@ -74,10 +74,12 @@ def resampled(run: Evaluation, metric: str, draws: np.ndarray) -> np.ndarray:
     if metric == "fgd":
         eps = find_protocol(run.result.protocol).eps
         own, true = run.features
-        return np.array([
-            frechet_distance(np.concatenate([own[i] for i in draw]), np.concatenate([true[i] for i in draw]), eps)
-            for draw in draws[:FGD_REPEATS]
-        ])  # fmt: skip
+        return np.array(
+            [
+                frechet_distance(np.concatenate([own[i] for i in draw]), np.concatenate([true[i] for i in draw]), eps)
+                for draw in draws[:FGD_REPEATS]
+            ]
+        )
     values, weights = run.values[metric], weights_of(metric, run.takes)
     weights = np.where(np.isfinite(values), weights, 0)
     values = np.nan_to_num(values)

@@ -77,9 +77,11 @@ def hearing(takes: list[Take], row: str, body: BodyModel, other: str | None = No
     """
     own, true = (jaw_openings(takes, name) for name in (row, "truth"))
     numbers = {
-        "jaw_r": float(H.correlation(own, true)), "jaw_amplitude": float(H.amplitude_ratio(own, true)),
-        "jaw_lag": H.best_lag(own, true), "jaw_error": H.squared_error(own, true),
-    }  # fmt: skip
+        "jaw_r": float(H.correlation(own, true)),
+        "jaw_amplitude": float(H.amplitude_ratio(own, true)),
+        "jaw_lag": H.best_lag(own, true),
+        "jaw_error": H.squared_error(own, true),
+    }
     if other is not None:
         numbers["own_other"] = numbers["jaw_error"] / H.squared_error(jaw_openings(takes, other), true)
     return numbers | _expressions(takes, row) | _rotations(takes, row) | _liveliness(takes, row, body)

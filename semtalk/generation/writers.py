@@ -185,18 +185,20 @@ def write_glb(path: Path, motion: Motion, body: BodyModel) -> None:
         "meshes": [{"primitives": [mesh]}],
         "materials": [{"pbrMetallicRoughness": {"baseColorFactor": [0.6, 0.42, 0.2, 1], "metallicFactor": 0.0}}],
         "skins": [skin],
-        "animations": [{
-            "name": "motion",
-            "samplers": [{"input": times, "output": track} for _, _, track in tracks],
-            "channels": [
-                {"sampler": number, "target": {"node": joint, "path": kind}}
-                for number, (kind, joint, _) in enumerate(tracks)
-            ],
-        }],
+        "animations": [
+            {
+                "name": "motion",
+                "samplers": [{"input": times, "output": track} for _, _, track in tracks],
+                "channels": [
+                    {"sampler": number, "target": {"node": joint, "path": kind}}
+                    for number, (kind, joint, _) in enumerate(tracks)
+                ],
+            }
+        ],
         "buffers": [{"byteLength": len(buffer.data)}],
         "bufferViews": buffer.views,
         "accessors": buffer.accessors,
-    }  # fmt: skip
+    }
     text = json.dumps(document, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 4)
     size = 12 + 8 + len(text) + 8 + len(buffer.data)

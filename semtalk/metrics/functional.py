@@ -256,5 +256,7 @@ def precision_recall_f1(predicted: np.ndarray, true: np.ndarray) -> dict[str, fl
     hits = int((predicted & true).sum())
     found, wanted = int(predicted.sum()), int(true.sum())
     return {
-        "precision": hits / max(1, found), "recall": hits / max(1, wanted), "f1": 2 * hits / max(1, found + wanted),
-    }  # fmt: skip
+        "precision": hits / max(1, found),
+        "recall": hits / max(1, wanted),
+        "f1": 2 * hits / max(1, found + wanted),
+    }

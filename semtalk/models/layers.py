@@ -183,9 +183,11 @@ class HubertEncoder(nn.Module):
     def __init__(self, width_in: int, width: int):
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Conv1d(width_in, width, 3, padding=1, bias=False), nn.BatchNorm1d(width), nn.GELU(),
+            nn.Conv1d(width_in, width, 3, padding=1, bias=False),
+            nn.BatchNorm1d(width),
+            nn.GELU(),
             nn.Conv1d(width, width, 3, padding=1, bias=False),
-        )  # fmt: skip
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Encode (B, T, d) as (B, T, C)."""

@@ -86,9 +86,11 @@ def load_motion(path: str | Path) -> Motion:
     if not frames:
         raise SemTalkError(f"{path}: there is no frame in it.")
     expected = {
-        "poses": (frames, NUM_JOINTS * 3), "expressions": (frames, NUM_EXPRESSIONS), "trans": (frames, 3),
+        "poses": (frames, NUM_JOINTS * 3),
+        "expressions": (frames, NUM_EXPRESSIONS),
+        "trans": (frames, 3),
         "betas": (NUM_BETAS,),
-    }  # fmt: skip
+    }
     for key, shape in expected.items():
         value = getattr(motion, key)
         if value.shape != shape:

@@ -98,9 +98,7 @@ class Speed(Settings):
 
     name: Name
     """fast, or plain."""
-    compile: Literal[
-        "auto", "default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"
-    ] | bool  # fmt: skip
+    compile: Literal["auto", "default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"] | bool
     """Whether, or in which mode, torch.compile compiles the networks."""
     fused_adam: bool
     """Adam as one kernel."""

@@ -74,9 +74,7 @@ class NetworkModel(Settings):
     """In that path."""
 
 
-Memory = Literal[
-    "face", "upper", "hands", "lower", "face:coarse", "upper:coarse", "hands:coarse", "lower:coarse"
-]  # fmt: skip
+Memory = Literal["face", "upper", "hands", "lower", "face:coarse", "upper:coarse", "hands:coarse", "lower:coarse"]
 """What a part can attend to; ``PART:coarse`` is a part before its own refinement."""
 
 

@@ -6,7 +6,8 @@ __getattr__, __dir__, __all__ = exports(
     __name__,
     {
         "semtalk.tasks.phases": "PHASES build_network",
-        "semtalk.tasks.fit": "fit_phase make_task new_task",
+        "semtalk.tasks.build": "make_task new_task",
+        "semtalk.tasks.fit": "fit_phase",
         "semtalk.tasks.stage": "StageTask",
         "semtalk.tasks.motion": "RVQVAETask TranslationTask EmbedderTask",
         "semtalk.tasks.codes": "BaseMotionTask SparseMotionTask latent_statistics",

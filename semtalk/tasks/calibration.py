@@ -20,9 +20,7 @@ class Moments:
 
     def __init__(self, variants: int, width: int, device: torch.device):
         self.count = torch.zeros(variants, 1, device=device, dtype=torch.float64)
-        self.total, self.squares = (
-            torch.zeros(variants, width, device=device, dtype=torch.float64) for _ in range(2)
-        )  # fmt: skip
+        self.total, self.squares = (torch.zeros(variants, width, device=device, dtype=torch.float64) for _ in range(2))
 
     def update(self, variant: int, rows: Tensor) -> None:
         """Add rows (..., D) to one variant."""
@@ -61,9 +59,7 @@ class Gain:
     def amplitudes(self) -> Tensor:
         """(G,) deviation over the truth's: the mean of that of the rotations and that of the expressions."""
         widths = [self.part.rotation_width, self.part.expressions]
-        pairs = zip(
-            *(m.about()[:, : sum(widths)].split(widths, dim=-1) for m in (self.own, self.true)), strict=True
-        )  # fmt: skip
+        pairs = zip(*(m.about()[:, : sum(widths)].split(widths, dim=-1) for m in (self.own, self.true)), strict=True)
         ratios = [(a.sum(dim=-1) / b.sum(dim=-1)).sqrt() for a, b in pairs if a.shape[-1]]
         return torch.stack(ratios).mean(dim=0)
 

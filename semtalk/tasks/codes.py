@@ -213,9 +213,7 @@ class BaseMotionTask(CodePredictionTask):
 
     def on_validation_epoch_start(self) -> None:
         """Begin to measure the amplitude of the parts of which more is read off than the likeliest codes."""
-        self.calibrations = calibrations(
-            self.tokenizer, self.network.readouts, self.decoding, self.statistics.variance
-        )  # fmt: skip
+        self.calibrations = calibrations(self.tokenizer, self.network.readouts, self.decoding, self.statistics.variance)
 
     def on_validation_epoch_end(self) -> None:
         """Have the network keep the gains of this validation."""

@@ -19,7 +19,7 @@ from semtalk.motion.parts import foot_contact, rotation_from_poses
 from semtalk.motion.skeleton import FPS, WINDOW
 from semtalk.settings.commands import TrainSettings
 from semtalk.settings.inputs import Features
-from semtalk.tasks.fit import new_task
+from semtalk.tasks.build import new_task
 from semtalk.tasks.phases import PHASES, build_network
 from semtalk.tasks.speed import resolve_plan, trainer_device
 from semtalk.tasks.stage import StageTask

@@ -104,9 +104,7 @@ class TranslationTask(StageTask):
         }
         if self.weights["skating"]:
             rotation = merge_parts({"lower": lower}).rotation
-            joints = forward_kinematics(
-                rotation_6d_to_matrix(rotation), self.body.rest_joints(batch["betas"])[:, None]
-            )  # fmt: skip
+            joints = forward_kinematics(rotation_6d_to_matrix(rotation), self.body.rest_joints(batch["betas"])[:, None])
             feet = joints[..., list(FEET), :].repeat(2, 1, 1, 1) + path[..., None, :]
             losses["skating"] = skating_loss(feet, target[..., ROOT.stop :])
         return losses
@@ -124,8 +122,10 @@ class EmbedderTask(StageTask):
         prediction = self.network(target)
         velocity, acceleration = motion_differences(prediction, target)
         return {
-            "rotation": F.mse_loss(prediction, target), "velocity": velocity, "acceleration": acceleration,
-        }  # fmt: skip
+            "rotation": F.mse_loss(prediction, target),
+            "velocity": velocity,
+            "acceleration": acceleration,
+        }
 
     def figures(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Mean angle in degrees between true and reconstructed rotations."""

@@ -64,9 +64,11 @@ class FigureRenderer:
         shift = (np.arange(len(poses)) - (len(poses) - 1) / 2) * SPACING
         for model, mesh, pose, place, offset in zip(self.models, self.meshes, poses, places, shift, strict=True):
             parameters = model.rest_pose() | {
-                "body_pose": pose[1:22], "hand_pose": pose[25:], "pelvis_rotation": pose[0],
+                "body_pose": pose[1:22],
+                "hand_pose": pose[25:],
+                "pelvis_rotation": pose[0],
                 "global_translation": place + np.array([offset, 0, 0]),
-            }  # fmt: skip
+            }
             mesh.points = model.vertices(parameters).astype(np.float32)
         self.plotter.render()
         return np.asarray(self.plotter.screenshot(return_img=True))[..., :3]

@@ -60,8 +60,10 @@ def test_rows_of_base_are_trained_and_heard(smoke, monkeypatch, tmp_path):
     assert [phase for phase, *_ in trained] == [*(f"rvqvae_{p}" for p in ("face", "upper", "hands", "lower")),
                                                 "translation", "base", "base", "base"]  # fmt: skip
     assert trained[-3:] == [
-        ("base", "val/unexplained_face", True), ("base", "val/unexplained_face", False), ("base", "val/loss", True)
-    ]  # fmt: skip
+        ("base", "val/unexplained_face", True),
+        ("base", "val/unexplained_face", False),
+        ("base", "val/loss", True),
+    ]
     assert BaseMotionTask.monitor == "val/unexplained_face"
     assert numbers[ablations.PLAIN] == numbers[ablations.SUMMED] != numbers["likeliest codes"]
     wanted = {f"{split}/{name}" for split in ablations.SPLITS for name in (*ablations.HEARD, *ablations.LIVELY)}

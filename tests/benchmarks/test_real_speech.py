@@ -109,8 +109,9 @@ def test_means_spreads_and_targets(tmp_path):
     offline = reached_targets(means, facts, tmp_path / "r.json")
     assert len(offline) == 12
     assert {name for name, target in offline.items() if not target["reached"]} == {
-        "jaw error, own / other sound", "expression error / mean pose's",
-    }  # fmt: skip
+        "jaw error, own / other sound",
+        "expression error / mean pose's",
+    }
     light = facts | {"features": "light"}
     assert not any(target["reached"] for target in reached_targets(means, light, tmp_path / "r.json").values())
     append(tmp_path / "r.json", {**facts, "mean": mean_of([numbers(0.95)]), "seeds": [{"lag": math.nan}]})

@@ -18,8 +18,8 @@ from semtalk.generation.rollout import padded_frames, smooth_seams, window_count
 from semtalk.generation.speech import SemTalk
 from semtalk.motion.io import load_motion
 from semtalk.settings import compose
+from semtalk.tasks.build import make_task
 from semtalk.tasks.checkpoint import load_network
-from semtalk.tasks.fit import make_task
 from semtalk.tasks.phases import PHASES
 from semtalk.tasks.stamp import Facts
 

@@ -14,7 +14,8 @@ from semtalk.errors import SemTalkError
 from semtalk.features.extract import SLOTS, build_encoders, feature_dims
 from semtalk.models.fusion import BETA
 from semtalk.settings import compose
-from semtalk.tasks.fit import length_of, make_trainer, new_task
+from semtalk.tasks.build import new_task
+from semtalk.tasks.fit import length_of, make_trainer
 from semtalk.tasks.phases import PHASES, build_network
 
 GROUPS = sorted(path for path in (ROOT / "configs").glob("*/*.yaml") if path.parent.name not in ("hydra", "experiment"))

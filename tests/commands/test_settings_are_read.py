@@ -35,8 +35,8 @@ def test_every_setting_is_read(smoke, tmp_path):
     run_command("generate.py", *arguments, f"audio={tmp_path}/a.wav", "transcript=none", "video_seconds=0.3",
                 f"out={tmp_path}/made")  # fmt: skip
     np.save(tmp_path / "speed.npy", np.ones(55))
-    run_command("eval.py", f"motions={tmp_path}/made", f"truth={tmp_path}/made", f"audio={tmp_path}/a.wav", f"out={tmp_path}/folder",
-                f"mean_speed={tmp_path}/speed.npy")  # fmt: skip
+    made = [f"motions={tmp_path}/made", f"truth={tmp_path}/made", f"audio={tmp_path}/a.wav"]
+    run_command("eval.py", *made, f"mean_speed={tmp_path}/speed.npy", f"out={tmp_path}/folder")
     run_command("scripts/prepare.py", *arguments, "report=true")
     for data in ("beat2", "show"):
         run_command("train.py", f"data={data}", "data.root=/nowhere", "dry_run=true", "stage=fgd", check=False)

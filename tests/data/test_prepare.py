@@ -58,9 +58,11 @@ def test_shards_through_a_hydra_launcher(copied, tmp_path):
 def test_a_killed_preparation_goes_on(copied, tmp_path):
     store = tmp_path / "store"
     process = subprocess.Popen(
-        [sys.executable, "scripts/prepare.py", *arguments(copied, store)], cwd=ROOT, stdout=subprocess.DEVNULL,
+        [sys.executable, "scripts/prepare.py", *arguments(copied, store)],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+    )
     deadline = time.monotonic() + 60
     while not list(store.rglob("*.record.json")) and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -123,7 +125,10 @@ def overlapping(root, name):
     path = path_of(root, "textgrid", name)
     words = [("one", 0.0, 4.0), ("two", 1.0, 2.0)]
     rows = "\n".join(f'{a}\n{b}\n"{text}"' for text, a, b in words)
-    path.write_text(f'File type = "ooTextFile"\nObject class = "TextGrid"\n\n0\n6\n<exists>\n1\n"IntervalTier"\n"words"\n0\n6\n2\n{rows}\n')  # fmt: skip  # noqa: E501
+    head = (
+        'File type = "ooTextFile"\nObject class = "TextGrid"\n\n0\n6\n<exists>\n1\n"IntervalTier"\n"words"\n0\n6\n2\n'
+    )
+    path.write_text(f"{head}{rows}\n")
 
 
 def points_only(root, name):
@@ -162,7 +167,7 @@ BAD = {
     "no words tier": (points_only, "is no interval tier of words"),
     "text for a number": (write("sem", "beat\t0.0\tsoon\t1.0\t0.5\n"), "line 1: expected name, start, end"),
     "few columns": (write("sem", "beat\t0.0\t1.0\n"), "line 1: expected name, start, end"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", BAD)

@@ -169,8 +169,10 @@ def test_splits_by_video_by_folder_and_by_file(show, tmp_path):
         assert read_split_file(path) == {"clip-0": "train", "clip-1": "test", "clip-2": "val"}
     listed = corpus_of(show, tmp_path, split_file=str(path)).entries()
     assert {entry.id[-6:]: entry.split for entry in listed if "seth" in entry.id} == {
-        "clip-0": "train", "clip-1": "test", "clip-2": "val",
-    }  # fmt: skip
+        "clip-0": "train",
+        "clip-1": "test",
+        "clip-2": "val",
+    }
 
 
 def test_transcripts_are_made_once_and_kept(show, tmp_path):

@@ -206,9 +206,10 @@ def test_samples_are_spread_as_the_training_split_is(networks):
 def test_smoothed_and_spread_samples(networks):
     tokenizer, base = networks
     prediction = prediction_of(tokenizer, 2)
-    raw, smooth = (CodeReader(tokenizer, base, Decoding("likeliest", "coherent", **more), ["a", "b"]) for more in (
-        {}, {"smoothing": 2, "spread": 1.5}
-    ))  # fmt: skip
+    raw, smooth = (
+        CodeReader(tokenizer, base, Decoding("likeliest", "coherent", **more), ["a", "b"])
+        for more in ({}, {"smoothing": 2, "spread": 1.5})
+    )
     codes, own = raw.read(prediction, raw.draw())["hands"], smooth.read(prediction, smooth.draw())["hands"]
     quantizer = tokenizer["hands"].quantizer
     latent = quantizer.decode(codes).sum(dim=-2)

@@ -14,9 +14,10 @@ from semtalk.models.predictor import Passes
 from semtalk.models.tokenizer import Tokenizer
 from semtalk.motion.skeleton import PARTS
 from semtalk.settings import compose
+from semtalk.tasks.build import feature_statistics, make_task, set_feature_statistics
 from semtalk.tasks.checkpoint import load_checkpoint
 from semtalk.tasks.codes import BaseMotionTask, LatentStatistics, latent_statistics
-from semtalk.tasks.fit import feature_statistics, fit_phase, make_task, set_feature_statistics
+from semtalk.tasks.fit import fit_phase
 from semtalk.tasks.phases import build_network
 from semtalk.tasks.stamp import Facts
 

@@ -181,9 +181,11 @@ def test_forward_kinematics_matches_mannequin(body):
     joints = body.joints(*(torch.from_numpy(a).float() for a in (poses, betas, trans))).numpy()
     model = Mannequin("wooden", shape=betas[:10].astype(np.float32))
     pose = model.rest_pose(batch_dims=(6,)) | {
-        "body_pose": poses[:, 1:22], "hand_pose": poses[:, 25:], "pelvis_rotation": poses[:, 0],
+        "body_pose": poses[:, 1:22],
+        "hand_pose": poses[:, 25:],
+        "pelvis_rotation": poses[:, 0],
         "global_translation": trans,
-    }  # fmt: skip
+    }
     pose["shape"] = np.broadcast_to(betas[:10], (6, 10))
     transforms = dict(zip(model.joint_names, np.moveaxis(model.joint_transforms(pose), 1, 0), strict=True))
     for name, index in {"L_Index3": 27, "R_Pinky2": 47, "Head": 15, "L_Foot": 10}.items():

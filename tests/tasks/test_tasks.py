@@ -9,8 +9,9 @@ from semtalk.data.windows import MOTION_KEYS, WindowDataset
 from semtalk.errors import SemTalkError
 from semtalk.motion.skeleton import PARTS
 from semtalk.settings import compose
+from semtalk.tasks.build import new_task
 from semtalk.tasks.checkpoint import load_checkpoint, load_network
-from semtalk.tasks.fit import fit_phase, new_task
+from semtalk.tasks.fit import fit_phase
 from semtalk.tasks.motion import shifted
 from semtalk.tasks.phases import build_network
 from semtalk.tasks.stamp import Facts, new_stamp

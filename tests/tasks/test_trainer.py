@@ -13,8 +13,9 @@ from semtalk.body import load_body
 from semtalk.data.datamodule import MotionDataModule
 from semtalk.settings.commands import SET_ELSEWHERE, Trainer
 from semtalk.tasks import Facts, build_network, fit_phase, new_stamp
+from semtalk.tasks.build import new_task
 from semtalk.tasks.checkpoint import load_checkpoint, load_for_speakers
-from semtalk.tasks.fit import length_of, make_trainer, new_task
+from semtalk.tasks.fit import length_of, make_trainer
 
 
 def fit(folder, store, *overrides):

@@ -1,0 +1,149 @@
+"""Builds the task of a phase: its network with what the training split says of it, beside the trained ones it needs."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from rich.progress import track
+from torch import nn
+
+from semtalk.body import BodyModel
+from semtalk.data.store import Store
+from semtalk.errors import SemTalkError
+from semtalk.models.decoding import Decoding
+from semtalk.motion.parts import batch_frames, part_channels
+from semtalk.motion.skeleton import PARTS
+from semtalk.settings.commands import TrainSettings
+from semtalk.settings.trained import references
+from semtalk.tasks.checkpoint import load_for_speakers, load_needed
+from semtalk.tasks.codes import latent_statistics
+from semtalk.tasks.phases import PHASES, build_network
+from semtalk.tasks.stage import StageTask
+from semtalk.tasks.stamp import Facts, new_stamp
+
+MIN_SCALE = 0.02
+"""Channels are not stretched beyond 1 / this when they are standardised."""
+MIN_DEVIATION = 1e-5
+"""Below it a feature's channel counts as constant."""
+
+
+def start_from(network: nn.Module, init: str | None, phase: str, speakers: list, trust: Sequence[str] = ()) -> None:
+    """Give a fresh network the weights that another run ended with, see :func:`load_for_speakers`.
+
+    Raises:
+        SemTalkError: That run has no such phase, or its network has other sizes.
+    """
+    if init is None:
+        return
+    try:
+        network.load_state_dict(load_for_speakers(init, phase, speakers, trust).state_dict())
+    except RuntimeError as error:
+        raise SemTalkError(
+            f"init={init}: its '{phase}' does not fit this configuration ({str(error).splitlines()[1].strip()}); "
+            "choose the same model and features."
+        ) from error
+
+
+def training_channels(store: Store, part: str) -> list[torch.Tensor]:
+    """A part's channels (T, D) of every take of the training split."""
+    return [part_channels(batch_frames(recording), PARTS[part]) for recording in store.split("train")]
+
+
+def channel_statistics(store: Store, part: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and deviation (D,) of a part's channels over the training split."""
+    channels = torch.cat(training_channels(store, part))
+    return channels.mean(dim=0), channels.std(dim=0).clamp(min=MIN_SCALE)
+
+
+def feature_statistics(store: Store, slot: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and deviation (d,) of a feature over the training split; a channel that never changes has deviation 1."""
+    count, total, squares = 0, 0.0, 0.0
+    for recording in store.split("train"):
+        rows = recording[slot].double()
+        count, total, squares = count + len(rows), total + rows.sum(dim=0), squares + rows.square().sum(dim=0)
+    mean = total / count
+    deviation = (squares / count - mean.square()).clamp(min=0).sqrt()
+    return mean, torch.where(deviation > MIN_DEVIATION, deviation, torch.ones_like(deviation))
+
+
+def set_feature_statistics(network: nn.Module, store: Store) -> None:
+    """Have a base or a sparse network standardise its features by the training split."""
+    for slot, layer in network.standard.items():
+        layer.set_statistics(*feature_statistics(store, slot))
+
+
+def check_labels(store: Store) -> None:
+    """See that the takes of train and val have semantic labels.
+
+    Raises:
+        SemTalkError: One has none.
+    """
+    labelled = [*store.split("train"), *store.split("val")]
+    unlabelled = [recording.id for recording in labelled if recording["semantic"].isnan().any()]
+    if unlabelled:
+        raise SemTalkError(
+            f"{unlabelled[0]} and {len(unlabelled) - 1} others have no semantic labels; sparse needs them "
+            "(scripts/label_semantics.py makes them with a trained gate)."
+        )
+
+
+def new_task(
+    phase: str, settings: TrainSettings, network: nn.Module, needed: Mapping[str, nn.Module], **known
+) -> StageTask:
+    """The task that trains a network.
+
+    Args:
+        phase: See :data:`semtalk.tasks.phases.PHASES`.
+        settings: Of the training.
+        network: Of the phase.
+        needed: Phase -> the networks that it is trained beside, trained or fresh.
+        known: What else the task takes: ``body``, ``stamp``, ``statistics``.
+    """
+    row = PHASES[phase]
+    if row.speech:
+        known["world"] = known["stamp"].facts.generation == "release" if "stamp" in known else False
+    if phase == "base":
+        known["decoding"] = Decoding(**dict(settings.recipe.decoding))
+    recipe = getattr(settings.recipe, row.recipe)
+    known |= {"seed": settings.seed, "fused": settings.speed.fused_adam}
+    return row.task_class(network, recipe, **row.given(needed), **known)
+
+
+def make_task(
+    phase: str, settings: TrainSettings, store: Store, run_dir: str | Path, facts: Facts | None = None,
+    body: BodyModel | None = None,
+) -> StageTask:  # fmt: skip
+    """The task of a phase: its network with what the training split says of it, and the trained ones that it needs.
+
+    Args:
+        phase: See :data:`semtalk.tasks.phases.PHASES`.
+        settings: Of the training.
+        store: The prepared corpus.
+        run_dir: Folder that holds the earlier phases' checkpoints.
+        facts: For the checkpoints; the store's speakers by default.
+        body: For losses on positions; the stand-in by default.
+
+    Raises:
+        SemTalkError: An earlier phase has no checkpoint; or the sparse network is asked for without semantic labels.
+    """
+    row, init, known = PHASES[phase], settings.init, {}
+    facts, run_dir = facts or Facts(store.speakers), Path(run_dir)
+    trust = [*settings.trust, *(word.split(".")[0].split(":")[0] for _, word in references(settings))]
+    network = build_network(phase, settings, len(facts.speakers))
+    start_from(network, init, phase, facts.speakers, trust)
+    needed = load_needed(phase, run_dir, init, facts.speakers, trust)
+    if phase == "sparse":
+        check_labels(store)
+    if row.part and init is None:
+        network.set_statistics(*channel_statistics(store, row.part))
+        network.fit_linear(training_channels(store, row.part))
+    if row.speech:
+        if settings.model.standardise and init is None:
+            set_feature_statistics(network, store)
+        takes = track(store.split("train"), "Encoding motion", transient=True)
+        known["statistics"] = latent_statistics(row.given(needed)["tokenizer"], takes)
+    if phase == "base":
+        for part, readout in network.readouts.items():
+            readout.mean.copy_(known["statistics"].mean[part])
+    stamp = new_stamp(phase, settings.plain(), facts)
+    return new_task(phase, settings, network, needed, body=body, stamp=stamp, **known)
