@@ -63,11 +63,8 @@ def _initial_facts(init: str | None):
 
 def train(settings: TrainSettings) -> None:
     """Train the phases of a stage."""
-    phases = []
-    for phase in settings.stage.phases:
-        phases += [f"rvqvae_{part}" for part in settings.parts] if phase == "rvqvae" else [phase]
     if settings.dry_run:
-        return plan(settings, phases)
+        return plan(settings)
     from semtalk.data.open import open_corpus
 
     known = _initial_facts(settings.init)
@@ -81,7 +78,7 @@ def train(settings: TrainSettings) -> None:
     from semtalk.data.store import mean_joint_speed
     from semtalk.tasks.checkpoint import share_checkpoints
     from semtalk.tasks.fit import fit_phase
-    from semtalk.tasks.phases import MOTION_PHASES
+    from semtalk.tasks.phases import MOTION_PHASES, phases_of
     from semtalk.tasks.stamp import Facts
 
     body = load_body(settings.body.path, settings.body.model)
@@ -102,6 +99,7 @@ def train(settings: TrainSettings) -> None:
         LOG.info(note)
     table = Table("phase", "steps", "minutes", "validation", title=f"Trained {run_dir(settings)}")
     console = Console()
+    phases = phases_of(settings.stage.phases, settings.parts)
     for phase in phases:
         console.print(f"[bold]{phase}[/bold]")
         row = fit_phase(phase, settings, data, run_dir(settings), facts, body)
@@ -112,7 +110,7 @@ def train(settings: TrainSettings) -> None:
         _evaluate_run(settings, settings.evaluation, None)
 
 
-def plan(settings: TrainSettings, phases: list[str]) -> None:
+def plan(settings: TrainSettings) -> None:
     """Print what a training would do."""
     from semtalk.data.open import open_corpus
 
@@ -122,7 +120,9 @@ def plan(settings: TrainSettings, phases: list[str]) -> None:
         corpus = error
     from semtalk.body import load_body
     from semtalk.tasks.dry_run import print_plan
+    from semtalk.tasks.phases import phases_of
 
+    phases = phases_of(settings.stage.phases, settings.parts)
     print_plan(settings, phases, corpus, load_body(settings.body.path, settings.body.model))
 
 

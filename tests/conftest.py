@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -67,6 +68,19 @@ def run_command(script: str, *overrides: str, check: bool = True, **environment:
             said, status = str(error), 1
     if check:
         assert status == 0, f"{script} {overrides}\n{out.getvalue()[-3000:]}\n{said}"
+    return Said(status, out.getvalue(), said)
+
+
+def run_script(script: str, *arguments: str, check: bool = True) -> Said:
+    """Run a script that reads its own arguments, in this process."""
+    out, said, status = io.StringIO(), "", 0
+    with mock.patch.object(sys, "argv", [script, *arguments]), contextlib.redirect_stdout(out):
+        try:
+            runpy.run_path(str(ROOT / script), run_name="__main__")
+        except SystemExit as error:
+            said, status = str(error), 1
+    if check:
+        assert status == 0, f"{script} {arguments}\n{out.getvalue()[-3000:]}\n{said}"
     return Said(status, out.getvalue(), said)
 
 

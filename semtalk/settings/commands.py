@@ -154,6 +154,20 @@ class Stage(Settings):
 
 Beta = Annotated[float, between(0.0, 1.0)]
 Samples = Annotated[int, between(1, 1000)]
+
+
+def one_of_the_shares(shard: str) -> str:
+    """A shard i/n with 1 <= i <= n.
+
+    Raises:
+        ValueError: It is none.
+    """
+    first, count = map(int, shard.split("/"))
+    if not 1 <= first <= count:
+        raise ValueError("give i/n with i from 1 to n, as in shard=2/8.")
+    return shard
+
+
 Seconds = Annotated[float, Field(gt=0.0, le=1e6)]
 
 
@@ -316,7 +330,7 @@ class GenerateSettings(Command, Rollout):
 class PrepareSettings(Command):
     """``scripts/prepare.py``."""
 
-    shard: Annotated[str, Field(pattern=SHARD)] | None
+    shard: Annotated[str, Field(pattern=SHARD), AfterValidator(one_of_the_shares)] | None
     """Share of the corpus, as in 1/4."""
     report: bool
     """Whether to say what there is."""

@@ -10,14 +10,13 @@ from torch import nn
 from semtalk.body import BodyModel
 from semtalk.data.store import Store
 from semtalk.errors import SemTalkError
-from semtalk.models.decoding import Decoding
 from semtalk.motion.parts import batch_frames, part_channels
 from semtalk.motion.skeleton import PARTS
 from semtalk.settings.commands import TrainSettings
 from semtalk.settings.trained import references
 from semtalk.tasks.checkpoint import load_for_speakers, load_needed
 from semtalk.tasks.codes import latent_statistics
-from semtalk.tasks.phases import PHASES, build_network
+from semtalk.tasks.phases import PHASES, build_network, tokenizer_of
 from semtalk.tasks.stage import StageTask
 from semtalk.tasks.stamp import Facts, new_stamp
 
@@ -102,11 +101,9 @@ def new_task(
     row = PHASES[phase]
     if row.speech:
         known["world"] = known["stamp"].facts.generation == "release" if "stamp" in known else False
-    if phase == "base":
-        known["decoding"] = Decoding(**dict(settings.recipe.decoding))
     recipe = getattr(settings.recipe, row.recipe)
     known |= {"seed": settings.seed, "fused": settings.speed.fused_adam}
-    return row.task_class(network, recipe, **row.given(needed), **known)
+    return row.task_class(network, recipe, **row.given(needed, settings), **known)
 
 
 def make_task(
@@ -132,7 +129,7 @@ def make_task(
     network = build_network(phase, settings, len(facts.speakers))
     start_from(network, init, phase, facts.speakers, trust)
     needed = load_needed(phase, run_dir, init, facts.speakers, trust)
-    if phase == "sparse":
+    if row.labels:
         check_labels(store)
     if row.part and init is None:
         network.set_statistics(*channel_statistics(store, row.part))
@@ -141,8 +138,8 @@ def make_task(
         if settings.model.standardise and init is None:
             set_feature_statistics(network, store)
         takes = track(store.split("train"), "Encoding motion", transient=True)
-        known["statistics"] = latent_statistics(row.given(needed)["tokenizer"], takes)
-    if phase == "base":
+        known["statistics"] = latent_statistics(tokenizer_of(needed), takes)
+    if row.readouts:
         for part, readout in network.readouts.items():
             readout.mean.copy_(known["statistics"].mean[part])
     stamp = new_stamp(phase, settings.plain(), facts)

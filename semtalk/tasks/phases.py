@@ -4,7 +4,7 @@ A row says which network it is, what trains it, by which recipe, and which netwo
 the dry run, checkpoints and generation read this table; a new network is a new row.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Protocol
@@ -14,6 +14,7 @@ from torch import nn
 from semtalk.errors import SemTalkError
 from semtalk.features.extract import feature_dims
 from semtalk.models.base_motion import BaseMotionNetwork
+from semtalk.models.decoding import Decoding
 from semtalk.models.embedder import MotionEmbedder
 from semtalk.models.predictor import Chain, Sizes
 from semtalk.models.rvqvae import RVQVAE
@@ -23,6 +24,7 @@ from semtalk.models.translation import TranslationNetwork
 from semtalk.motion.skeleton import PARTS
 from semtalk.settings.inputs import Features
 from semtalk.settings.networks import Link, Model
+from semtalk.settings.recipes import Recipe
 from semtalk.swap import named
 
 Networks = Mapping[str, nn.Module]
@@ -36,6 +38,12 @@ class NetworkSettings(Protocol):
     features: Features
 
 
+class TrainingSettings(NetworkSettings, Protocol):
+    """What tasks are built from beside networks: the settings of a training."""
+
+    recipe: Recipe
+
+
 @dataclass(frozen=True)
 class Phase:
     """One network that is trained.
@@ -47,8 +55,10 @@ class Phase:
         network: Builds it with fresh weights from settings and the number of speakers.
         task: Its LightningModule, ``module:Name``; imported on use, so that generating imports no training.
         needs: Phases whose networks it is trained beside.
-        given: What the task is given of those.
+        given: What the task is given of those, and of the settings.
         speech: Whether it is trained on speech too, or on motion alone.
+        labels: Whether takes need semantic labels.
+        readouts: Whether the network has readouts, which begin at the mean of the training split's latents.
         part: Of an RVQ-VAE.
     """
 
@@ -58,8 +68,10 @@ class Phase:
     network: Callable[[NetworkSettings, int], nn.Module]
     task: str
     needs: tuple[str, ...] = ()
-    given: Callable[[Networks], dict[str, Any]] = lambda needed: {}
+    given: Callable[[Networks, TrainingSettings], dict[str, Any]] = lambda *_: {}
     speech: bool = False
+    labels: bool = False
+    readouts: bool = False
     part: str | None = None
 
     @property
@@ -98,6 +110,11 @@ def _sparse(settings: NetworkSettings, speakers: int) -> nn.Module:
     )  # fmt: skip
 
 
+def decoding(recipe: Recipe) -> Decoding:
+    """How codes will be read off, which base finds its factors for."""
+    return Decoding(**dict(recipe.decoding))
+
+
 def tokenizer_of(networks: Networks) -> Tokenizer:
     """The four RVQ-VAEs of some networks as one tokenizer."""
     return Tokenizer({part: networks[f"rvqvae_{part}"] for part in PARTS})
@@ -107,7 +124,7 @@ def _rvqvae(part: str) -> Phase:
     return Phase(
         f"rvqvae_{part}", "rvqvae", "rvqvae",
         lambda settings, _: RVQVAE(PARTS[part].width, **dict(settings.model.rvqvae)),
-        "semtalk.tasks.motion:RVQVAETask", given=lambda needed: {"part": part}, part=part,
+        "semtalk.tasks.motion:RVQVAETask", given=lambda *_: {"part": part}, part=part,
     )  # fmt: skip
 
 
@@ -120,20 +137,33 @@ PHASES = {
             "translation", "rvqvae", "translation",
             lambda settings, _: TranslationNetwork(**dict(settings.model.translation)),
             "semtalk.tasks.motion:TranslationTask", ("rvqvae_lower",),
-            lambda needed: {"rvqvae": needed["rvqvae_lower"]},
+            lambda needed, _: {"rvqvae": needed["rvqvae_lower"]},
         ),
         Phase("fgd", "rvqvae", "fgd", lambda *_: MotionEmbedder(), "semtalk.tasks.motion:EmbedderTask"),
         Phase(
             "base", "semtalk", "base", _base, "semtalk.tasks.codes:BaseMotionTask", RVQVAE_PHASES,
-            lambda needed: {"tokenizer": tokenizer_of(needed)}, speech=True,
+            lambda needed, settings: {"tokenizer": tokenizer_of(needed), "decoding": decoding(settings.recipe)},
+            speech=True, readouts=True,
         ),
         Phase(
             "sparse", "semtalk", "sparse", _sparse, "semtalk.tasks.codes:SparseMotionTask", (*RVQVAE_PHASES, "base"),
-            lambda needed: {"tokenizer": tokenizer_of(needed), "base": needed["base"]}, speech=True,
+            lambda needed, _: {"tokenizer": tokenizer_of(needed), "base": needed["base"]}, speech=True, labels=True,
         ),
     )
 }  # fmt: skip
 """Name -> phase: everything that is trained, in its order."""
+
+
+def phases_of(words: Sequence[str], parts: Sequence[str]) -> list[str]:
+    """Phases of a stage: a phase's own name, or ``rvqvae`` for those of the chosen parts."""
+    return [
+        name
+        for word in words
+        for name, phase in PHASES.items()
+        if word == name or (word == phase.recipe and phase.part in parts)
+    ]
+
+
 MOTION_PHASES = (*RVQVAE_PHASES, "translation")
 """What turns codes into motion, and can be taken over from another run."""
 

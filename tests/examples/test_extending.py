@@ -17,7 +17,7 @@ from semtalk.motion.io import Motion, save_motion
 BLOCKS = re.findall(r"```(python|bash)\n(.*?)```", (ROOT / "docs" / "extending.md").read_text(), flags=re.S)
 SMALL = [
     "data.speakers=1",
-    "data.take_seconds=8",
+    "data.take_seconds=5",
     "model.rvqvae.width=32",
     "model.rvqvae.latent=32",
     "model.rvqvae.codes=64",
@@ -76,7 +76,7 @@ def page(tmp_path_factory):
                 said |= {line: run_line(line) for line in block.strip().splitlines()}
             else:
                 block = block.replace('compose("train", ', f'compose("train", *{SMALL!r}, ')
-                block = block.replace("SampleDataModule(", "SampleDataModule(speakers=1, take_seconds=8.0, ")
+                block = block.replace("SampleDataModule(", "SampleDataModule(speakers=1, take_seconds=5.0, ")
                 exec(compile(block, "docs/extending.md", "exec"), names)
     finally:
         os.chdir(before)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import run_program
+from conftest import run_script
 
 from semtalk.errors import SemTalkError
 from semtalk.release.check import KINDS, run_network
@@ -109,7 +109,7 @@ def test_sparse_without_audio_differs_and_hands_run():
 
 
 def test_conversion_script_writes_checkpoints(release, tmp_path):
-    result = run_program("scripts/convert_release.py", str(release), str(tmp_path / "run"))
+    result = run_script("scripts/convert_release.py", str(release), str(tmp_path / "run"))
     assert "never used: fc_mu (2 tensors)" in result.stdout
     network, stamp = load_network(tmp_path / "run", "rvqvae_lower")
     assert stamp.facts.speakers[7] == 30 and bool(network.quantizer.levels[5].initialised)
@@ -119,19 +119,19 @@ def test_conversion_script_writes_checkpoints(release, tmp_path):
 
 
 def test_a_single_file_is_converted(release, tmp_path):
-    run_program("scripts/convert_release.py", str(release / "AESKConv_240_100.bin"), str(tmp_path / "run"))
+    run_script("scripts/convert_release.py", str(release / "AESKConv_240_100.bin"), str(tmp_path / "run"))
     assert load_network(tmp_path / "run", "fgd")[0].embed(torch.zeros(1, 32, 330)).shape == (1, 2, 240)
 
 
 def test_check_script_names_outputs_as_the_reference(release, tmp_path):
     np.savez(tmp_path / "in.npz", **{name: value.numpy() for name, value in inputs_by_rule().items()})
     arguments = ["--weights", str(release / "AESKConv_240_100.bin"), "--inputs", str(tmp_path / "in.npz")]
-    run_program("scripts/check_release.py", "--kind", "fgd", *arguments, "--out", str(tmp_path / "out.npz"))
+    run_script("scripts/check_release.py", "--kind", "fgd", *arguments, "--out", str(tmp_path / "out.npz"))
     with np.load(tmp_path / "out.npz") as outputs:
         assert {name: list(outputs[name].shape) for name in outputs.files} == {
             name: value["shape"] for name, value in REFERENCE["fgd"].items()
         }
-    wrong = run_program(
+    wrong = run_script(
         "scripts/check_release.py", "--kind", "global", *arguments, "--out", str(tmp_path / "no.npz"), check=False
     )
     assert wrong.returncode == 1 and "not the released network 'translation'" in wrong.stderr
