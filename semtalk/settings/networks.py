@@ -1,10 +1,10 @@
 """Sizes of the networks: ``configs/model``, see ``semtalk/models``."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from semtalk.settings.common import Dropout, Layers, Part, Reference, Settings, Share, Size, Text, between
+from semtalk.settings.common import Dropout, Layers, Part, Reference, Settings, Share, Size, Text, between, is_reference
 
 
 class RVQVAEModel(Settings):
@@ -87,7 +87,23 @@ class Link(Settings):
     """What it attends to."""
 
 
-class BaseMotionModel(Settings):
+class PlacedNetwork(Settings):
+    """A network, or another in its place."""
+
+    network: str
+    """The built-in network, or one of an installed package (docs/extending.md)."""
+    options: dict[str, Any] = {}
+    """Further arguments of a network of one's own, as in +model.base.options.layers=2."""
+
+    @model_validator(mode="after")
+    def options_are_for_ones_own(self) -> "PlacedNetwork":
+        """The built-in networks take no further arguments."""
+        if self.options and not is_reference(self.network):
+            raise ValueError(f"options are for a network of one's own; {self.network} takes none.")
+        return self
+
+
+class BaseMotionModel(PlacedNetwork):
     """The base network (paper section 3.3)."""
 
     network: Literal["base_motion"] | Reference
@@ -98,7 +114,7 @@ class BaseMotionModel(Settings):
     """Order and memories of the coarse-to-fine block."""
 
 
-class SparseMotionModel(Settings):
+class SparseMotionModel(PlacedNetwork):
     """The sparse network (paper section 3.4)."""
 
     network: Literal["sparse_motion"] | Reference

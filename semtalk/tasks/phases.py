@@ -22,8 +22,9 @@ from semtalk.models.sparse_motion import SparseMotionNetwork
 from semtalk.models.tokenizer import Tokenizer
 from semtalk.models.translation import TranslationNetwork
 from semtalk.motion.skeleton import PARTS
+from semtalk.settings.common import is_reference
 from semtalk.settings.inputs import Features
-from semtalk.settings.networks import Link, Model
+from semtalk.settings.networks import Link, Model, PlacedNetwork
 from semtalk.settings.recipes import Recipe
 from semtalk.swap import named
 
@@ -91,10 +92,26 @@ def _chain(links: list[Link]) -> Chain:
     return [(link.part, link.memory) for link in links]
 
 
+def _placed(name: str, built_in: type, own: PlacedNetwork, **arguments) -> nn.Module:
+    """The built-in network, or the one that the settings put in its place.
+
+    Raises:
+        SemTalkError: There is no such class, or it does not take the arguments.
+    """
+    if not is_reference(own.network):
+        return built_in(**arguments)
+    key = f"model.{name}.network"
+    network = named(key, own.network)
+    try:
+        return network(**arguments, **own.options)
+    except TypeError as error:
+        raise SemTalkError(f"{key}={own.network}: it does not take what it is given ({error}).") from error
+
+
 def _base(settings: NetworkSettings, speakers: int) -> nn.Module:
     own, dims = settings.model.base, feature_dims(settings.features)
-    network = BaseMotionNetwork if own.network == "base_motion" else named("model.base.network", own.network)
-    return network(
+    return _placed(
+        "base", BaseMotionNetwork, own,
         sizes=network_sizes(settings.model), hubert=dims["hubert"], rhythm=dims["rhythm"], speakers=speakers,
         chain=_chain(own.chain), project=own.project, noise=settings.features.noise,
     )  # fmt: skip
@@ -102,8 +119,8 @@ def _base(settings: NetworkSettings, speakers: int) -> nn.Module:
 
 def _sparse(settings: NetworkSettings, speakers: int) -> nn.Module:
     own, dims = settings.model.sparse, feature_dims(settings.features)
-    network = SparseMotionNetwork if own.network == "sparse_motion" else named("model.sparse.network", own.network)
-    return network(
+    return _placed(
+        "sparse", SparseMotionNetwork, own,
         sizes=network_sizes(settings.model), hubert=dims["hubert"], words=dims["words"], speakers=speakers,
         context={name: dims[name] for name in own.context}, chain=_chain(own.chain), vocabulary=own.vocabulary,
         noise=settings.features.noise,

@@ -91,6 +91,14 @@ def test_a_class_that_is_not_there_is_one_sentence(word, says):
         build_network("base", compose("train", f"model.base.network={word}"), 1)
 
 
+def test_a_network_of_ones_own_has_options():
+    own = ["model.base.network=semtalk.models:BaseMotionNetwork", "+model.base.options.wide=2"]
+    with pytest.raises(SemTalkError, match="model.base.network=semtalk.models:BaseMotionNetwork: .*'wide'"):
+        build_network("base", compose("train", *own), 1)
+    with pytest.raises(SemTalkError, match="model.base: options are for a network of one's own"):
+        compose("train", "+model.base.options.wide=2")
+
+
 def test_own_keys_that_do_not_fit_are_one_sentence():
     with pytest.raises(SemTalkError, match="features.slots.hubert: its keys do not fit the encoder .*unknown"):
         build_encoder(compose("train", "features.slots.hubert.encoder=semtalk.features.rhythm:Rhythm",
