@@ -76,7 +76,7 @@ def train(settings: TrainSettings) -> None:
     from semtalk.body import load_body
     from semtalk.data.datamodule import CorpusDataModule
     from semtalk.data.store import mean_joint_speed
-    from semtalk.tasks.checkpoint import share_checkpoints
+    from semtalk.tasks.checkpoint import checkpoint_path, share_checkpoints
     from semtalk.tasks.fit import fit_phase
     from semtalk.tasks.phases import MOTION_PHASES, phases_of
     from semtalk.tasks.stamp import Facts
@@ -89,9 +89,19 @@ def train(settings: TrainSettings) -> None:
     new = data.store.know_speakers(known.speakers) if known else []
     if new:
         LOG.info(f"init={settings.init}: the speakers {new} are new to it; they begin as the mean of those it knows.")
+    phases = phases_of(settings.stage.phases, settings.parts)
     for key, shared in (("tokenizer", MOTION_PHASES), ("embedder", ["fgd"])):
         if source := getattr(settings, key):
             share_checkpoints(source, run_dir(settings), shared, key)
+    if settings.init:
+        lacking = [
+            phase
+            for phase in (*MOTION_PHASES, "fgd", *([] if new else ["base"]))
+            if phase not in phases
+            and checkpoint_path(settings.init, phase).is_file()
+            and not checkpoint_path(run_dir(settings), phase).is_file()
+        ]
+        share_checkpoints(settings.init, run_dir(settings), lacking, "init")
     speed, _ = mean_joint_speed(data.store, corpus, body)
     generation = known.generation if known else "default"
     facts = Facts(data.speakers, [float(value) for value in speed], body.name, generation, corpus.notes)
@@ -99,7 +109,6 @@ def train(settings: TrainSettings) -> None:
         LOG.info(note)
     table = Table("phase", "steps", "minutes", "validation", title=f"Trained {run_dir(settings)}")
     console = Console()
-    phases = phases_of(settings.stage.phases, settings.parts)
     for phase in phases:
         console.print(f"[bold]{phase}[/bold]")
         row = fit_phase(phase, settings, data, run_dir(settings), facts, body)
@@ -170,7 +179,7 @@ def _evaluate_run(settings: EvalSettings | TrainSettings, evaluation: Evaluation
     features = located(trained.features, folder)
     settings = settings.model_copy(update={"features": features})
     if features.name != "offline":
-        LOG.info(f"features={features.name}: those that the run was trained with.")
+        LOG.info(f"The run's own features are used: {features.name}.")
     if phase == "base":
         LOG.info("The run has no sparse network: base alone is evaluated.")
     corpus = open_corpus(settings.data)
@@ -298,7 +307,9 @@ def label_semantics(settings: GenerateSettings) -> None:
     if settings.ckpt is None:
         raise SemTalkError("ckpt is not set: give the run whose gate labels, as in ckpt=runs/NAME.")
     if settings.data.reader != "show":
-        raise SemTalkError(f"data={settings.data.name}: it has labels of its own; label data=show.")
+        raise SemTalkError(
+            f"data={settings.data.name}: this labels data=show; another corpus's reader gives its own labels."
+        )
     from semtalk.data.open import open_corpus
 
     corpus = open_corpus(settings.data)

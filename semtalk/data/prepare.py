@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from semtalk.body import BodyModel
-from semtalk.data.recording import Corpus, Entry, Recording, frame_scores
+from semtalk.data.recording import SPLITS, Corpus, Entry, Recording, frame_scores
 from semtalk.data.store import MOTION, Store, StoredRecording
 from semtalk.errors import MissingModelError, SemTalkError
 from semtalk.features.extract import SLOTS, build_encoder, count_lines, encode
@@ -98,7 +98,7 @@ class Preparation:
         """Prepare what is missing or out of date of a share of the recordings, and open what there is."""
         from rich.progress import Progress, TimeRemainingColumn
 
-        entries = self.corpus.entries()
+        entries = self._entries()
         missing = {entry: self._missing(entry) for entry in entries[shard[0] - 1 :: shard[1]]}
         stale = [entry for entry, names in missing.items() if names]
         if stale:
@@ -113,6 +113,20 @@ class Preparation:
             for line in count_lines(self.encoders):
                 LOG.info(line)
         return self._open(entries, list_bad=bool(stale))
+
+    def _entries(self) -> list[Entry]:
+        """What the corpus offers.
+
+        Raises:
+            SemTalkError: Nothing, or a take of a split that does not exist.
+        """
+        entries = self.corpus.entries()
+        if not entries:
+            raise SemTalkError(f"data={self.corpus.name}: there is no recording in it.")
+        for entry in entries:
+            if entry.split not in SPLITS:
+                raise SemTalkError(f"{entry.id}: the split {entry.split} does not exist; choose {', '.join(SPLITS)}.")
+        return entries
 
     def _path(self, entry: Entry, name: str) -> Path:
         return self.folder / f"{entry.id}.{name}"
@@ -166,7 +180,11 @@ class Preparation:
 
     def _prepare(self, entry: Entry, missing: set[str]) -> None:
         keys = self.keys(entry)
-        recording = self.corpus.read(entry)
+        try:
+            recording = self.corpus.read(entry)
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+            said = f"{type(error).__name__}: {error}"
+            raise SemTalkError(f"{entry.id}: the reader of {self.corpus.name} fails ({said}).") from error
         tensors = motion_tensors(recording, self.body)
         if MOTION in missing:
             self._write(entry, MOTION, tensors)

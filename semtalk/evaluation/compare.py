@@ -8,8 +8,8 @@ import numpy as np
 
 from semtalk.errors import SemTalkError
 from semtalk.evaluation.protocol import find_protocol
-from semtalk.evaluation.result import Result
-from semtalk.metrics.functional import BEAT_SKIP, frechet_distance
+from semtalk.evaluation.result import WEIGHT, Result
+from semtalk.metrics.functional import frechet_distance
 
 REPEATS = 1000
 FGD_REPEATS = 200
@@ -26,6 +26,7 @@ class Evaluation:
         name: Of the run.
         result: What was found.
         values: Metric -> value of each take, in the order of ``takes``.
+        weights: Metric -> weight of each take in the metric's mean.
         takes: Names and frames of the takes.
         features: Embedder's features of each take, of the run and of the truth, or none.
     """
@@ -33,6 +34,7 @@ class Evaluation:
     name: str
     result: Result
     values: dict[str, np.ndarray]
+    weights: dict[str, np.ndarray]
     takes: list[tuple[str, int]]
     features: tuple[list[np.ndarray], list[np.ndarray]] | None
 
@@ -52,21 +54,20 @@ def read_evaluation(path: str | Path, split: str) -> Evaluation:
     row = next(name for name in MAIN_ROWS if name in result.metrics)
     with (folder / "per_take.csv").open(newline="", encoding="utf-8") as file:
         rows = [entry for entry in csv.DictReader(file) if entry["row"] == row]
-    names = [name for name in rows[0] if name not in ("take", "row", "frames")]
-    values = {name: np.array([float(entry[name]) for entry in rows]) for name in names}
+    columns = {
+        name: np.array([float(entry[name]) for entry in rows]) for name in rows[0] if name not in ("take", "row")
+    }
+    frames = columns.pop("frames")
+    values = {name: column for name, column in columns.items() if not name.endswith(WEIGHT)}
+    weights = {name: columns.get(f"{name}{WEIGHT}", frames) for name in values}
+    weights = {name: np.where(np.isnan(weight), frames, weight) for name, weight in weights.items()}
     features = None
     if (folder / "features.npz").is_file():
         with np.load(folder / "features.npz", allow_pickle=False) as file:
             cuts = np.cumsum(file["lengths"])[:-1]
             features = tuple(np.split(file[name], cuts) for name in (row, "truth"))
     takes = [(entry["take"], int(entry["frames"])) for entry in rows]
-    return Evaluation(str(path), result, values, takes, features)
-
-
-def weights_of(metric: str, takes: list[tuple[str, int]]) -> np.ndarray:
-    """Weight of each take in a metric's mean, by its frames."""
-    frames = np.array([frames for _, frames in takes], float)
-    return np.clip(frames - 2 * BEAT_SKIP, 0, None) if metric == "bc" else frames
+    return Evaluation(str(path), result, values, weights, takes, features)
 
 
 def resampled(run: Evaluation, metric: str, draws: np.ndarray) -> np.ndarray:
@@ -80,7 +81,7 @@ def resampled(run: Evaluation, metric: str, draws: np.ndarray) -> np.ndarray:
                 for draw in draws[:FGD_REPEATS]
             ]
         )
-    values, weights = run.values[metric], weights_of(metric, run.takes)
+    values, weights = run.values[metric], run.weights[metric]
     weights = np.where(np.isfinite(values), weights, 0)
     values = np.nan_to_num(values)
     total = weights[draws].sum(axis=1)
@@ -134,5 +135,7 @@ def compare(paths: list[str], split: str, seed: int = 0) -> dict:
         "runs": table,
         "takes": len(first.takes),
         "notes": notes,
+        "headings": first.result.headings,
+        "scales": first.result.scales,
         **{key: getattr(first.result, key) for key in SAME},
     }

@@ -102,6 +102,7 @@ def evaluate_run(
     result = Result(
         str(folder), evaluation.split, len(takes), evaluation.protocol, body.name, body.stand_in, embedded, source,
         settings.plain(), measured.table, {name: metric.heading for name, metric in metrics.items()},
+        {name: metric.scale for name, metric in metrics.items()},
         hearing=hearing_table(takes, measured.table, body, {"fused": OTHER}) if evaluation.extended else {},
         known_answers=known_answers(maker, takes, store.split("train")) if known else {},
         gate=gate_report(takes, evaluation.beta) if evaluation.extended else {},
@@ -134,6 +135,7 @@ def evaluate_folder(settings: EvalSettings, body: BodyModel) -> tuple[Result, Me
     result = Result(
         settings.motions, settings.split, len(takes), settings.protocol, body.name, body.stand_in, embedded, source,
         settings.plain(), measured.table, {name: metric.heading for name, metric in metrics.items()},
+        {name: metric.scale for name, metric in metrics.items()},
         hearing=hearing_table(takes, measured.table, body) if settings.extended else {}, notes=notes,
     )  # fmt: skip
     return result, measured

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from semtalk.body import BodyModel
+from semtalk.errors import SemTalkError
 from semtalk.evaluation.metrics import Metric, TakeRow
 from semtalk.evaluation.protocol import find_protocol
-from semtalk.evaluation.result import Measured
+from semtalk.evaluation.result import WEIGHT, Measured
 from semtalk.evaluation.takes import Take
 from semtalk.metrics.modules import FrechetGestureDistance, WeightedMean
 from semtalk.models.embedder import MotionEmbedder
@@ -48,16 +49,21 @@ def evaluate_rows(
         progress: Wraps the iteration over takes.
     """
     rules, measured = find_protocol(protocol), Measured()
+    columns = dict.fromkeys(("take", "row", "frames"))
     single = {name: metric for name, metric in metrics.items() if metric.measure is not None}
     means = {row: {name: WeightedMean() for name in metrics} for row in rows}
     for take in progress(takes):
         for row in rows:
             seen = TakeRow(take, row, body, mean_speed, rules)
-            values = {name: metric.measure(seen) for name, metric in single.items()}
-            for name, value in values.items():
-                if value is not None and (weight := metrics[name].weight(take)):
+            kept: dict[str, float] = {}
+            for name, metric in single.items():
+                value, weight = measured_value(name, metric, seen)
+                if weight:
                     means[row][name].update(value, weight)
-            kept = {name: math.nan if value is None else value for name, value in values.items()}
+                kept[name] = value
+                if weight != take.frames:
+                    kept[f"{name}{WEIGHT}"] = weight
+            columns |= dict.fromkeys(kept)
             measured.per_take.append({"take": take.id, "row": row, "frames": take.frames, **kept})
             if embedder is not None:
                 measured.features.setdefault(row, []).append(embedder_rows(embedder, take.rotation[row]).numpy())
@@ -69,4 +75,19 @@ def evaluate_rows(
                 distance.update(torch.from_numpy(own), torch.from_numpy(real))
             table["fgd"] = float(distance.compute())
         measured.table[row] = table
+    measured.per_take = [dict.fromkeys(columns, math.nan) | entry for entry in measured.per_take]
     return measured
+
+
+def measured_value(name: str, metric: Metric, seen: TakeRow) -> tuple[float, float]:
+    """Value and weight of a metric for one row of a take; not a number, and no weight, where it cannot be measured.
+
+    Raises:
+        SemTalkError: The metric fails, or gives no number.
+    """
+    try:
+        value = metric.measure(seen)
+        return (math.nan, 0.0) if value is None else (float(value), float(metric.weight(seen.take)))
+    except (TypeError, ValueError, KeyError, IndexError, AttributeError, RuntimeError, ZeroDivisionError) as error:
+        said = f"{type(error).__name__}: {error}"
+        raise SemTalkError(f"the metric {name} fails on the row {seen.row} of take {seen.take.id} ({said}).") from error

@@ -155,7 +155,10 @@ def chosen_metrics(metrics: str | Sequence[str]) -> dict[str, Metric]:
             metric = named("metrics", word)
             if not isinstance(metric, Metric):
                 raise SemTalkError(f"metrics={word}: it is no semtalk.evaluation.metrics.Metric.")
-            own[word.split(":")[1].lower()] = metric
+            name = word.split(":")[1].lower()
+            if name in METRICS or name in own:
+                raise SemTalkError(f"metrics={word}: there is a metric called {name} already; give it another name.")
+            own[name] = metric
     return found | own
 
 

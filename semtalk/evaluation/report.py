@@ -51,8 +51,9 @@ def _shown(value: float, divisor: float = 1.0, digits: str = ".4g") -> str:
 def metrics_table(result: Result) -> Lines:
     """Rows and metrics, with the rows of published tables where they may stand beside."""
     titles = result.headings or {name: heading(name) for row in result.metrics.values() for name in row}
+    scales = {name: result.scales.get(name, scale(name)) for name in titles}
     rows = [
-        [ROW_NAMES.get(row, row), *(_shown(values.get(name, math.nan), scale(name)) for name in titles)]
+        [ROW_NAMES.get(row, row), *(_shown(values.get(name, math.nan), scales[name]) for name in titles)]
         for row, values in result.metrics.items()
     ]
     published, _ = comparable(result)
@@ -144,16 +145,17 @@ def result_page(result: Result) -> str:
 def print_comparison(comparison: dict, folder: Path) -> None:
     """Print a comparison of runs, and write it as ``compare.json`` and ``compare.md``."""
     metrics = list(next(iter(comparison["runs"].values())))
+    scales = {metric: comparison["scales"].get(metric, scale(metric)) for metric in metrics}
     mark = ", stand-in body" if comparison["stand_in"] else ""
     title = f"{comparison['split']} split, {comparison['takes']} takes, protocol {comparison['protocol']}{mark}"
     rows = []
     for name, cells in comparison["runs"].items():
         row = [name]
         for metric in metrics:
-            value, low, high = (cells[metric][key] / scale(metric) for key in ("value", "low", "high"))
+            value, low, high = (cells[metric][key] / scales[metric] for key in ("value", "low", "high"))
             row.append(f"{value:.4g} ({low:.4g} to {high:.4g}){' *' if cells[metric].get('differs') else ''}")
         rows.append(row)
-    table = Lines(title, ["run", *map(heading, metrics)], rows)
+    table = Lines(title, ["run", *(comparison["headings"].get(metric, heading(metric)) for metric in metrics)], rows)
     said = [
         "in brackets: bootstrap 95% interval over takes; * differs significantly from the first (paired bootstrap)",
         *comparison["notes"],

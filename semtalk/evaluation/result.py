@@ -13,6 +13,8 @@ import numpy as np
 
 from semtalk.files import atomic_write
 
+WEIGHT = " weight"
+"""Behind a metric's name: the column of its weights in ``per_take.csv``, where they are not the frames."""
 PACKAGES = ("semtalk", "torch", "numpy", "scipy", "librosa", "pytorch-lightning")
 """What numbers depend on; their versions are in every result."""
 
@@ -38,6 +40,7 @@ class Result:
         config: The full plain configuration.
         metrics: Row -> metric -> value.
         headings: Metric -> title of its column.
+        scales: Metric -> what tables divide it by.
         hearing: Row -> number -> value of what is heard.
         known_answers: Name -> value, for the embedded corpus.
         gate: Precision, recall and F1 of the gate.
@@ -58,6 +61,7 @@ class Result:
     config: dict[str, Any]
     metrics: dict[str, dict[str, float]]
     headings: dict[str, str] = field(default_factory=dict)
+    scales: dict[str, float] = field(default_factory=dict)
     hearing: dict[str, dict[str, float]] = field(default_factory=dict)
     known_answers: dict[str, float] = field(default_factory=dict)
     gate: dict[str, float] = field(default_factory=dict)

@@ -57,7 +57,15 @@ def encode(encoder: Encoder, features: Features, slot: str, utterance: Utterance
     Raises:
         SemTalkError: What it gives is not of the slot's shape, or holds values that are not finite.
     """
-    values = encoder(utterance)
+    try:
+        values = np.asarray(encoder(utterance))
+    except SemTalkError:
+        raise
+    except Exception as error:  # of any class that a user may name
+        said = f"{type(error).__name__}: {error}"
+        raise SemTalkError(
+            f"features.slots.{slot}: the encoder {features.slots[slot].encoder} fails ({said})."
+        ) from error
     rows = utterance.frames if slot in FRAME_SLOTS else len(window_starts(utterance.frames, features.stride))
     shape = (rows, features.slots[slot].dim)
     if values.shape != shape and not (values.dtype.kind == "i" and values.shape == shape[:1]):

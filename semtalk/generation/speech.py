@@ -165,16 +165,19 @@ class SemTalk:
             samples: Motions of each recording; they differ where codes are sampled.
             seed: Of all randomness; that of a take follows from its name, the seed and the sample's number alone.
             psi: For each recording the semantic score (S,) to go by instead of the gate's, such as an edited
-                :attr:`Generated.psi`; steps beyond it are 0.
+                :attr:`Generated.psi`.
             progress: Wraps the iteration over windows.
 
         Returns:
             Recording after recording, each with its samples in order.
 
         Raises:
-            SemTalkError: The speaker or the emotion is unknown, a file is bad, or psi is none.
+            SemTalkError: The speaker or the emotion is unknown, a file is bad, beta or samples are out of
+                range, or psi is not a row of scores for each recording.
         """
-        scores = self._given_scores(psi, len(utterances))
+        if not 0 <= beta <= 1 or samples < 1:
+            raise SemTalkError(f"beta={beta}, samples={samples}: give beta from 0 to 1, and 1 sample or more.")
+        scores = self._given_scores(psi, utterances)
         index = self.speaker_index(speaker)
         begin = None
         if motion is not None:
@@ -237,12 +240,18 @@ class SemTalk:
         return emotion or "neutral"
 
     @staticmethod
-    def _given_scores(psi: Sequence[np.ndarray] | None, count: int) -> list[np.ndarray] | None:
+    def _given_scores(psi: Sequence[np.ndarray] | None, utterances: Sequence[Utterance]) -> list[np.ndarray] | None:
         if psi is None:
             return None
-        scores = [np.asarray(score, np.float32) for score in psi]
-        if len(scores) != count or any(s.ndim != 1 or not np.isfinite(s).all() for s in scores):
-            raise SemTalkError(f"psi: give one row of finite scores for each of the {count} recordings.")
+        try:
+            scores = [np.asarray(score, np.float32) for score in psi]
+        except (TypeError, ValueError) as error:
+            raise SemTalkError(f"psi: give one row of numbers for each recording ({error}).") from error
+        steps = [-(-utterance.frames // DOWNSAMPLE) for utterance in utterances]
+        if [score.shape for score in scores] != [(count,) for count in steps]:
+            raise SemTalkError(f"psi: give a row for each recording with a score of every code step: {steps} of them.")
+        if not all(((score >= 0) & (score <= 1)).all() for score in scores):
+            raise SemTalkError("psi: scores are numbers from 0 to 1.")
         return scores
 
     def _generated(

@@ -309,9 +309,13 @@ class CodePredictor(nn.Module):
 class MotionNetwork(Protocol):
     """What a network in the place of base or sparse has to offer: an ``nn.Module`` with these.
 
-    A base network predicts all four parts and also has ``readouts``, an ``nn.ModuleDict`` of one
-    :class:`semtalk.models.decoding.Readout` for each part; a sparse network predicts the body's three parts and its
-    speech features hold ``gate_logits`` (B, S, 2). docs/extending.md has an example.
+    It is built with ``sizes`` (:class:`Sizes`), ``hubert`` (width), ``speakers`` (how many), ``chain`` and ``noise``;
+    as base with ``rhythm`` (width) and ``project`` too, as sparse with ``words`` (width), ``context`` (widths) and
+    ``vocabulary``; and with its own ``options``. A base network predicts all four parts, gives a
+    :class:`semtalk.models.base_motion.BaseMotionPrediction`, and has ``readouts``, an ``nn.ModuleDict`` of one
+    :class:`semtalk.models.decoding.Readout` for each part. A sparse network predicts the body's three parts, gives a
+    :class:`semtalk.models.sparse_motion.SparseMotionPrediction`, and its speech features hold ``gate_logits``
+    (B, S, 2). docs/extending.md has an example.
     """
 
     standard: nn.ModuleDict

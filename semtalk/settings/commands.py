@@ -12,7 +12,6 @@ from semtalk.settings.common import (
     Part,
     Reference,
     Settings,
-    Share,
     Text,
     between,
     distinct,
@@ -21,7 +20,7 @@ from semtalk.settings.inputs import Data, Features
 from semtalk.settings.networks import Model
 from semtalk.settings.recipes import Recipe, WantedDecoding
 
-Batches = Annotated[int, between(0, 1_000_000_000)] | Share
+Batches = Annotated[int, between(1, 1_000_000_000)] | Annotated[float, Field(gt=0.0, le=1.0)]
 """A number of batches, or a share of them."""
 
 
@@ -48,10 +47,8 @@ class Trainer(Settings):
     """Batches of an epoch that are trained on, or their share."""
     limit_val_batches: Batches | None = None
     """Batches of a validation, or their share."""
-    overfit_batches: Batches = 0.0
+    overfit_batches: Batches | None = None
     """Train and validate on these alone, to see that a network can learn them."""
-    fast_dev_run: bool | Annotated[int, between(0, 1_000_000)] = False
-    """Run so many batches of training and validation, and write nothing."""
     max_time: Text | None = None
     """Stop after DD:HH:MM:SS."""
     log_every_n_steps: Annotated[int, between(1, 1_000_000)] = 10
@@ -79,6 +76,7 @@ class Trainer(Settings):
 
 
 SET_ELSEWHERE = {
+    "fast_dev_run": "experiment=smoke",
     "logger": "logger", "callbacks": "the training itself", "max_epochs": "recipe.*.epochs",
     "min_epochs": "recipe.*.epochs",
     "max_steps": "recipe.*.steps", "min_steps": "recipe.*.steps", "check_val_every_n_epoch": "recipe.validations",

@@ -13,6 +13,7 @@ from semtalk.errors import SemTalkError
 from semtalk.motion.parts import batch_frames, part_channels
 from semtalk.motion.skeleton import PARTS
 from semtalk.settings.commands import TrainSettings
+from semtalk.settings.networks import RVQVAEModel
 from semtalk.settings.trained import references
 from semtalk.tasks.checkpoint import load_for_speakers, load_needed
 from semtalk.tasks.codes import latent_statistics
@@ -71,6 +72,21 @@ def set_feature_statistics(network: nn.Module, store: Store) -> None:
         layer.set_statistics(*feature_statistics(store, slot))
 
 
+def check_codes(networks: Mapping[str, nn.Module], wanted: RVQVAEModel, run_dir: Path) -> None:
+    """See that trained RVQ-VAEs have the codes that the settings say.
+
+    Raises:
+        SemTalkError: One has others.
+    """
+    for phase, network in networks.items():
+        if PHASES[phase].part:
+            codes, latent = network.quantizer.levels[0].codebook.shape
+            own = {"levels": len(network.quantizer.levels), "codes": codes, "latent": latent}
+            other = [f"{key}={value}" for key, value in own.items() if getattr(wanted, key) != value]
+            if other:
+                raise SemTalkError(f"{run_dir}: its '{phase}' has {other[0]}; choose model.rvqvae as it was trained.")
+
+
 def check_labels(store: Store) -> None:
     """See that the takes of train and val have semantic labels.
 
@@ -81,8 +97,8 @@ def check_labels(store: Store) -> None:
     unlabelled = [recording.id for recording in labelled if recording["semantic"].isnan().any()]
     if unlabelled:
         raise SemTalkError(
-            f"{unlabelled[0]} and {len(unlabelled) - 1} others have no semantic labels; sparse needs them "
-            "(scripts/label_semantics.py makes them with a trained gate)."
+            f"{unlabelled[0]} and {len(unlabelled) - 1} others have no semantic labels, which sparse needs: its "
+            "corpus's reader gives them, and for SHOW scripts/label_semantics.py makes them with a trained gate."
         )
 
 
@@ -129,6 +145,7 @@ def make_task(
     network = build_network(phase, settings, len(facts.speakers))
     start_from(network, init, phase, facts.speakers, trust)
     needed = load_needed(phase, run_dir, init, facts.speakers, trust)
+    check_codes(needed, settings.model.rvqvae, run_dir)
     if row.labels:
         check_labels(store)
     if row.part and init is None:

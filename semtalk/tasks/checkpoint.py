@@ -1,5 +1,6 @@
 """Checkpoints: plain tensors and a plain configuration, loaded without unpickling anything else."""
 
+import filecmp
 import pickle
 import shutil
 from collections.abc import Sequence
@@ -124,17 +125,19 @@ def load_needed(
 
 
 def share_checkpoints(source: str | Path, run_dir: Path, phases: Sequence[str], key: str) -> None:
-    """Give a run the trained networks of another one, unless it has its own.
+    """Give a run the trained networks of another one.
 
     Raises:
-        SemTalkError: The other run lacks one of them.
+        SemTalkError: The other run lacks one of them, or this one has others.
     """
     for phase in phases:
         own, other = checkpoint_path(run_dir, phase), checkpoint_path(source, phase)
-        if own.is_file():
-            continue
         if not other.is_file():
             raise SemTalkError(f"{key}={source}: there is no checkpoint of '{phase}' in it.")
+        if own.is_file():
+            if filecmp.cmp(own, other, shallow=False):
+                continue
+            raise SemTalkError(f"{key}={source}: {run_dir} has a '{phase}' of its own; give the run another name.")
         atomic_write(own, lambda temporary, other=other: shutil.copyfile(other, temporary))
 
 

@@ -19,7 +19,7 @@ from semtalk.data.windows import MOTION_KEYS
 from semtalk.errors import SemTalkError
 from semtalk.files import atomic_write
 from semtalk.log import LOG
-from semtalk.settings.commands import TrainSettings
+from semtalk.settings.commands import Trainer, TrainSettings
 from semtalk.settings.recipes import PhaseRecipe
 from semtalk.tasks.build import make_task
 from semtalk.tasks.checkpoint import checkpoint_path, load_checkpoint
@@ -99,6 +99,14 @@ class LastValidation(pl.Callback):
         """Ask Lightning to stop, which validates first; reaching ``max_steps`` alone does not."""
         if trainer.global_step == trainer.max_steps:
             trainer.should_stop = True
+
+
+def batches_of(trainer: Trainer, batches: int) -> int:
+    """Batches that an epoch of so many has under the limits of ``trainer``."""
+    for limit in (trainer.limit_train_batches, trainer.overfit_batches):
+        if limit is not None:
+            batches = min(batches, limit) if isinstance(limit, int) else max(1, int(batches * limit))
+    return batches
 
 
 def length_of(
@@ -186,7 +194,8 @@ def fit_phase(
     task = make_task(phase, settings, data.store, run_dir, facts, body)
     apply_speed(task.network, speed)
     data.serve(recipe.batch_size, None if PHASES[phase].speech else (*MOTION_KEYS, "betas", "speaker"))
-    length = length_of(recipe, len(data.train_dataloader()), settings.trainer.accumulate_grad_batches, before)
+    batches = batches_of(settings.trainer, len(data.train_dataloader()))
+    length = length_of(recipe, batches, settings.trainer.accumulate_grad_batches, before)
     trainer = make_trainer(settings, task, folder, length)
     if not resume:
         for stale in folder.glob("*.ckpt"):
@@ -204,6 +213,8 @@ def fit_phase(
     trainer.fit(task, datamodule=data, ckpt_path=last if resume else None, weights_only=True)
     if log_before.is_file() and log.is_file() and trainer.is_global_zero:
         join_curves(log_before, log)
+    if not checkpoint_path(run_dir, phase).is_file():
+        raise SemTalkError(f"{folder}: the training ended before a validation, so there is no best checkpoint.")
     numbers = {name.removeprefix("val/"): float(v) for name, v in trainer.callback_metrics.items() if "val/" in name}
     return {
         "phase": phase, "steps": trainer.global_step, "seconds": time.monotonic() - began, "validation": numbers,

@@ -92,6 +92,10 @@ def _chain(links: list[Link]) -> Chain:
     return [(link.part, link.memory) for link in links]
 
 
+NEEDED = {"base": ("standard", "encode_speech", "readouts"), "sparse": ("standard", "encode_speech")}
+"""What a network of one's own has to have."""
+
+
 def _placed(name: str, built_in: type, own: PlacedNetwork, **arguments) -> nn.Module:
     """The built-in network, or the one that the settings put in its place.
 
@@ -103,9 +107,14 @@ def _placed(name: str, built_in: type, own: PlacedNetwork, **arguments) -> nn.Mo
     key = f"model.{name}.network"
     network = named(key, own.network)
     try:
-        return network(**arguments, **own.options)
+        built = network(**arguments, **own.options)
     except TypeError as error:
         raise SemTalkError(f"{key}={own.network}: it does not take what it is given ({error}).") from error
+    lacking = [part for part in NEEDED[name] if not hasattr(built, part)]
+    if lacking or not isinstance(built, nn.Module):
+        said = f"it has no {lacking[0]}" if lacking else "it is no nn.Module"
+        raise SemTalkError(f"{key}={own.network}: {said}; semtalk.models.MotionNetwork says what is needed.")
+    return built
 
 
 def _base(settings: NetworkSettings, speakers: int) -> nn.Module:

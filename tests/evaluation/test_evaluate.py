@@ -17,9 +17,10 @@ from semtalk.evaluation.compare import compare
 from semtalk.evaluation.folder import folder_takes, plain_name
 from semtalk.evaluation.known_answers import seam_ratio
 from semtalk.evaluation.measure import evaluate_rows
-from semtalk.evaluation.metrics import chosen_metrics, metric_joints
+from semtalk.evaluation.metrics import MAIN, Metric, chosen_metrics, metric_joints
 from semtalk.evaluation.protocol import PROTOCOLS
 from semtalk.evaluation.published import comparable
+from semtalk.evaluation.report import result_page
 from semtalk.evaluation.result import Result
 from semtalk.evaluation.takes import Take
 from semtalk.metrics import functional as F
@@ -284,3 +285,40 @@ def test_seam_ratio_by_hand():
     poses = torch.zeros(130, 55, 3)
     poses[..., 2] = torch.deg2rad(turns.cumsum(dim=0))[:, None]
     assert seam_ratio([axis_angle_to_6d(poses)]) == pytest.approx(3.0, abs=0.05)
+
+
+HALF = Metric("half", lambda seen: 0.5, scale=1e-3, weight=lambda take: 100.0 if take.id == "a" else 1.0)
+FGD = Metric("mine", lambda seen: 1.0)
+BROKEN = Metric("broken", lambda seen: 1 / 0)
+
+
+def test_a_metric_of_ones_own_stands_in_every_table(body, tmp_path):
+    chosen = chosen_metrics(["main", f"{__name__}:HALF"])
+    assert list(chosen) == [*MAIN, "half"] and chosen["half"].heading == "half x1e-3"
+    takes = [take_of(gesture(), gesture(seed=1), None, name) for name in ("a", "b")]
+    measured = evaluate_rows(takes, ("method", "truth"), chosen, None, body, None)
+    assert measured.table["method"]["half"] == 0.5
+    assert [row["half weight"] for row in measured.per_take] == [100.0, 100.0, 1.0, 1.0]
+    result = Result(
+        "run", "test", 2, "legacy", "b", True, {"source": "", "sha256": ""}, "", {}, measured.table,
+        {name: metric.heading for name, metric in chosen.items()}, {n: m.scale for n, m in chosen.items()},
+    )  # fmt: skip
+    assert "500" in result_page(result) and "half x1e-3" in result_page(result)
+
+
+@pytest.mark.parametrize(
+    ("metrics", "says"),
+    [
+        (["main", f"{__name__}:FGD"], "there is a metric called fgd already"),
+        ([f"{__name__}:MAIN"], "it is no semtalk.evaluation.metrics.Metric"),
+    ],
+)
+def test_other_metrics_are_refused(metrics, says):
+    with pytest.raises(SemTalkError, match=says):
+        chosen_metrics(metrics)
+
+
+def test_a_metric_that_fails_is_named(body):
+    take = take_of(gesture(), gesture(seed=1))
+    with pytest.raises(SemTalkError, match="the metric broken fails on the row method of take a .ZeroDivisionError"):
+        evaluate_rows([take], ("method",), chosen_metrics([f"{__name__}:BROKEN"]), None, body, None)

@@ -290,3 +290,21 @@ def test_words_are_written_below_the_score():
     assert at - 1 <= columns.min() <= at + 3 and columns.max() < at + 60
     crowded = strip([("whole", 1.0, 1.4), ("hidden", 1.01, 1.4), ("late", 9.0, 9.4)])
     assert np.array_equal(crowded, one), "what does not fit, or comes later, is left out"
+
+
+@pytest.mark.parametrize("psi", [np.zeros(3), np.full(15, 7.0), "abc", np.zeros((15, 2))])
+def test_scores_that_are_none_are_refused(model, psi):
+    with pytest.raises(SemTalkError, match="psi: "):
+        model(voice(2.0), psi=psi)
+
+
+def test_base_alone_has_no_score(model):
+    from semtalk.generation.rollout import MotionGenerator
+
+    parts = (getattr(model.generator, name) for name in ("tokenizer", "translation", "base"))
+    alone = SemTalk(MotionGenerator(*parts), model.features, model.speakers, model.body, model.device)
+    for options in ({}, {"gate": "always"}, {"psi": np.ones(15)}):
+        result = alone(voice(2.0), **options)
+        assert not result.psi.any() and len(result.motion) == 60
+    with pytest.raises(SemTalkError, match="has no sparse network"):
+        alone.scores(result.utterance)

@@ -13,8 +13,8 @@ from semtalk.body import load_body
 from semtalk.data.datamodule import MotionDataModule
 from semtalk.settings.commands import SET_ELSEWHERE, Trainer
 from semtalk.tasks import Facts, build_network, fit_phase, new_stamp
-from semtalk.tasks.build import new_task
-from semtalk.tasks.checkpoint import load_checkpoint, load_for_speakers
+from semtalk.tasks.build import check_codes, new_task
+from semtalk.tasks.checkpoint import load_checkpoint, load_for_speakers, share_checkpoints
 from semtalk.tasks.fit import length_of, make_trainer
 
 
@@ -101,3 +101,33 @@ def test_new_speakers_begin_as_the_mean(tmp_path):
     rows = network.face.speaker.weight
     assert torch.equal(own[:2], rows) and torch.allclose(own[2], rows.mean(dim=0))
     assert torch.equal(load_for_speakers(tmp_path, "base", [8, 7]).face.speaker.weight, rows.flip(0))
+
+
+@pytest.mark.parametrize("limit", ["limit_train_batches=1", "limit_train_batches=0.4", "overfit_batches=2"])
+def test_steps_are_exact_under_limits(tmp_path, store, limit):
+    assert fit(tmp_path, store, "recipe.rvqvae.steps=5", f"+trainer.{limit}")["steps"] == 5
+
+
+def test_a_training_that_never_validates_says_so(tmp_path, store):
+    with pytest.raises(SemTalkError, match="ended before a validation"):
+        fit(tmp_path, store, "recipe.rvqvae.steps=5", "+trainer.max_time=00:00:00:00")
+
+
+def test_shared_checkpoints_never_replace_a_runs_own(tmp_path, store):
+    for name in ("one", "two"):
+        fit(tmp_path / name, store, "recipe.rvqvae.steps=1", f"seed={len(name) + (name == 'two')}")
+    with pytest.raises(SemTalkError, match="has a 'rvqvae_upper' of its own; give the run another name"):
+        share_checkpoints(tmp_path / "one", tmp_path / "two", ["rvqvae_upper"], "tokenizer")
+    with pytest.raises(SemTalkError, match="tokenizer=.*there is no checkpoint of 'rvqvae_upper' in it"):
+        share_checkpoints(tmp_path / "none", tmp_path / "two", ["rvqvae_upper"], "tokenizer")
+    share_checkpoints(tmp_path / "one", tmp_path / "three", ["rvqvae_upper"], "tokenizer")
+    share_checkpoints(tmp_path / "one", tmp_path / "three", ["rvqvae_upper"], "tokenizer")
+    files = [(tmp_path / name / "rvqvae_upper" / "best.ckpt").read_bytes() for name in ("one", "three")]
+    assert files[0] == files[1]
+
+
+def test_other_codes_are_refused(store, tmp_path):
+    network = build_network("rvqvae_upper", compose("train", *TINY), 1)
+    check_codes({"rvqvae_upper": network}, compose("train", *TINY).model.rvqvae, tmp_path)
+    with pytest.raises(SemTalkError, match="its 'rvqvae_upper' has levels=6; choose model.rvqvae"):
+        check_codes({"rvqvae_upper": network}, compose("train", *TINY, "model.rvqvae.levels=4").model.rvqvae, tmp_path)
