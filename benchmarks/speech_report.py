@@ -11,6 +11,7 @@ from rich.table import Table
 
 from benchmarks.common import console
 from semtalk.evaluation.hearing import HEARD
+from semtalk.evaluation.metrics import METRICS
 from semtalk.evaluation.report import ROW_NAMES
 
 Numbers = dict[str, dict[str, float]]
@@ -21,7 +22,7 @@ ROWS = ("fused", "base", "ridge", "nearest", "mean", "truth", "other")
 TEXTS = {
     **HEARD, "expressions_share": "expressions: squared error / mean pose's",
     "upper_share": "upper body: rotation error / mean pose's", "hands_share": "hands: rotation error / mean pose's",
-    "fgd": "FGD", "div": "DIV, metres", "bc": "BC",
+    **{name: METRICS[name].title for name in ("fgd", "div", "bc")},
 }  # fmt: skip
 """Name of each number -> what it is."""
 LIVELY = (0.75, 1.25)

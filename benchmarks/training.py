@@ -46,11 +46,10 @@ class Step:
         settings = compose("train", *sizes, *PLANS[name], *(() if compiled else ("speed.compile=false",)))
         trainer, speed = resolve_plan(settings.trainer, settings.speed)
         settings = settings.model_copy(update={"speed": speed})
-        self.task = dry_run.fresh_task(phase, settings, SPEAKERS, load_body(None)).to(device()).train()
-        self.task.__class__ = type("HalfwayTask", (type(self.task),), {"progress": 0.5})  # there is no trainer to ask
+        self.task = dry_run.fresh_task(phase, settings, SPEAKERS, load_body(None), progress=0.5).to(device()).train()
         apply_speed(self.task.network, speed)
-        dry_run.SAMPLES = batch
-        self.batch = {key: value.to(device()) for key, value in dry_run.random_batch(settings.features, None).items()}
+        windows = dry_run.random_batch(settings.features, None, batch)
+        self.batch = {key: value.to(device()) for key, value in windows.items()}
         self.precision = phase_precision(trainer.precision, self.task.mixed)
         self.optimiser = self.task.configure_optimizers()
         if name == "literal" and phase in ("base", "sparse"):

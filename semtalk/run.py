@@ -180,8 +180,6 @@ def _evaluate_run(settings: EvalSettings | TrainSettings, evaluation: Evaluation
     settings = settings.model_copy(update={"features": features})
     if features.name != "offline":
         LOG.info(f"The run's own features are used: {features.name}.")
-    if phase == "base":
-        LOG.info("The run has no sparse network: base alone is evaluated.")
     corpus = open_corpus(settings.data)
 
     from semtalk.body import load_body

@@ -1,8 +1,11 @@
 """Fixtures: composed configurations, a tiny corpus, and a run that went through the real command line."""
 
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before anything loads it: test processes share the cores
+
 import contextlib
 import io
-import os
 import runpy
 import shutil
 import subprocess

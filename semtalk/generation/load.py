@@ -8,6 +8,7 @@ from semtalk.errors import SemTalkError
 from semtalk.features.extract import SLOTS
 from semtalk.generation.release import ReleaseMotionGenerator
 from semtalk.generation.rollout import MotionGenerator
+from semtalk.log import LOG
 from semtalk.models.decoding import FACTORS, Decoding
 from semtalk.settings import recipes as settings
 from semtalk.settings.inputs import Features, Slot
@@ -86,6 +87,8 @@ def load_generator(
     sparse = None
     if checkpoint_path(run_dir, "sparse").is_file():
         sparse, stamp = load_network(run_dir, "sparse", trust=trust)
+    else:
+        LOG.warning(f"{run_dir} has no sparse network: base alone makes the motion (train.py stage=sparse trains one).")
     translation, _ = load_network(run_dir, "translation")
     if generation == "auto":
         generation = stamp.facts.generation

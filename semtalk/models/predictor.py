@@ -182,14 +182,14 @@ class BodyBranch(nn.Module):
 
     def _listen(self, x: Tensor, audio: Tensor, passes: Passes) -> Tensor:
         """Add what the audio (B, T, C) says to (M, B, T, W) where a pass has it: (P * B, T, W); once for each mask."""
-        heard = sorted({mask for mask, with_audio in zip(passes.mask, passes.audio, strict=True) if with_audio})
+        audible = sorted({mask for mask, with_audio in zip(passes.mask, passes.audio, strict=True) if with_audio})
         listening = {}
-        if heard:
-            query = x[heard].flatten(0, 1)
+        if audible:
+            query = x[audible].flatten(0, 1)
             answer = query + self.audio_attention(self.position(query), self.audio(audio))
             if self.local is not None:
-                answer = answer + self.local(audio).repeat(len(heard), 1, 1)
-            listening = dict(zip(heard, answer.unflatten(0, (len(heard), -1)), strict=True))
+                answer = answer + self.local(audio).repeat(len(audible), 1, 1)
+            listening = dict(zip(audible, answer.unflatten(0, (len(audible), -1)), strict=True))
         chosen = zip(passes.mask, passes.audio, strict=True)
         return torch.cat([listening[mask] if with_audio else x[mask] for mask, with_audio in chosen])
 

@@ -33,29 +33,31 @@ SAMPLES = 2
 GIB = 2**30
 
 
-def random_batch(features: Features, vocabulary: int | None) -> dict[str, Tensor]:
-    """A batch of :class:`WindowDataset` with random content."""
+def random_batch(features: Features, vocabulary: int | None, windows: int = SAMPLES) -> dict[str, Tensor]:
+    """A batch of :class:`WindowDataset` of so many windows with random content."""
     generator = torch.Generator().manual_seed(0)
 
     def rand(*shape: int) -> Tensor:
-        return 0.3 * torch.randn(SAMPLES, *shape, generator=generator)
+        return 0.3 * torch.randn(windows, *shape, generator=generator)
 
     batch = {slot: rand(*([WINDOW] if slot in FRAME_SLOTS else []), features.slots[slot].dim) for slot in SLOTS}
     if vocabulary:
-        batch["words"] = torch.randint(0, vocabulary, (SAMPLES, WINDOW), generator=generator)
+        batch["words"] = torch.randint(0, vocabulary, (windows, WINDOW), generator=generator)
     feet = rand(WINDOW, 4, 3)
     return batch | {
         "rotation": rotation_from_poses(rand(WINDOW, 55, 3)), "expressions": rand(WINDOW, 100), "root": rand(WINDOW, 3),
         "trans": rand(WINDOW, 3), "contact": foot_contact(feet), "betas": rand(300),
-        "speaker": torch.zeros(SAMPLES, dtype=torch.long), "semantic": rand(WINDOW // 4).abs(),
+        "speaker": torch.zeros(windows, dtype=torch.long), "semantic": rand(WINDOW // 4).abs(),
     }  # fmt: skip
 
 
-def fresh_task(phase: str, settings: TrainSettings, speakers: int, body: BodyModel) -> StageTask:
-    """The task of a phase with untrained networks."""
+def fresh_task(
+    phase: str, settings: TrainSettings, speakers: int, body: BodyModel, progress: float | None = None
+) -> StageTask:
+    """The task of a phase with untrained networks, and where there is no trainer, at a share of the training."""
     needs = PHASES[phase].needs
     network, *needed = (build_network(name, settings, speakers) for name in (phase, *needs))
-    return new_task(phase, settings, network, dict(zip(needs, needed, strict=True)), body=body)
+    return new_task(phase, settings, network, dict(zip(needs, needed, strict=True)), body=body, progress=progress)
 
 
 def step_cost(phase: str, settings: TrainSettings, speakers: int, body: BodyModel) -> dict[str, float]:

@@ -37,7 +37,7 @@ def files_of(store) -> dict:
 
 def test_shards_and_processes_share_one_store(copied, tmp_path):
     alone, shared = tmp_path / "alone", tmp_path / "shared"
-    run_command("scripts/prepare.py", *arguments(copied, alone))
+    run_program("scripts/prepare.py", *arguments(copied, alone))
     options = {"cwd": ROOT, "env": os.environ | {"OMP_NUM_THREADS": "1"}, "stdout": subprocess.DEVNULL}
     command = [sys.executable, "scripts/prepare.py", *arguments(copied, shared)]
     processes = [subprocess.Popen([*command, *extra], **options) for extra in (["shard=2/2"], [])]
