@@ -57,8 +57,17 @@ class TakeRow:
         """(T, 55, 3) metres without translation, as DIV and BC take them."""
         return metric_joints(self.body, self.take.rotation[self.row], self.take.betas, self.protocol.still_root)
 
-    def world_joints(self, row: str) -> np.ndarray:
-        """(T, 55, 3) metres with translation, of this row or of ``truth``."""
+    @cached_property
+    def world(self) -> np.ndarray:
+        """(T, 55, 3) metres with translation."""
+        return self._world_joints(self.row)
+
+    @cached_property
+    def true_world(self) -> np.ndarray:
+        """The same of the truth."""
+        return self._world_joints("truth")
+
+    def _world_joints(self, row: str) -> np.ndarray:
         poses = poses_from_rotation(self.take.rotation[row])
         return self.body.joints(poses, self.take.betas, self.take.trans[row]).double().numpy()
 
@@ -99,7 +108,7 @@ def _diversity(seen: TakeRow) -> float:
 def _semantic_recall(seen: TakeRow) -> float | None:
     if seen.take.semantic is None or not seen.take.semantic.nansum() > 0:
         return None
-    own, true = (joints - joints[:, :1] for joints in map(seen.world_joints, (seen.row, "truth")))
+    own, true = (joints - joints[:, :1] for joints in (seen.world, seen.true_world))
     return F.semantic_recall(own, true, seen.take.semantic.numpy())
 
 
@@ -132,8 +141,8 @@ METRICS = {
     "div": Metric("DIV", _diversity),
     "mse": Metric("MSE", lambda seen: seen.face["mse"], 1e-8),
     "lvd": Metric("LVD", lambda seen: seen.face[seen.protocol.lvd], 1e-5),
-    "jerk": Metric("jerk m/s3", lambda seen: F.mean_jerk(seen.world_joints(seen.row))),
-    "skating": Metric("skating m/s", lambda seen: F.foot_skating(seen.world_joints(seen.row)[:, list(FEET)])),
+    "jerk": Metric("jerk m/s3", lambda seen: F.mean_jerk(seen.world)),
+    "skating": Metric("skating m/s", lambda seen: F.foot_skating(seen.world[:, list(FEET)])),
     "srgr": Metric("SRGR", _semantic_recall, weight=lambda take: float(take.semantic.sum())),
 }
 """Name in results -> metric."""

@@ -51,6 +51,11 @@ def is_reference(word: str) -> bool:
     return re.match(REFERENCE, word) is not None
 
 
+def package_of(reference: str) -> str:
+    """The package that ``package.module:Name`` is of."""
+    return reference.split(":")[0].split(".")[0]
+
+
 def distinct(values: list) -> list:
     """A list in which nothing stands twice.
 

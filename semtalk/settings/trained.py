@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from semtalk.errors import SemTalkError
 from semtalk.settings.check import validated
-from semtalk.settings.common import Settings, is_reference
+from semtalk.settings.common import Settings, is_reference, package_of
 from semtalk.settings.inputs import Features
 from semtalk.settings.networks import Model
 from semtalk.settings.recipes import Decoding
@@ -80,7 +80,7 @@ def refuse_untrusted(settings: Trained, trust: Sequence[str] = ()) -> None:
         SemTalkError: It does.
     """
     for key, word in references(settings):
-        package = word.split(".")[0].split(":")[0]
+        package = package_of(word)
         if package != "semtalk" and package not in trust:
             raise SemTalkError(
                 f"{key}={word} would run code of the package {package}; if you trust it, say trust=[{package}]."

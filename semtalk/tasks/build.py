@@ -13,6 +13,7 @@ from semtalk.errors import SemTalkError
 from semtalk.motion.parts import batch_frames, part_channels
 from semtalk.motion.skeleton import PARTS
 from semtalk.settings.commands import TrainSettings
+from semtalk.settings.common import package_of
 from semtalk.settings.networks import RVQVAEModel
 from semtalk.settings.trained import references
 from semtalk.tasks.checkpoint import load_for_speakers, load_needed
@@ -141,7 +142,7 @@ def make_task(
     """
     row, init, known = PHASES[phase], settings.init, {}
     facts, run_dir = facts or Facts(store.speakers), Path(run_dir)
-    trust = [*settings.trust, *(word.split(".")[0].split(":")[0] for _, word in references(settings))]
+    trust = [*settings.trust, *(package_of(word) for _, word in references(settings))]
     network = build_network(phase, settings, len(facts.speakers))
     start_from(network, init, phase, facts.speakers, trust)
     needed = load_needed(phase, run_dir, init, facts.speakers, trust)
