@@ -3,7 +3,7 @@
 import hydra
 from omegaconf import DictConfig
 
-from semtalk.run import command, train
+from semtalk.run import command, start, train
 
 
 @hydra.main(version_base="1.3", config_path="configs", config_name="train")
@@ -13,4 +13,4 @@ def main(config: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

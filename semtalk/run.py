@@ -25,6 +25,18 @@ if TYPE_CHECKING:
     )
 
 
+def start(main: Callable[[], None]) -> None:
+    """Run a script's Hydra function, unless its arguments are such that Hydra could not say what is wrong."""
+    if any(argument.endswith("=null") for argument in sys.argv[1:]):
+        from semtalk.settings.compose import refuse_null_groups
+
+        try:
+            refuse_null_groups(sys.argv[1:])
+        except SemTalkError as error:
+            sys.exit(f"error: {error}")
+    main()
+
+
 def command(function: Callable[[Command], None], name: str, config: DictConfig) -> None:
     """Run a command with the configuration of ``configs/NAME.yaml``.
 
@@ -77,10 +89,11 @@ def train(settings: TrainSettings) -> None:
     from semtalk.data.datamodule import CorpusDataModule
     from semtalk.data.store import mean_joint_speed
     from semtalk.tasks.checkpoint import checkpoint_path, share_checkpoints
-    from semtalk.tasks.fit import fit_phase
+    from semtalk.tasks.fit import check_trainer, fit_phase
     from semtalk.tasks.phases import MOTION_PHASES, phases_of
     from semtalk.tasks.stamp import Facts
 
+    check_trainer(settings.trainer)
     body = load_body(settings.body.path, settings.body.model)
     data = CorpusDataModule(
         corpus, settings.features, settings.data.store, body, settings.strict, stride=settings.recipe.stride,

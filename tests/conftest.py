@@ -62,9 +62,14 @@ def run_command(script: str, *overrides: str, check: bool = True, **environment:
     function, name = COMMANDS[script]
     with mock.patch.dict(os.environ, {"COLUMNS": "160", **environment}), contextlib.redirect_stdout(out):
         try:
-            with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
-                config = hydra_compose(name, overrides=list(overrides))
-            run.command(function, name, config)
+
+            def main() -> None:
+                with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+                    config = hydra_compose(name, overrides=list(overrides))
+                run.command(function, name, config)
+
+            with mock.patch.object(sys, "argv", [script, *overrides]):
+                run.start(main)
         except SystemExit as error:
             said, status = str(error), 1
         except HydraException as error:

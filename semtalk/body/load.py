@@ -1,6 +1,7 @@
 """Which body measures motion."""
 
 from semtalk.body.base import BodyModel
+from semtalk.errors import SemTalkError
 from semtalk.swap import named
 
 
@@ -16,7 +17,10 @@ def load_body(path: str | None, model: str = "auto") -> BodyModel:
         SemTalkError: There is no such file or class.
     """
     if model != "auto":
-        return named("body.model", model)(path)
+        body = named("body.model", model)
+        if not (isinstance(body, type) and issubclass(body, BodyModel)):
+            raise SemTalkError(f"body.model={model}: it is no class of semtalk.body.BodyModel.")
+        return body(path)
     if path is None:
         from semtalk.body.stand_in import StandInBody
 

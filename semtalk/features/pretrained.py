@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from semtalk.errors import MissingModelError
+from semtalk.errors import MissingModelError, SemTalkError
 from semtalk.features.packages import PACKAGES, package_folder
 
 
@@ -47,9 +47,18 @@ def load_pretrained(load, folder: Path, key: str, **options):
 
 
 def pick_device(wanted: str = "auto"):
-    """``cuda`` where there is a GPU, unless another device is wanted."""
+    """``cuda`` where there is a GPU, unless another device is wanted.
+
+    Raises:
+        SemTalkError: There is no such device here.
+    """
     import torch
 
     if wanted == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(wanted)
+    try:
+        device = torch.device(wanted)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise SemTalkError(f"device={wanted}: there is none here; give auto, cpu or cuda.") from error
+    return device

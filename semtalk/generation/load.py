@@ -11,6 +11,7 @@ from semtalk.generation.rollout import MotionGenerator
 from semtalk.log import LOG
 from semtalk.models.decoding import FACTORS, Decoding
 from semtalk.settings import recipes as settings
+from semtalk.settings import validated
 from semtalk.settings.inputs import Features, Slot
 from semtalk.tasks.checkpoint import checkpoint_path, load_network, load_tokenizer
 from semtalk.tasks.stamp import Facts
@@ -53,9 +54,12 @@ def decoding_of(trained: settings.Decoding, wanted: Mapping | None = None) -> De
     """How codes are read off: as the run's recipe says, but for wanted keys that are set.
 
     Raises:
-        SemTalkError: What is wanted needs a factor that the run's training did not look for.
+        SemTalkError: There is no such key or value; or what is wanted needs a factor that the run's training did not
+            look for.
     """
-    chosen = {key: value for key, value in dict(wanted or {}).items() if value is not None}
+    unset = dict.fromkeys(settings.WantedDecoding.model_fields)
+    asked = validated(settings.WantedDecoding, unset | dict(wanted or {}))
+    chosen = {key: value for key, value in dict(asked).items() if value is not None}
     decoding = Decoding(**{**dict(trained), **chosen})
     for key in ("face", "body"):
         found, factor = FACTORS.get(getattr(trained, key)), FACTORS.get(getattr(decoding, key))

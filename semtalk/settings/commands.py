@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from semtalk.settings.common import (
+    DURATION,
     MAX_SEED,
     SHARD,
     Name,
@@ -49,7 +50,7 @@ class Trainer(Settings):
     """Batches of a validation, or their share."""
     overfit_batches: Batches | None = None
     """Train and validate on these alone, to see that a network can learn them."""
-    max_time: Text | None = None
+    max_time: Annotated[str, Field(pattern=DURATION)] | None = None
     """Stop after DD:HH:MM:SS."""
     log_every_n_steps: Annotated[int, between(1, 1_000_000)] = 10
     """Steps between rows of the log."""
@@ -145,7 +146,7 @@ class Stage(Settings):
     phases: Annotated[
         list[Literal["rvqvae", "rvqvae_face", "rvqvae_upper", "rvqvae_hands", "rvqvae_lower", "translation", "fgd",
                      "base", "sparse"]],
-        Field(min_length=1),
+        Field(min_length=1), AfterValidator(distinct),
     ]  # fmt: skip
     """In their order."""
 
@@ -315,13 +316,16 @@ class GenerateSettings(Command, Rollout):
     """Emotion label, where the run reads labels."""
     motion: Text | None
     """Motion file whose first 4 frames begin each take."""
-    betas: Text | list[float] | None
+    betas: Text | Annotated[list[float], Field(min_length=1)] | None
     """Body shape: an npz or numbers."""
     precision: Literal["float32", "bf16"]
     """Of base and sparse network; bf16 is faster on GPUs and on CPUs with matrix units, and some codes change."""
     batch: Annotated[int, between(1, 100_000)]
     """Recordings at once."""
-    format: Literal["npz", "bvh", "glb"] | list[Literal["npz", "bvh", "glb"]]
+    format: (
+        Literal["npz", "bvh", "glb"]
+        | Annotated[list[Literal["npz", "bvh", "glb"]], Field(min_length=1), AfterValidator(distinct)]
+    )
     """What is written; npz always is."""
 
 

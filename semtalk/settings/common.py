@@ -34,9 +34,12 @@ Weight = Annotated[float, between(0.0, 1e6)]
 Part = Literal["face", "upper", "hands", "lower"]
 Text = Annotated[str, Field(min_length=1)]
 """A path, or a word."""
-NAME, SHARD = r"^[^/\\]*[^/\\.\s][^/\\]*$", "^[0-9]+/[0-9]+$"
+NAME, SHARD, DURATION = r"^[^/\\]*[^/\\.\s][^/\\]*$", "^[0-9]+/[0-9]+$", "^[0-9]+:[0-9]{2}:[0-9]{2}:[0-9]{2}$"
 REFERENCE = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"
-PATTERNS = {NAME: "a name without slashes", SHARD: "i/n, as in 1/4", REFERENCE: "package.module:Name"}
+PATTERNS = {
+    NAME: "a name without slashes", SHARD: "i/n, as in 1/4", DURATION: "DD:HH:MM:SS, as in 00:08:00:00",
+    REFERENCE: "package.module:Name",
+}  # fmt: skip
 """Pattern of a text -> what it is."""
 Name = Annotated[str, Field(pattern=NAME)]
 """Of a folder."""

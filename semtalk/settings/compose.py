@@ -1,11 +1,29 @@
 """Settings without the command line: the same ``configs/``, composed with the same overrides."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
+from semtalk.errors import SemTalkError
 from semtalk.settings.check import settings_of
 from semtalk.settings.commands import Command
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+
+
+def refuse_null_groups(overrides: Iterable[str]) -> None:
+    """See that no group of options is set to null, for which Hydra has no sentence.
+
+    Args:
+        overrides: As on the command line.
+
+    Raises:
+        SemTalkError: One is.
+    """
+    for override in overrides:
+        group, _, value = override.partition("=")
+        if value == "null" and (CONFIGS / group).is_dir():
+            options = ", ".join(sorted(path.stem for path in (CONFIGS / group).glob("*.yaml")))
+            raise SemTalkError(f"{override}: choose one of {options}.")
 
 
 def compose(name: str = "train", *overrides: str) -> Command:
@@ -22,6 +40,7 @@ def compose(name: str = "train", *overrides: str) -> Command:
     import hydra
     from omegaconf import OmegaConf
 
+    refuse_null_groups(overrides)
     with hydra.initialize_config_dir(str(CONFIGS), version_base="1.3"):
         composed = hydra.compose(name, overrides=list(overrides))
         return settings_of(name, OmegaConf.to_container(composed, resolve=True, throw_on_missing=True))

@@ -2,9 +2,21 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from semtalk.settings.common import Dropout, Layers, Part, Reference, Settings, Share, Size, Text, between, is_reference
+from semtalk.settings.common import (
+    Dropout,
+    Layers,
+    Part,
+    Reference,
+    Settings,
+    Share,
+    Size,
+    Text,
+    between,
+    distinct,
+    is_reference,
+)
 
 
 class RVQVAEModel(Settings):
@@ -87,6 +99,20 @@ class Link(Settings):
     """What it attends to."""
 
 
+def each_part_once(chain: list[Link]) -> list[Link]:
+    """A chain that refines no part twice.
+
+    Raises:
+        ValueError: It does.
+    """
+    distinct([link.part for link in chain])
+    return chain
+
+
+ChainOfLinks = Annotated[list[Link], AfterValidator(each_part_once)]
+"""The coarse-to-fine block: parts in the order in which they are refined."""
+
+
 class PlacedNetwork(Settings):
     """A network, or another in its place."""
 
@@ -110,7 +136,7 @@ class BaseMotionModel(PlacedNetwork):
     """The built-in network, or one of an installed package (docs/extending.md)."""
     project: bool
     """Whether the rhythm losses compare features behind a projection head."""
-    chain: list[Link]
+    chain: ChainOfLinks
     """Order and memories of the coarse-to-fine block."""
 
 
@@ -119,11 +145,11 @@ class SparseMotionModel(PlacedNetwork):
 
     network: Literal["sparse_motion"] | Reference
     """The built-in network, or one of an installed package (docs/extending.md)."""
-    context: list[Literal["sentence", "emotion"]]
+    context: Annotated[list[Literal["sentence", "emotion"]], Field(min_length=1), AfterValidator(distinct)]
     """What the words attend to."""
     vocabulary: Annotated[int, between(1, 10_000_000)] | None
     """Size of a table of word vectors inside the network; words are then ids."""
-    chain: list[Link]
+    chain: ChainOfLinks
     """Order and memories of the coarse-to-fine block; the face is not among them."""
 
     @model_validator(mode="after")

@@ -18,7 +18,7 @@ from semtalk.settings.networks import RVQVAEModel
 from semtalk.settings.trained import references
 from semtalk.tasks.checkpoint import load_for_speakers, load_needed
 from semtalk.tasks.codes import latent_statistics
-from semtalk.tasks.phases import PHASES, build_network, tokenizer_of
+from semtalk.tasks.phases import PHASES, build_network, phase_called, tokenizer_of
 from semtalk.tasks.stage import StageTask
 from semtalk.tasks.stamp import Facts, new_stamp
 
@@ -140,7 +140,7 @@ def make_task(
     Raises:
         SemTalkError: An earlier phase has no checkpoint; or the sparse network is asked for without semantic labels.
     """
-    row, init, known = PHASES[phase], settings.init, {}
+    row, init, known = phase_called(phase), settings.init, {}
     facts, run_dir = facts or Facts(store.speakers), Path(run_dir)
     trust = [*settings.trust, *(package_of(word) for _, word in references(settings))]
     network = build_network(phase, settings, len(facts.speakers))

@@ -143,6 +143,28 @@ def resumable(path: Path, phase: str) -> dict[str, Any]:
     return checkpoint
 
 
+def _trainer(trainer: Trainer, **arguments) -> pl.Trainer:
+    """``trainer`` as it is given, and more arguments.
+
+    Raises:
+        SemTalkError: Lightning refuses a key.
+    """
+    try:
+        return pl.Trainer(**trainer.given() | arguments)
+    except (TypeError, ValueError, ImportError, MisconfigurationException) as error:
+        raise SemTalkError(f"trainer: {str(error).strip()}") from error
+
+
+def check_trainer(trainer: Trainer) -> None:
+    """See that Lightning takes ``trainer``, before a corpus is prepared.
+
+    Raises:
+        SemTalkError: It refuses a key.
+    """
+    _quiet()
+    _trainer(trainer, precision="32-true", logger=False, enable_checkpointing=False, enable_model_summary=False)
+
+
 def make_trainer(settings: TrainSettings, task: StageTask, folder: Path, length: dict[str, int]) -> pl.Trainer:
     """The ``pl.Trainer`` of a phase: ``trainer`` as it is given, and what the recipe says.
 
@@ -155,21 +177,19 @@ def make_trainer(settings: TrainSettings, task: StageTask, folder: Path, length:
         every_n_epochs=every, enable_version_counter=False,
     )  # fmt: skip
     bar = [RichProgressBar()] if settings.trainer.enable_progress_bar else []
-    given = {"log_every_n_steps": settings.trainer.log_every_n_steps, **settings.trainer.given()}
-    try:
-        return pl.Trainer(
-            **given | {"precision": phase_precision(settings.trainer.precision, task.mixed)},
-            **length,
-            check_val_every_n_epoch=every,
-            num_sanity_val_steps=0,
-            logger=make_logger(settings, folder),
-            callbacks=[best, LastValidation(), *bar, *([CompileNotice()] if settings.speed.compile else [])],
-            enable_model_summary=False,
-            use_distributed_sampler=False,
-            default_root_dir=folder,
-        )
-    except (TypeError, ValueError, MisconfigurationException) as error:
-        raise SemTalkError(f"trainer: {error}") from error
+    return _trainer(
+        settings.trainer,
+        precision=phase_precision(settings.trainer.precision, task.mixed),
+        log_every_n_steps=settings.trainer.log_every_n_steps,
+        **length,
+        check_val_every_n_epoch=every,
+        num_sanity_val_steps=0,
+        logger=make_logger(settings, folder),
+        callbacks=[best, LastValidation(), *bar, *([CompileNotice()] if settings.speed.compile else [])],
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        default_root_dir=folder,
+    )
 
 
 def fit_phase(

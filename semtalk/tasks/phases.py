@@ -182,16 +182,28 @@ PHASES = {
 
 def phases_of(words: Sequence[str], parts: Sequence[str]) -> list[str]:
     """Phases of a stage: a phase's own name, or ``rvqvae`` for those of the chosen parts."""
-    return [
+    chosen = (
         name
         for word in words
         for name, phase in PHASES.items()
         if word == name or (word == phase.recipe and phase.part in parts)
-    ]
+    )
+    return list(dict.fromkeys(chosen))
 
 
 MOTION_PHASES = (*RVQVAE_PHASES, "translation")
 """What turns codes into motion, and can be taken over from another run."""
+
+
+def phase_called(name: str) -> Phase:
+    """The phase of a name.
+
+    Raises:
+        SemTalkError: There is none.
+    """
+    if name not in PHASES:
+        raise SemTalkError(f"phase '{name}' does not exist: choose one of {', '.join(PHASES)}.")
+    return PHASES[name]
 
 
 def build_network(phase: str, settings: NetworkSettings, speakers: int) -> nn.Module:
@@ -205,6 +217,4 @@ def build_network(phase: str, settings: NetworkSettings, speakers: int) -> nn.Mo
     Raises:
         SemTalkError: There is no such phase; or a network of one's own cannot be built.
     """
-    if phase not in PHASES:
-        raise SemTalkError(f"phase '{phase}' does not exist: choose one of {', '.join(PHASES)}.")
-    return PHASES[phase].network(settings, speakers)
+    return phase_called(phase).network(settings, speakers)

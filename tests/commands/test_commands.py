@@ -144,6 +144,8 @@ def test_help_is_quick_and_says_what_matters(script):
         (["eval.py", "runs_dir=/nowhere"], "train.py stage=rvqvae"),
         (["train.py", "trainer.precision=fp8"], "trainer.precision=fp8: choose one of auto, 32-true"),
         (["train.py", "speed.compile=fast"], "speed.compile=fast: choose one of auto, default"),
+        (["train.py", "data=null"], "data=null: choose one of beat2, sample, show."),
+        (["train.py", "+trainer.profiler=null", "recipe=null"], "recipe=null: choose one of paper, small, strong."),
         (["eval.py", "gate=open"], "choose one of learned, always, never, random"),
         (["generate.py", "audio=/nowhere.wav", "precision=int8"], "choose one of float32, bf16"),
         (["eval.py", "split=all"], "choose one of train, val, test"),
@@ -169,11 +171,25 @@ def test_errors_are_one_sentence(arguments, says):
         (["train.py", "data=beat2"], "error: data.root is not set"),
         (["eval.py", "beta=2"], "error: beta=2: give a number from 0 to 1."),
         (["generate.py", "modle=small"], "modle"),
+        (["train.py", "model=null"], "error: model=null: choose one of paper, release, small, strong."),
     ],
 )
 def test_errors_are_told_from_end_to_end(arguments, says):
     result = run_program(*arguments, check=False)
     assert result.returncode == 1 and says in result.stderr and "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ("trainer.strategy=foo", "trainer: You selected an invalid strategy name"),
+        ("body.model=torch.nn:Linear", "it is no class of semtalk.body.BodyModel"),
+    ],
+)
+def test_nothing_is_prepared_for_a_training_that_cannot_be(tmp_path, wrong, says):
+    result = run_command("train.py", wrong, f"data_dir={tmp_path}", f"runs_dir={tmp_path}", check=False)
+    assert result.returncode == 1 and says in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["sample"], "the embedded corpus, and no store of it"
 
 
 def test_generate_names_the_command_that_makes_a_checkpoint(tmp_path):

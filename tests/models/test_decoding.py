@@ -289,6 +289,14 @@ def test_factors_are_not_taken_for_one_another(wanted, message):
     assert decoding_of(default("recipe=paper"), wanted), "a factor of 1 where training looked for none"
 
 
+@pytest.mark.parametrize(
+    ("wanted", "message"), [({"face": "foo"}, "face=foo: choose one of"), ({"typo": 1}, "typo: there is no such key")]
+)
+def test_only_what_there_is_can_be_wanted(wanted, message):
+    with pytest.raises(SemTalkError, match=message):
+        decoding_of(default(), wanted)
+
+
 @pytest.fixture(scope="module")
 def model(smoke):
     return SemTalk.from_pretrained(smoke[0] / "runs" / "smoke")

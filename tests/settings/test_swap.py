@@ -20,6 +20,13 @@ import pathlib
 pathlib.Path({mark!r}).touch()
 from semtalk.models import BaseMotionNetwork as Network
 from semtalk.features.offline import LogMel as Encoder
+from semtalk.body.stand_in import StandInBody
+
+
+class Body(StandInBody):
+    def __init__(self, path):
+        super().__init__()
+        self.path = path
 """
 
 
@@ -77,7 +84,8 @@ def test_every_swap_point_takes_a_class(package):
     own = importlib.import_module("elsewhere")
     assert type(build_network("base", settings, 1)) is own.Network
     assert type(build_encoder(settings.features, "hubert")) is own.Encoder
-    assert load_body("given", "builtins:str") == "given"
+    body = load_body("given", "elsewhere:Body")
+    assert type(body) is own.Body and body.path == "given"
     data = compose("train", "data.reader=builtins:dict").data
     assert open_corpus(data)["take_seconds"] == 20.0
 

@@ -11,6 +11,7 @@ from benchmarks import literal
 from benchmarks.__main__ import MODULES
 from semtalk.data.windows import WindowDataset
 from semtalk.errors import SemTalkError
+from semtalk.features.pretrained import pick_device
 from semtalk.generation.rollout import MotionGenerator, join_windows
 from semtalk.models.decoding import Decoding
 from semtalk.models.dropout import Dropout
@@ -224,3 +225,8 @@ def test_generation_in_bf16():
     assert (half.psi - full.psi).abs().max() < 0.02
     same = torch.stack([(half.codes[part] == full.codes[part])[..., 0].float().mean() for part in PARTS])
     assert same.mean() > 0.8
+
+
+def test_a_device_that_is_not_there_is_one_sentence():
+    with pytest.raises(SemTalkError, match="device=tpu: there is none here"):
+        pick_device("tpu")
