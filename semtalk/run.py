@@ -53,6 +53,9 @@ def command(function: Callable[[Command], None], name: str, config: DictConfig) 
         if error.filename is None and error.errno != errno.ENOSPC:
             raise
         sys.exit(f"error: {error.filename or 'the disk'}: {error.strerror}; nothing half-written is left.")
+    except KeyboardInterrupt:
+        print("Stopped; nothing half-written is left.", file=sys.stderr)
+        sys.exit(130)
 
 
 def run_dir(settings: Command) -> Path:
@@ -120,13 +123,13 @@ def train(settings: TrainSettings) -> None:
     facts = Facts(data.speakers, [float(value) for value in speed], body.name, generation, corpus.notes)
     for note in corpus.notes:
         LOG.info(note)
-    table = Table("phase", "steps", "minutes", "validation", title=f"Trained {run_dir(settings)}")
+    table = Table("phase", "steps", "minutes", "best at step", "its validation", title=f"Trained {run_dir(settings)}")
     console = Console()
     for phase in phases:
         console.print(f"[bold]{phase}[/bold]")
         row = fit_phase(phase, settings, data, run_dir(settings), facts, body)
         numbers = ", ".join(f"{name} {value:.4g}" for name, value in row["validation"].items())
-        table.add_row(phase, str(row["steps"]), f"{row['seconds'] / 60:.1f}", numbers)
+        table.add_row(phase, str(row["steps"]), f"{row['seconds'] / 60:.1f}", str(row["best_step"]), numbers)
     console.print(table)
     if settings.logger.name == "wandb" and "sparse" in phases:
         _evaluate_run(settings, settings.evaluation, None)

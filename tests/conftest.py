@@ -169,7 +169,7 @@ def trained(tmp_path_factory) -> Path:
             shutil.rmtree(folder, ignore_errors=True)
             places = ["experiment=smoke", f"runs_dir={folder}/runs", f"data_dir={folder}/data"]
             for stage in ("rvqvae", "semtalk"):
-                run_command("train.py", f"stage={stage}", *places)
+                run_command("train.py", f"stage={stage}", *places, "trainer.precision=32-true")
             (folder / "done").touch()
     return folder
 
@@ -179,4 +179,5 @@ def smoke(trained, tmp_path_factory) -> tuple[Path, list[str]]:
     """This process's copy of the trained run: its folder, and the arguments that find it."""
     folder = tmp_path_factory.mktemp("smoke")
     shutil.copytree(trained, folder, dirs_exist_ok=True)
-    return folder, ["experiment=smoke", f"runs_dir={folder}/runs", f"data_dir={folder}/data"]
+    places = [f"runs_dir={folder}/runs", f"data_dir={folder}/data"]
+    return folder, ["experiment=smoke", *places, "trainer.precision=32-true"]

@@ -25,11 +25,17 @@ class EpochSampler(Sampler[int]):
 
     def __init__(self, size: int, seed: int, shuffle: bool, rank: int = 0, world: int = 1):
         self.size, self.seed, self.shuffle, self.rank, self.world = size, seed, shuffle, rank, world
-        self.epoch = 0
+        self.epoch, self.skip = 0, 0
 
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch's order; Lightning calls it."""
-        self.epoch = epoch
+    def set_epoch(self, epoch: int, skip: int = 0) -> None:
+        """Choose the epoch's order; Lightning calls it.
+
+        Args:
+            epoch: Of the training.
+            skip: Windows of this process that a resumed epoch had already.
+        """
+        if epoch != self.epoch or skip:
+            self.epoch, self.skip = epoch, skip
 
     def __len__(self) -> int:
         if self.shuffle:
@@ -41,7 +47,7 @@ class EpochSampler(Sampler[int]):
             return iter(range(self.rank, self.size, self.world))
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
         order = torch.randperm(self.size, generator=generator)
-        return iter(order[self.rank :: self.world][: len(self)].tolist())
+        return iter(order[self.rank :: self.world][self.skip : len(self)].tolist())
 
 
 def _as_it_is(batch):

@@ -10,10 +10,10 @@ from semtalk.generation.release import ReleaseMotionGenerator
 from semtalk.generation.rollout import MotionGenerator
 from semtalk.log import LOG
 from semtalk.models.decoding import FACTORS, Decoding
-from semtalk.settings import recipes as settings
-from semtalk.settings import validated
+from semtalk.settings import recipes, validated
 from semtalk.settings.inputs import Features, Slot
-from semtalk.tasks.checkpoint import checkpoint_path, load_network, load_tokenizer
+from semtalk.tasks.checkpoint import check_together, checkpoint_path, load_codecs, load_network
+from semtalk.tasks.phases import tokenizer_of
 from semtalk.tasks.stamp import Facts
 
 ROLLOUTS = {"default": MotionGenerator, "release": ReleaseMotionGenerator}
@@ -50,15 +50,15 @@ def located(features: Features, folder: Path) -> Features:
     return features.model_copy(update={"slots": features.slots.model_copy(update=slots)})
 
 
-def decoding_of(trained: settings.Decoding, wanted: Mapping | None = None) -> Decoding:
+def decoding_of(trained: recipes.Decoding, wanted: Mapping | None = None) -> Decoding:
     """How codes are read off: as the run's recipe says, but for wanted keys that are set.
 
     Raises:
         SemTalkError: There is no such key or value; or what is wanted needs a factor that the run's training did not
             look for.
     """
-    unset = dict.fromkeys(settings.WantedDecoding.model_fields)
-    asked = validated(settings.WantedDecoding, unset | dict(wanted or {}))
+    unset = dict.fromkeys(recipes.WantedDecoding.model_fields)
+    asked = validated(recipes.WantedDecoding, unset | dict(wanted or {}))
     chosen = {key: value for key, value in dict(asked).items() if value is not None}
     decoding = Decoding(**{**dict(trained), **chosen})
     for key in ("face", "body"):
@@ -83,20 +83,24 @@ def load_generator(
         trust: Packages beside semtalk whose classes the run may name.
 
     Raises:
-        SemTalkError: A checkpoint is missing, or there is no such rollout.
+        SemTalkError: A checkpoint is missing, there is no such rollout, or the networks do not belong together.
     """
     if generation not in ("auto", *ROLLOUTS):
         raise SemTalkError(f"generation={generation}: choose one of auto, {', '.join(ROLLOUTS)}.")
-    base, stamp = load_network(run_dir, "base", trust=trust)
-    sparse = None
+    networks = {phase: load_network(run_dir, phase, trust=trust) for phase in ("base", "translation")}
     if checkpoint_path(run_dir, "sparse").is_file():
-        sparse, stamp = load_network(run_dir, "sparse", trust=trust)
+        networks["sparse"] = load_network(run_dir, "sparse", trust=trust)
     else:
         LOG.warning(f"{run_dir} has no sparse network: base alone makes the motion (train.py stage=sparse trains one).")
-    translation, _ = load_network(run_dir, "translation")
+    stamps = {phase: stamp for phase, (_, stamp) in networks.items()}
+    trained = load_codecs(run_dir) | {phase: network for phase, (network, _) in networks.items()}
+    check_together(run_dir, trained, stamps)
+    stamp = stamps.get("sparse", stamps["base"])
     if generation == "auto":
         generation = stamp.facts.generation
-    trained = stamp.settings
-    networks = (load_tokenizer(Path(run_dir)), translation, base, sparse)
-    generator = ROLLOUTS[generation](*networks, decoding_of(trained.recipe.decoding, decoding))
-    return Run(generator, located(trained.features, Path(run_dir)), stamp.facts)
+    settings = stamp.settings
+    generator = ROLLOUTS[generation](
+        tokenizer_of(trained), trained["translation"], trained["base"], trained.get("sparse"),
+        decoding_of(settings.recipe.decoding, decoding),
+    )  # fmt: skip
+    return Run(generator, located(settings.features, Path(run_dir)), stamp.facts)

@@ -255,6 +255,10 @@ class TrainSettings(Command):
     """Body parts whose RVQ-VAEs are trained."""
     resume: bool
     """Go on from the last checkpoints."""
+    checkpoint_minutes: Annotated[float, Field(gt=0.0, le=1e6)]
+    """Minutes between checkpoints within an epoch; one is written at the end of every epoch."""
+    keep_every: Annotated[int, between(1, 10_000_000)] | None
+    """Epochs between checkpoints that are kept for good, as epoch_0010.ckpt; null for none."""
     init: Text | None
     """Run whose weights training starts from; speakers that it does not know begin as the mean of those it does."""
     tokenizer: Text | None

@@ -37,7 +37,7 @@ def start_from(network: nn.Module, init: str | None, phase: str, speakers: list,
     if init is None:
         return
     try:
-        network.load_state_dict(load_for_speakers(init, phase, speakers, trust).state_dict())
+        network.load_state_dict(load_for_speakers(init, phase, speakers, trust)[0].state_dict())
     except RuntimeError as error:
         raise SemTalkError(
             f"init={init}: its '{phase}' does not fit this configuration ({str(error).splitlines()[1].strip()}); "
@@ -160,5 +160,5 @@ def make_task(
     if row.readouts:
         for part, readout in network.readouts.items():
             readout.mean.copy_(known["statistics"].mean[part])
-    stamp = new_stamp(phase, settings.plain(), facts)
+    stamp = new_stamp(phase, settings.plain(), facts, needed)
     return new_task(phase, settings, network, needed, body=body, stamp=stamp, **known)

@@ -3,7 +3,7 @@
 import filecmp
 import pickle
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,11 @@ from torch import nn
 
 from semtalk.errors import SemTalkError
 from semtalk.files import atomic_write
+from semtalk.log import LOG
 from semtalk.models.tokenizer import Tokenizer
 from semtalk.settings import refuse_untrusted
 from semtalk.tasks.phases import PHASES, RVQVAE_PHASES, build_network, tokenizer_of
-from semtalk.tasks.stamp import FORMAT, Stamp
+from semtalk.tasks.stamp import FORMAT, Stamp, fingerprint
 
 
 def checkpoint_path(run_dir: str | Path, phase: str, which: str = "best") -> Path:
@@ -90,10 +91,37 @@ def load_network(
         network.load_state_dict(weights)
     except RuntimeError as error:
         raise SemTalkError(f"{path}: its weights do not fit its configuration ({error}).") from error
+    if not stamp.finished:
+        LOG.warning(
+            f"{path}: its training is not finished; the same `train.py` command with resume=true goes on with it."
+        )
     return network.eval(), stamp
 
 
-def load_for_speakers(run_dir: str | Path, phase: str, speakers: list, trust: Sequence[str] = ()) -> nn.Module:
+def check_together(run_dir: str | Path, networks: Mapping[str, nn.Module], stamps: Mapping[str, Stamp]) -> None:
+    """See that networks were trained beside those that they are used with.
+
+    Args:
+        run_dir: Folder of the run.
+        networks: Phase -> network that is used.
+        stamps: Phase -> its stamp; that of an earlier version says nothing.
+
+    Raises:
+        SemTalkError: One was trained beside another network.
+    """
+    prints = {phase: fingerprint(network) for phase, network in networks.items()}
+    for phase, stamp in stamps.items():
+        for name, wanted in stamp.beside.items():
+            if prints.get(name, wanted) != wanted:
+                raise SemTalkError(
+                    f"{run_dir}: its '{phase}' was trained beside another '{name}' than the one that is there now; "
+                    f"train it again with `python train.py stage={PHASES[phase].stage}` and the run's other arguments."
+                )
+
+
+def load_for_speakers(
+    run_dir: str | Path, phase: str, speakers: list, trust: Sequence[str] = ()
+) -> tuple[nn.Module, Stamp]:
     """The trained network of a phase for other speakers: those it knows keep their embedding, new ones get the mean.
 
     Raises:
@@ -102,7 +130,7 @@ def load_for_speakers(run_dir: str | Path, phase: str, speakers: list, trust: Se
     network, stamp = load_network(run_dir, phase, trust=trust)
     known = stamp.facts.speakers
     if speakers == known or not PHASES[phase].speech:
-        return network
+        return network, stamp
     other, state = build_network(phase, stamp.settings, len(speakers)), network.state_dict()
     with torch.device("meta"):
         more = build_network(phase, stamp.settings, len(known) + 1).state_dict()
@@ -110,18 +138,32 @@ def load_for_speakers(run_dir: str | Path, phase: str, speakers: list, trust: Se
         rows, mean = state[name], state[name].mean(dim=0)
         state[name] = torch.stack([rows[known.index(one)] if one in known else mean for one in speakers])
     other.load_state_dict(state)
-    return other.eval()
+    return other.eval(), stamp
 
 
 def load_needed(
     phase: str, run_dir: Path, init: str | None, speakers: list, trust: Sequence[str] = ()
 ) -> dict[str, nn.Module]:
-    """Trained networks that a phase needs, of its run, or of the run that it started from."""
+    """Trained networks that a phase needs, of its run, or of the run that it started from.
+
+    Raises:
+        SemTalkError: See :func:`load_network`; the training of one is not finished; or they do not belong together.
+    """
     folders = {
         name: run_dir if init is None or checkpoint_path(run_dir, name).is_file() else init
         for name in PHASES[phase].needs
     }
-    return {name: load_for_speakers(folder, name, speakers, trust) for name, folder in folders.items()}
+    loaded = {name: load_for_speakers(folder, name, speakers, trust) for name, folder in folders.items()}
+    for name, (_, stamp) in loaded.items():
+        if not stamp.finished:
+            where = checkpoint_path(folders[name], name)
+            raise SemTalkError(
+                f"{where}: the training of '{name}' is not finished, and '{phase}' needs it; go on with "
+                f"`python train.py stage={PHASES[name].stage} resume=true` and the run's other arguments."
+            )
+    networks = {name: network for name, (network, _) in loaded.items()}
+    check_together(run_dir, networks, {name: stamp for name, (_, stamp) in loaded.items()})
+    return networks
 
 
 def share_checkpoints(source: str | Path, run_dir: Path, phases: Sequence[str], key: str) -> None:
@@ -141,6 +183,11 @@ def share_checkpoints(source: str | Path, run_dir: Path, phases: Sequence[str], 
         atomic_write(own, lambda temporary, other=other: shutil.copyfile(other, temporary))
 
 
+def load_codecs(run_dir: str | Path) -> dict[str, nn.Module]:
+    """Phase -> RVQ-VAE, of the four trained ones of a run."""
+    return {phase: load_network(run_dir, phase)[0] for phase in RVQVAE_PHASES}
+
+
 def load_tokenizer(run_dir: str | Path) -> Tokenizer:
     """The four trained RVQ-VAEs of a run."""
-    return tokenizer_of({phase: load_network(run_dir, phase)[0] for phase in RVQVAE_PHASES})
+    return tokenizer_of(load_codecs(run_dir))

@@ -1,7 +1,7 @@
 """Fits the phases of a stage one after another; each phase has its folder below the run's."""
 
-import csv
 import logging
+import os
 import time
 import warnings
 from collections.abc import Mapping
@@ -9,20 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import yaml
-from pytorch_lightning.callbacks import ModelCheckpoint, RichProgressBar
+from pytorch_lightning.callbacks import RichProgressBar
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from semtalk.body import BodyModel
 from semtalk.data.datamodule import MotionDataModule
 from semtalk.data.windows import MOTION_KEYS
 from semtalk.errors import SemTalkError
-from semtalk.files import atomic_write
 from semtalk.log import LOG
 from semtalk.settings.commands import Trainer, TrainSettings
 from semtalk.settings.recipes import PhaseRecipe
 from semtalk.tasks.build import make_task
 from semtalk.tasks.checkpoint import checkpoint_path, load_checkpoint
+from semtalk.tasks.keep import LOG_FOLDER, AtomicIO, Keeper, end_with_parent
 from semtalk.tasks.phases import PHASES
 from semtalk.tasks.speed import apply_speed, keep_freed_memory, phase_precision, resolve_plan, trainer_device
 from semtalk.tasks.stage import StageTask
@@ -34,7 +33,7 @@ def make_logger(settings: TrainSettings, folder: Path):
     from pytorch_lightning import loggers
 
     if settings.logger.name == "csv":
-        return loggers.CSVLogger(folder, name="", version="", flush_logs_every_n_steps=50)
+        return loggers.CSVLogger(folder / LOG_FOLDER, name="", version="", flush_logs_every_n_steps=50)
     if settings.logger.name == "tensorboard":
         try:
             return loggers.TensorBoardLogger(folder, name="", version="")
@@ -54,27 +53,10 @@ def _quiet() -> None:
         ".*number of training batches.*",
         ".*exists and is not empty.*",
         ".*LeafSpec.*",
+        ".*ended before the epoch ended.*",
     ):
         warnings.filterwarnings("ignore", message=text)
     warnings.filterwarnings("ignore", category=FutureWarning)
-
-
-def join_curves(before: Path, after: Path) -> None:
-    """Put the rows of a csv log before those of the log of a resumed run, which starts a file of its own."""
-    rows = []
-    for path in (before, after):
-        with path.open(newline="", encoding="utf-8") as file:
-            rows += list(csv.DictReader(file))
-    names = list(dict.fromkeys(name for row in rows for name in row))
-
-    def write(temporary: Path) -> None:
-        with temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, names)
-            writer.writeheader()
-            writer.writerows(rows)
-
-    atomic_write(after, write)
-    before.unlink()
 
 
 class CompileNotice(pl.Callback):
@@ -109,6 +91,14 @@ def batches_of(trainer: Trainer, batches: int) -> int:
     return batches
 
 
+def _whole_epochs(last: Mapping[str, Any], accumulate: int) -> tuple[int, int]:
+    """Epochs that ended before a checkpoint, and their steps; the one that it was written within does not count."""
+    loops = last["loops"]["fit_loop"]
+    epoch, batch = (loops[name]["current"] for name in ("epoch_progress", "epoch_loop.batch_progress"))
+    within = batch["completed"] // accumulate if epoch["ready"] > epoch["processed"] else 0
+    return epoch["processed"], last["global_step"] - within
+
+
 def length_of(
     recipe: PhaseRecipe, batches: int, accumulate: int = 1, last: Mapping[str, Any] | None = None
 ) -> dict[str, int]:
@@ -118,11 +108,11 @@ def length_of(
         recipe: Of the phase.
         batches: Of an epoch.
         accumulate: Batches of a step.
-        last: The checkpoint that training goes on from; its last epoch may have been cut short.
+        last: The checkpoint that training goes on from; the epoch before it may have been cut short.
     """
     if recipe.epochs is not None:
         return {"max_epochs": recipe.epochs, "max_steps": -1}
-    epochs, steps = (last["epoch"] + 1, last["global_step"]) if last else (0, 0)
+    epochs, steps = _whole_epochs(last, accumulate) if last else (0, 0)
     per_epoch = max(1, -(-batches // accumulate))
     return {"max_epochs": epochs + -(-(recipe.steps - steps) // per_epoch), "max_steps": recipe.steps}
 
@@ -165,17 +155,15 @@ def check_trainer(trainer: Trainer) -> None:
     _trainer(trainer, precision="32-true", logger=False, enable_checkpointing=False, enable_model_summary=False)
 
 
-def make_trainer(settings: TrainSettings, task: StageTask, folder: Path, length: dict[str, int]) -> pl.Trainer:
+def make_trainer(
+    settings: TrainSettings, task: StageTask, folder: Path, length: dict[str, int], keeper: Keeper
+) -> pl.Trainer:
     """The ``pl.Trainer`` of a phase: ``trainer`` as it is given, and what the recipe says.
 
     Raises:
         SemTalkError: Lightning refuses a key.
     """
     every = max(1, length["max_epochs"] // settings.recipe.validations)
-    best = ModelCheckpoint(
-        folder, filename="best", monitor=task.monitor, save_last=True, save_on_train_epoch_end=True,
-        every_n_epochs=every, enable_version_counter=False,
-    )  # fmt: skip
     bar = [RichProgressBar()] if settings.trainer.enable_progress_bar else []
     return _trainer(
         settings.trainer,
@@ -185,11 +173,17 @@ def make_trainer(settings: TrainSettings, task: StageTask, folder: Path, length:
         check_val_every_n_epoch=every,
         num_sanity_val_steps=0,
         logger=make_logger(settings, folder),
-        callbacks=[best, LastValidation(), *bar, *([CompileNotice()] if settings.speed.compile else [])],
+        callbacks=[LastValidation(), *bar, *([CompileNotice()] if settings.speed.compile else []), keeper],
+        plugins=[AtomicIO()],
         enable_model_summary=False,
         use_distributed_sampler=False,
         default_root_dir=folder,
     )
+
+
+def is_resumed(settings: TrainSettings) -> bool:
+    """Whether a training goes on where it was: it is asked for, or SLURM started the job again."""
+    return settings.resume or int(os.environ.get("SLURM_RESTART_COUNT", "0")) > 0
 
 
 def fit_phase(
@@ -198,7 +192,12 @@ def fit_phase(
     """Train one phase, or go on with it when ``resume`` is set.
 
     Returns:
-        A row for the closing table: phase, steps, seconds, validation numbers of the best checkpoint, its path.
+        A row for the closing table: phase, steps, seconds; the best checkpoint's path, its step, its validation.
+
+    Raises:
+        SemTalkError: A loss or a gradient is not finite; there is no validation; or the checkpoint to go on from is
+            damaged.
+        Stopped: A signal asked for it; the checkpoint is written.
     """
     _quiet()
     trainer_plan, speed = resolve_plan(settings.trainer, settings.speed)
@@ -208,7 +207,7 @@ def fit_phase(
     pl.seed_everything(settings.seed, verbose=False)
     folder = run_dir / phase
     last = checkpoint_path(run_dir, phase, "last")
-    resume = settings.resume and last.is_file()
+    resume = is_resumed(settings) and last.is_file()
     before = resumable(last, phase) if resume else None
     recipe = getattr(settings.recipe, PHASES[phase].recipe)
     task = make_task(phase, settings, data.store, run_dir, facts, body)
@@ -216,27 +215,19 @@ def fit_phase(
     data.serve(recipe.batch_size, None if PHASES[phase].speech else (*MOTION_KEYS, "betas", "speaker"))
     batches = batches_of(settings.trainer, len(data.train_dataloader()))
     length = length_of(recipe, batches, settings.trainer.accumulate_grad_batches, before)
-    trainer = make_trainer(settings, task, folder, length)
-    if not resume:
-        for stale in folder.glob("*.ckpt"):
-            stale.unlink(missing_ok=True)
-        for stale in folder.glob("metrics*.csv"):
-            stale.unlink(missing_ok=True)
-    log, log_before = folder / "metrics.csv", folder / "metrics_before.csv"
-    if resume and log.is_file():
-        if log_before.is_file():
-            join_curves(log_before, log)
-        log.replace(log_before)
-    text = yaml.safe_dump(settings.plain(), sort_keys=False)
-    atomic_write(folder / "config.yaml", lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    keeper = Keeper(
+        folder, task.monitor, settings.plain(), settings.checkpoint_minutes, settings.keep_every,
+        before["global_step"] if before else None,
+    )  # fmt: skip
+    trainer = make_trainer(settings, task, folder, length, keeper)
+    if int(os.environ.get("LOCAL_RANK", "0")):
+        end_with_parent()
     began = time.monotonic()
     trainer.fit(task, datamodule=data, ckpt_path=last if resume else None, weights_only=True)
-    if log_before.is_file() and log.is_file() and trainer.is_global_zero:
-        join_curves(log_before, log)
-    if not checkpoint_path(run_dir, phase).is_file():
+    if keeper.step is None:
         raise SemTalkError(f"{folder}: the training ended before a validation, so there is no best checkpoint.")
-    numbers = {name.removeprefix("val/"): float(v) for name, v in trainer.callback_metrics.items() if "val/" in name}
+    keeper.finish(trainer)
     return {
-        "phase": phase, "steps": trainer.global_step, "seconds": time.monotonic() - began, "validation": numbers,
-        "checkpoint": str(checkpoint_path(run_dir, phase)),
+        "phase": phase, "steps": trainer.global_step, "seconds": time.monotonic() - began,
+        "checkpoint": str(checkpoint_path(run_dir, phase)), "best_step": keeper.step, "validation": keeper.numbers,
     }  # fmt: skip

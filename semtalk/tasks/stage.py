@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Mapping
+from typing import NoReturn
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
 from semtalk.body import BodyModel, load_body
+from semtalk.errors import SemTalkError
 from semtalk.settings.recipes import PhaseRecipe
 from semtalk.tasks.stamp import Stamp
 
@@ -100,6 +102,7 @@ class StageTask(pl.LightningModule):
         """Log and return the loss."""
         losses = self.losses(batch)
         total = self.total(losses)
+        self._terms = {name: value.detach() for name, value in losses.items()}
         size = len(batch["speaker"])
         self.log_dict({f"train/{name}": value for name, value in losses.items()}, batch_size=size)
         self.log("train/loss", total, prog_bar=True, batch_size=size)
@@ -132,9 +135,26 @@ class StageTask(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def configure_gradient_clipping(self, optimizer, gradient_clip_val=None, gradient_clip_algorithm=None) -> None:
-        """Clip the norm of all gradients to the recipe's ``clip``; Lightning refuses to with a fused optimiser."""
+        """Clip the norm of all gradients to the recipe's ``clip``; Lightning refuses to with a fused optimiser.
+
+        Raises:
+            SemTalkError: A loss or a gradient is not finite; no weight has changed by it yet.
+        """
+        parameters = [p for p in self.network.parameters() if p.grad is not None]
+        norm = torch.nn.utils.get_total_norm([p.grad for p in parameters])
+        scaled = self.trainer.precision == "16-mixed"  # its scaler leaves out steps whose gradients overflow
+        if not (torch.stack(list(self._terms.values())).isfinite().all() if scaled else norm.isfinite()):
+            self._refuse(norm)
         if self.recipe.clip is not None:
-            torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
+            torch.nn.utils.clip_grads_with_norm_(parameters, self.recipe.clip, norm)
+
+    def _refuse(self, norm: Tensor) -> NoReturn:
+        wrong = [f"the loss '{name}' is {value.item()}" for name, value in self._terms.items() if not value.isfinite()]
+        wrong = wrong or [f"the norm of the gradients is {norm.item()} (losses are finite)"]
+        raise SemTalkError(
+            f"{self.phase}, step {self.global_step + 1}: {wrong[0]}; the training stops, and the checkpoint before it "
+            "stays. Choose a lower recipe.*.lr, or find the operation with +trainer.detect_anomaly=true."
+        )
 
     def on_load_checkpoint(self, checkpoint: dict) -> None:
         """Go on with this plan's optimiser kernel, whatever plan the checkpoint was written under."""

@@ -1,7 +1,12 @@
 """What makes a checkpoint one of this code base: the configuration and the facts that its network is built from."""
 
+import hashlib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
+
+import torch
+from torch import nn
 
 from semtalk.errors import SemTalkError
 from semtalk.settings import Trained, trained
@@ -39,6 +44,8 @@ class Stamp:
         facts: Of data and method.
         version: Of this code base, that wrote it.
         format: Of checkpoints.
+        finished: Whether the training that wrote it came to its end.
+        beside: Phase -> :func:`fingerprint` of the network that this one was trained beside.
     """
 
     phase: str
@@ -46,6 +53,8 @@ class Stamp:
     facts: Facts
     version: str
     format: int = FORMAT
+    finished: bool = True
+    beside: dict[str, str] = field(default_factory=dict)
 
     @property
     def settings(self) -> Trained:
@@ -71,8 +80,25 @@ class Stamp:
         checkpoint["semtalk"] = content
 
 
-def new_stamp(phase: str, config: dict[str, Any], facts: Facts) -> Stamp:
-    """The stamp of a checkpoint that this version writes."""
+def new_stamp(phase: str, config: dict[str, Any], facts: Facts, needed: Mapping[str, nn.Module] | None = None) -> Stamp:
+    """The stamp of a checkpoint that this version writes.
+
+    Args:
+        phase: See :data:`semtalk.tasks.phases.PHASES`.
+        config: The full plain configuration.
+        facts: Of data and method.
+        needed: Phase -> the trained networks that this one is trained beside.
+    """
     from semtalk import __version__
 
-    return Stamp(phase, config, facts, __version__)
+    beside = {name: fingerprint(network) for name, network in (needed or {}).items()}
+    return Stamp(phase, config, facts, __version__, beside=beside)
+
+
+def fingerprint(network: nn.Module) -> str:
+    """What tells a network from one with other weights."""
+    digest = hashlib.sha256()
+    for name, value in sorted(network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:32]

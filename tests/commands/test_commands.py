@@ -16,6 +16,7 @@ from semtalk.models.fusion import BETA
 from semtalk.settings import compose
 from semtalk.tasks.build import new_task
 from semtalk.tasks.fit import length_of, make_trainer
+from semtalk.tasks.keep import Keeper
 from semtalk.tasks.phases import PHASES, build_network
 
 GROUPS = sorted(path for path in (ROOT / "configs").glob("*/*.yaml") if path.parent.name not in ("hydra", "experiment"))
@@ -65,7 +66,8 @@ def test_every_model_builds(model):
 def test_every_trainer_and_logger_builds(trainer, logger, tmp_path, store):
     settings = compose("train", f"trainer={trainer}", f"logger={logger}", "trainer.precision=32-true")
     task = new_task("fgd", settings, build_network("fgd", settings, 1), {})
-    assert make_trainer(settings, task, tmp_path, length_of(settings.recipe.fgd, 10)).max_steps == 250
+    keeper = Keeper(tmp_path, task.monitor, settings.plain(), minutes=10.0)
+    assert make_trainer(settings, task, tmp_path, length_of(settings.recipe.fgd, 10), keeper).max_steps == 250
 
 
 def test_sizes_come_from_the_feature_configuration():

@@ -16,6 +16,7 @@ from semtalk.tasks import Facts, build_network, fit_phase, new_stamp
 from semtalk.tasks.build import check_codes, new_task
 from semtalk.tasks.checkpoint import load_checkpoint, load_for_speakers, share_checkpoints
 from semtalk.tasks.fit import length_of, make_trainer
+from semtalk.tasks.keep import Keeper
 
 
 def fit(folder, store, *overrides):
@@ -23,6 +24,10 @@ def fit(folder, store, *overrides):
         "train", *TINY, "trainer=cpu", "recipe.rvqvae.batch_size=8", "recipe.validations=100", *overrides
     )
     return fit_phase("rvqvae_upper", settings, MotionDataModule(store), folder, Facts(store.speakers), load_body(None))
+
+
+def keeper(folder) -> Keeper:
+    return Keeper(folder, "val/loss", {}, minutes=10.0)
 
 
 def test_every_argument_of_lightning_is_a_key_or_set_elsewhere():
@@ -36,7 +41,7 @@ def test_given_keys_reach_the_trainer(tmp_path):
     given = ["+trainer.limit_train_batches=1", "+trainer.accumulate_grad_batches=4", "+trainer.detect_anomaly=true"]
     settings = compose("train", *TINY, *given, "trainer.precision=32-true")
     task = new_task("fgd", settings, build_network("fgd", settings, 1), {})
-    trainer = make_trainer(settings, task, tmp_path, length_of(settings.recipe.fgd, 10))
+    trainer = make_trainer(settings, task, tmp_path, length_of(settings.recipe.fgd, 10), keeper(tmp_path))
     assert (trainer.limit_train_batches, trainer.accumulate_grad_batches) == (1, 4)
 
 
@@ -97,10 +102,10 @@ def test_new_speakers_begin_as_the_mean(tmp_path):
     new_stamp("base", settings.plain(), Facts([7, 8])).write(checkpoint)
     (tmp_path / "base").mkdir()
     torch.save(checkpoint, tmp_path / "base" / "best.ckpt")
-    own = load_for_speakers(tmp_path, "base", [7, 8, 9]).face.speaker.weight
+    own = load_for_speakers(tmp_path, "base", [7, 8, 9])[0].face.speaker.weight
     rows = network.face.speaker.weight
     assert torch.equal(own[:2], rows) and torch.allclose(own[2], rows.mean(dim=0))
-    assert torch.equal(load_for_speakers(tmp_path, "base", [8, 7]).face.speaker.weight, rows.flip(0))
+    assert torch.equal(load_for_speakers(tmp_path, "base", [8, 7])[0].face.speaker.weight, rows.flip(0))
 
 
 @pytest.mark.parametrize("limit", ["limit_train_batches=1", "limit_train_batches=0.4", "overfit_batches=2"])

@@ -1,0 +1,256 @@
+"""What a training keeps: checkpoints and curves, whenever it ends, and whatever ends it."""
+
+import csv
+import math
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+import yaml
+from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.loggers import CSVLogger
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+
+from semtalk.data.datamodule import EpochSampler
+from semtalk.errors import SemTalkError
+from semtalk.files import atomic_write
+from semtalk.log import LOG
+
+LOG_FOLDER = "log"
+"""Of a phase: where Lightning writes the rows of this process; ``metrics.csv`` beside it holds those of all."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGUSR1] if hasattr(signal, "SIGUSR1") else []))
+"""What asks a training to stop: Ctrl-C, ``kill`` and schedulers, and the warning before a preemption."""
+
+
+class Stopped(SystemExit):
+    """A signal ended the training after a step whose checkpoint is written; its status is 128 + the signal's number."""
+
+
+class AtomicIO(TorchCheckpointIO):
+    """Writes checkpoints so that a killed process leaves the one before, or the new one, and never half of one."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path, storage_options: Any = None) -> None:
+        """Write to a file beside it first."""
+        atomic_write(Path(path), lambda temporary: torch.save(checkpoint, temporary))
+
+
+def read_curves(path: Path, before: int | None = None) -> list[dict[str, str]]:
+    """Rows of a csv log, those of steps below ``before``."""
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return [row for row in csv.DictReader(file) if before is None or int(row["step"]) < before]
+
+
+def write_curves(path: Path, rows: Iterable[Mapping[str, str]]) -> None:
+    """Write rows with the columns of all of them."""
+    rows = list(rows)
+    names = list(dict.fromkeys(name for row in rows for name in row))
+
+    def write(temporary: Path) -> None:
+        with temporary.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, names)
+            writer.writeheader()
+            writer.writerows(rows)
+
+    atomic_write(path, write)
+
+
+def end_with_parent() -> None:
+    """Have a process that Lightning started end with the process that started it, even where that was killed."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _find_place(trainer: pl.Trainer) -> None:
+    """Have a resumed training go on with the windows that its epoch has not had.
+
+    Lightning makes the iterator before it reads which epoch it is.
+    """
+    epochs, batches = trainer.fit_loop.epoch_progress.current, trainer.fit_loop.epoch_loop.batch_progress.current
+    loader, begun = trainer.train_dataloader, epochs.ready > epochs.processed
+    if isinstance(loader.sampler, EpochSampler):
+        loader.sampler.set_epoch(epochs.processed, batches.completed * loader.batch_size if begun else 0)
+        iter(trainer.fit_loop._data_fetcher)
+
+
+class Keeper(Checkpoint):
+    """Writes the checkpoints of a phase, and stops it in good order when a signal asks for it.
+
+    ``last.ckpt`` is written at the end of every epoch, every so many minutes within one, and before a signal's stop;
+    ``best.ckpt`` after a validation whose ``monitor`` is the lowest so far. What an earlier training left in the folder
+    goes when the first of these is written, not before. Rows of the curves are written before the checkpoint whose
+    steps they are of, so that a resumed run has each of them once.
+    """
+
+    def __init__(
+        self, folder: Path, monitor: str, config: Mapping[str, Any], minutes: float, every: int | None = None,
+        resumed_at: int | None = None,
+    ):  # fmt: skip
+        """Watch over a phase.
+
+        Args:
+            folder: Of the phase.
+            monitor: What the best checkpoint is the lowest in.
+            config: The full plain configuration, which is written beside the checkpoints.
+            minutes: Between checkpoints within an epoch.
+            every: Epochs between checkpoints that are kept for good; none without.
+            resumed_at: Steps of the checkpoint that training goes on from; none for a new training.
+        """
+        self.folder, self.monitor, self.config, self.minutes, self.every = folder, monitor, config, minutes, every
+        self.fresh = resumed_at is None
+        self.rows = [] if self.fresh else read_curves(folder / "metrics.csv", resumed_at)
+        self.score, self.numbers, self.step = math.inf, {}, None
+        self.asked: int | None = None
+        self.validated = False
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best validation so far."""
+        return {"score": self.score, "numbers": self.numbers, "step": self.step}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from it."""
+        self.score, self.numbers, self.step = state["score"], state["numbers"], state["step"]
+
+    def path(self, name: str) -> Path:
+        """Of a checkpoint."""
+        return self.folder / f"{name}.ckpt"
+
+    def keep_curves(self, trainer: pl.Trainer) -> None:
+        """Write the rows of all processes that this training went through."""
+        for logger in trainer.loggers:
+            logger.save()
+        if trainer.is_global_zero and any(isinstance(logger, CSVLogger) for logger in trainer.loggers):
+            write_curves(
+                self.folder / "metrics.csv", [*self.rows, *read_curves(self.folder / LOG_FOLDER / "metrics.csv")]
+            )
+
+    def _save(self, trainer: pl.Trainer, *names: str) -> None:
+        """Write checkpoints, and then let go of what an earlier training left."""
+        self.keep_curves(trainer)
+        for name in names:
+            trainer.save_checkpoint(self.path(name))
+        self.saved_at = time.monotonic()
+        if trainer.is_global_zero:
+            if self.fresh:
+                text = yaml.safe_dump(dict(self.config), sort_keys=False)
+                atomic_write(self.folder / "config.yaml", lambda path: path.write_text(text, encoding="utf-8"))
+            stale = self.folder.glob("*.ckpt") if self.fresh else self.folder.glob("hpc_ckpt_*.ckpt")
+            for path in stale:
+                if path.stem not in names:
+                    path.unlink()
+        self.fresh = False
+
+    def on_train_start(self, trainer: pl.Trainer, module) -> None:
+        """Mark what is written as unfinished, and listen for signals from now on; Lightning puts handlers back."""
+        if module.stamp is not None:
+            module.stamp = replace(module.stamp, finished=False)
+        if not self.fresh:
+            _find_place(trainer)
+        self.saved_at, self.earlier = time.monotonic(), {}
+        if threading.current_thread() is threading.main_thread():
+            self.earlier = {number: signal.signal(number, self._ask) for number in SIGNALS}
+
+    def _ask(self, number: int, frame) -> None:
+        if self.asked == number == signal.SIGINT:
+            raise KeyboardInterrupt
+        if self.asked is None:
+            LOG.info("Stopping after this step; its checkpoint is written first.")
+        self.asked = number
+
+    def on_train_batch_start(self, trainer: pl.Trainer, module, batch, batch_idx: int) -> None:
+        """Between two optimiser steps: save where it is time to, or stop."""
+        loop = trainer.fit_loop.epoch_loop
+        loop._batches_that_stepped = trainer.global_step  # Lightning miscounts after a resume within an epoch
+        if batch_idx % trainer.accumulate_grad_batches:
+            return
+        due, asked = time.monotonic() - self.saved_at > 60 * self.minutes, self.asked is not None
+        if trainer.world_size > 1:
+            due, asked = (trainer.strategy.reduce_boolean_decision(one, all=False) for one in (due, asked))
+        if (due or asked) and batch_idx > 0:
+            for progress in (loop.batch_progress.current, loop.batch_progress.total):
+                progress.ready -= 1  # this batch is not begun: a resumed training begins with it
+            self._save(trainer, "last")
+            for progress in (loop.batch_progress.current, loop.batch_progress.total):
+                progress.ready += 1
+        if asked:
+            self._stop(trainer, module)
+
+    def on_validation_end(self, trainer: pl.Trainer, module) -> None:
+        """There are numbers to judge by."""
+        self.validated = True
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module) -> None:
+        """Write ``last.ckpt``, before it ``best.ckpt`` where it is, and stop where that is asked for."""
+        names = ["last"]
+        if self.every and (trainer.current_epoch + 1) % self.every == 0:
+            names = [f"epoch_{trainer.current_epoch + 1:04d}", *names]
+        if self.validated and self._is_best(trainer, module):
+            names = ["best", *names]
+        self.validated = False
+        self._save(trainer, *names)
+        asked = self.asked is not None
+        if trainer.world_size > 1:
+            asked = trainer.strategy.reduce_boolean_decision(asked, all=False)
+        if asked:
+            self._stop(trainer, module)
+
+    def _is_best(self, trainer: pl.Trainer, module) -> bool:
+        found = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
+        score = found[self.monitor]
+        if not math.isfinite(score):
+            raise SemTalkError(
+                f"{module.phase}: {self.monitor} is {score} after step {trainer.global_step}; "
+                f"{self.path('last')} is the checkpoint before it."
+            )
+        if score >= self.score:
+            return False
+        self.score, self.step = score, trainer.global_step
+        self.numbers = {name.removeprefix("val/"): value for name, value in found.items()}
+        return True
+
+    def _stop(self, trainer: pl.Trainer, module) -> None:
+        """End the training, unless the signal is Lightning's own: it has SLURM start the job again, and goes on.
+
+        Raises:
+            Stopped: With the status of the signal.
+        """
+        handler = self.earlier.get(self.asked)
+        if self.asked == getattr(signal, "SIGUSR1", None) and callable(handler):
+            number, self.asked = self.asked, None
+            handler(number, None)
+            return
+        LOG.info(
+            f"Stopped: {module.phase} is at step {trainer.global_step}; the same command with resume=true goes on."
+        )
+        raise Stopped(128 + (self.asked or signal.SIGTERM))
+
+    def finish(self, trainer: pl.Trainer) -> None:
+        """Mark the best checkpoint as finished."""
+        self.keep_curves(trainer)
+        if trainer.is_global_zero:
+            finish_checkpoint(self.path("best"))
+            shutil.rmtree(self.folder / LOG_FOLDER, ignore_errors=True)
+        trainer.strategy.barrier()
+
+
+def finish_checkpoint(path: Path) -> None:
+    """Mark a checkpoint as that of a finished training."""
+    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    if not checkpoint["semtalk"].get("finished", True):
+        checkpoint["semtalk"]["finished"] = True
+        atomic_write(path, lambda temporary: torch.save(checkpoint, temporary))
