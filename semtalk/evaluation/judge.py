@@ -1,0 +1,132 @@
+"""Judges base and sparse network while they train by what users will see: the motion that they generate for val."""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from semtalk.body import BodyModel
+from semtalk.data.store import Store, StoredRecording
+from semtalk.evaluation.evaluate import gate_report
+from semtalk.evaluation.hearing import OTHER, add_other_sound, hearing
+from semtalk.evaluation.measure import evaluate_rows
+from semtalk.evaluation.metrics import METRICS
+from semtalk.evaluation.ridge import add_ridge
+from semtalk.evaluation.takes import Take, TakeMaker, legacy_frames
+from semtalk.generation.load import ROLLOUTS, decoding_of
+from semtalk.models.fusion import BETA, active_steps
+from semtalk.models.tokenizer import Tokenizer
+from semtalk.motion.skeleton import FPS
+from semtalk.settings.commands import TrainSettings
+from semtalk.tasks.checkpoint import checkpoint_path, load_network
+from semtalk.tasks.stamp import Facts
+
+TAKE_SECONDS = 20
+"""Of a take at most."""
+LINEAR = {"jaw_r": "the jaw's correlation", "expressions_r": "the correlation of expressions"}
+"""Numbers that a linear map from the same speech has too, as ``ridge_*``."""
+
+
+def chosen_takes(recordings: list[StoredRecording], seconds: float) -> list[StoredRecording]:
+    """Takes that stand for a split: as many as are judged, spread evenly over its names."""
+    long = sorted((one for one in recordings if legacy_frames(one.frames)), key=lambda one: one.id)
+    count = min(len(long), max(1, round(seconds / TAKE_SECONDS)))
+    return [long[index * len(long) // count] for index in range(count)]
+
+
+@dataclass
+class Judge:
+    """Generates takes of val with networks in training, and measures them.
+
+    Attributes:
+        settings: Of the training.
+        folder: Of the run, whose translation network and FGD embedder are used.
+        store: The prepared corpus.
+        facts: Of data and method.
+        body: For joints.
+        joint_speed: (55,) mean joint speed in m/s, for BC.
+    """
+
+    settings: TrainSettings
+    folder: Path
+    store: Store
+    facts: Facts
+    body: BodyModel
+    joint_speed: np.ndarray
+    takes: list[Take] = field(default_factory=list)
+    """Of the last time."""
+    _ridge: dict[str, float] = field(default_factory=dict)
+
+    def __call__(
+        self, tokenizer: Tokenizer, base: nn.Module, sparse: nn.Module | None, device: torch.device
+    ) -> dict[str, float]:
+        """Numbers of the motion that networks make; the networks are left as they are.
+
+        Args:
+            tokenizer: The trained RVQ-VAEs.
+            base: The base network.
+            sparse: The sparse network, or none.
+            device: Where to generate.
+
+        Returns:
+            Numbers of :data:`semtalk.evaluation.hearing.HEARD`, FGD, ``ridge_jaw_r`` and ``ridge_expressions_r``; with
+            a sparse network precision, recall and F1 of its gate, and the share of steps at which it fires.
+        """
+        makers = ROLLOUTS[self.facts.generation]
+        networks = (copy.deepcopy(network) for network in (tokenizer, self.translation, base, sparse))
+        generator = makers(*networks, decoding_of(self.settings.recipe.decoding)).to(device)
+        seconds = min(TAKE_SECONDS, max(1.0, self.settings.recipe.rollout_seconds))
+        maker = TakeMaker(
+            generator, self.facts.speakers, self.settings.features.stride, seed=self.settings.seed,
+            counted=lambda frames: legacy_frames(min(frames, int(seconds * FPS))),
+        )  # fmt: skip
+        self.takes, _ = maker.takes(self.recordings, rows={"fused": "learned"})
+        add_other_sound(self.takes, maker)
+        numbers = hearing(self.takes, "fused", self.body, OTHER)
+        metrics = {name: METRICS[name] for name in ("bc", "div")}
+        rows = ("fused", "truth")
+        table = evaluate_rows(self.takes, rows, metrics, self.embedder, self.body, self.joint_speed).table
+        numbers |= {f"{name}_share": table["fused"][name] / table["truth"][name] for name in metrics}
+        if self.embedder is not None:
+            numbers["fgd"] = table["fused"]["fgd"]
+        if sparse is not None:
+            numbers |= {f"gate_{name}": value for name, value in gate_report(self.takes, BETA).items()}
+            numbers["gate_share"] = active_steps(torch.cat([take.psi for take in self.takes])).float().mean().item()
+        return numbers | self._linear()
+
+    def _linear(self) -> dict[str, float]:
+        """What a linear map from the same speech reaches on the same takes."""
+        if not self._ridge:
+            add_ridge(self.takes, self.store)
+            found = hearing(self.takes, "ridge", self.body)
+            self._ridge.update({f"ridge_{name}": found[name] for name in LINEAR})
+        return self._ridge
+
+    @cached_property
+    def recordings(self) -> list[StoredRecording]:
+        """Takes of val."""
+        return chosen_takes(self.store.split("val"), self.settings.recipe.rollout_seconds)
+
+    @cached_property
+    def translation(self) -> nn.Module:
+        """The run's trained translation network."""
+        return load_network(self.folder, "translation")[0]
+
+    @cached_property
+    def embedder(self) -> nn.Module | None:
+        """The run's trained FGD embedder, where it has one."""
+        return load_network(self.folder, "fgd")[0] if checkpoint_path(self.folder, "fgd").is_file() else None
+
+
+def hears_less(numbers: Mapping[str, float]) -> list[str]:
+    """What a training hears less of than a linear map from the same speech does, each as a sentence."""
+    return [
+        f"{what} is {numbers[name]:.3f}, that of a linear map from the same speech {numbers[f'ridge_{name}']:.3f}"
+        for name, what in LINEAR.items()
+        if f"ridge_{name}" in numbers and not numbers[name] >= numbers[f"ridge_{name}"]
+    ]
