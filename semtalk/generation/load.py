@@ -14,6 +14,7 @@ from semtalk.settings import recipes as settings
 from semtalk.settings import validated
 from semtalk.settings.inputs import Features, Slot
 from semtalk.tasks.checkpoint import checkpoint_path, load_network, load_tokenizer
+from semtalk.tasks.sizes import check_codes, check_features
 from semtalk.tasks.stamp import Facts
 
 ROLLOUTS = {"default": MotionGenerator, "release": ReleaseMotionGenerator}
@@ -83,20 +84,24 @@ def load_generator(
         trust: Packages beside semtalk whose classes the run may name.
 
     Raises:
-        SemTalkError: A checkpoint is missing, or there is no such rollout.
+        SemTalkError: A checkpoint is missing, its networks do not fit each other, or there is no such rollout.
     """
     if generation not in ("auto", *ROLLOUTS):
         raise SemTalkError(f"generation={generation}: choose one of auto, {', '.join(ROLLOUTS)}.")
     base, stamp = load_network(run_dir, "base", trust=trust)
-    sparse = None
+    tokenizer, said, sparse = load_tokenizer(Path(run_dir)), str(run_dir), None
+    parts = {f"rvqvae_{part}": network for part, network in tokenizer.items()}
+    check_codes(parts, stamp.settings.model.rvqvae, said)
     if checkpoint_path(run_dir, "sparse").is_file():
         sparse, stamp = load_network(run_dir, "sparse", trust=trust)
+        check_codes(parts, stamp.settings.model.rvqvae, said)
+        check_features({"base": base}, stamp.settings.features, said)
     else:
         LOG.warning(f"{run_dir} has no sparse network: base alone makes the motion (train.py stage=sparse trains one).")
     translation, _ = load_network(run_dir, "translation")
     if generation == "auto":
         generation = stamp.facts.generation
     trained = stamp.settings
-    networks = (load_tokenizer(Path(run_dir)), translation, base, sparse)
+    networks = (tokenizer, translation, base, sparse)
     generator = ROLLOUTS[generation](*networks, decoding_of(trained.recipe.decoding, decoding))
     return Run(generator, located(trained.features, Path(run_dir)), stamp.facts)

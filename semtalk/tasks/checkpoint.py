@@ -15,6 +15,7 @@ from semtalk.files import atomic_write
 from semtalk.models.tokenizer import Tokenizer
 from semtalk.settings import refuse_untrusted
 from semtalk.tasks.phases import PHASES, RVQVAE_PHASES, build_network, tokenizer_of
+from semtalk.tasks.sizes import misfit, network_weights
 from semtalk.tasks.stamp import FORMAT, Stamp
 
 
@@ -82,14 +83,11 @@ def load_network(
         network = build_network(phase, settings, len(stamp.facts.speakers))
     except SemTalkError as error:
         raise SemTalkError(f"{path}: {error}") from error
-    prefix = "network."
-    weights = {
-        name.removeprefix(prefix): value for name, value in checkpoint["state_dict"].items() if name.startswith(prefix)
-    }
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        raise SemTalkError(f"{path}: its weights do not fit its configuration ({error}).") from error
+    if wrong := misfit(network, network_weights(checkpoint)):
+        raise SemTalkError(
+            f"{path}: its weights do not fit the configuration that it holds ({wrong}): one of them was changed, or a "
+            f"class that the configuration names; train '{phase}' anew."
+        )
     return network.eval(), stamp
 
 
