@@ -25,16 +25,30 @@ from semtalk.metrics import functional as F
 from semtalk.models.fusion import active_steps
 from semtalk.settings.commands import EvalSettings, Evaluation, TrainSettings
 from semtalk.tasks.checkpoint import checkpoint_path, load_network
+from semtalk.tasks.stamp import Stamp, digest
 
 ROWS = ("fused", "base", "truth", "mean")
 
 
 def embedder_of(folder: Path) -> tuple[torch.nn.Module, dict[str, str]]:
-    """The FGD embedder of a run, and what a result says of it: whose it is, and its file's hash."""
+    """The FGD embedder of a run, and what a result says of it: where its weights are from, and its file's hash."""
     network, stamp = load_network(folder, "fgd")
-    digest = hashlib.sha256(checkpoint_path(folder, "fgd").read_bytes()).hexdigest()[:12]
-    released = stamp.facts.generation == "release"
-    return network, {"source": "released" if released else f"trained by {folder}", "sha256": digest}
+    sha256 = hashlib.sha256(checkpoint_path(folder, "fgd").read_bytes()).hexdigest()[:12]
+    return network, {"source": source_of(network, stamp, folder), "sha256": sha256}
+
+
+def source_of(network: torch.nn.Module, stamp: Stamp, folder: Path) -> str:
+    """Where a network's weights are from: ``released`` where they are the authors' own, or the training that made them.
+
+    A checkpoint that was copied into another run is still of the training that its stamp names.
+    """
+    if stamp.facts.released and stamp.facts.released == digest(network.state_dict()):
+        return "released"
+    config = stamp.config
+    if "name" not in config:
+        return f"{folder}, of unknown origin"
+    trained = f"trained by {Path(config['runs_dir']) / config['name']}"
+    return f"{trained}, from init={config['init']}" if config.get("init") else trained
 
 
 def gate_report(takes: list[Take], beta: float) -> dict[str, float]:

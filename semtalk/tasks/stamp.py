@@ -1,13 +1,26 @@
 """What makes a checkpoint one of this code base: the configuration and the facts that its network is built from."""
 
+import hashlib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from torch import Tensor
 
 from semtalk.errors import SemTalkError
 from semtalk.settings import Trained, trained
 
 FORMAT = 2
 """2: parameters of base and sparse stand in another order, so that an optimiser's state of 1 cannot go on."""
+
+
+def digest(weights: Mapping[str, Tensor]) -> str:
+    """Sha256 over the names and values of a network's tensors: what tells its weights from any other."""
+    found = hashlib.sha256()
+    for name in sorted(weights):
+        found.update(name.encode())
+        found.update(weights[name].detach().cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -20,6 +33,8 @@ class Facts:
         body: Name of the body model, or none.
         generation: The rollout that the networks were trained for, ``default`` or ``release``.
         notes: What every result has to say.
+        released: :func:`digest` of the authors' weights, where they were converted into this checkpoint; weights that
+            were trained on have another one.
     """
 
     speakers: list
@@ -27,6 +42,7 @@ class Facts:
     body: str | None = None
     generation: str = "default"
     notes: list[str] = field(default_factory=list)
+    released: str | None = None
 
 
 @dataclass(frozen=True)
