@@ -127,7 +127,7 @@ def evaluate_seed(settings: TrainSettings, evaluation: Evaluation) -> dict[str, 
     store = open_store(settings, corpus, body)
     joint_speed = mean_joint_speed(store, corpus, body)
     device = trainer_device(settings.trainer.accelerator)
-    _, measured, takes = evaluate_run(settings, evaluation, folder, store, joint_speed, body, device)
+    _, measured, takes = evaluate_run(settings, evaluation, folder, store, corpus, joint_speed, body, device)
     add_ridge(takes, store)
     add_nearest(takes, store)
     embedder, _ = embedder_of(folder)

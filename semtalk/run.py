@@ -210,7 +210,7 @@ def _evaluate_run(settings: EvalSettings | TrainSettings, evaluation: Evaluation
     device = trainer_device(settings.trainer.accelerator)
     store = open_store(settings, corpus, body)
     speed = mean_joint_speed(store, corpus, body)
-    result, measured, takes = evaluate_run(settings, evaluation, folder, store, speed, body, device, corpus.notes)
+    result, measured, takes = evaluate_run(settings, evaluation, folder, store, corpus, speed, body, device)
     print_result(result)
     output = Path(out or folder / "eval" / evaluation.folder)
     paths = write_result(result, result_page(result), measured, output)

@@ -6,7 +6,7 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
-from semtalk.motion.rotation import axis_angle_to_matrix
+from semtalk.motion.rotation import axis_angle_to_matrix, matrix_to_axis_angle
 from semtalk.motion.skeleton import NUM_JOINTS, PARENTS
 
 
@@ -78,6 +78,12 @@ class BodyModel(nn.Module):
         """Local rotation matrices (..., 55, 3, 3) of axis-angle poses (..., 55, 3), the mean hand added."""
         shift = torch.cat([self.hand_mean.new_zeros(NUM_JOINTS - len(self.hand_mean), 3), self.hand_mean])
         return axis_angle_to_matrix(poses + shift.to(poses.dtype))
+
+    def with_mean_hand(self, rotations: Tensor) -> Tensor:
+        """Local rotation matrices (..., 55, 3, 3) without the mean hand, as 6D rotations give them, with it added."""
+        with torch.autocast(rotations.device.type, enabled=False):
+            body, hands = rotations.float().split([NUM_JOINTS - len(self.hand_mean), len(self.hand_mean)], dim=-3)
+            return torch.cat([body, axis_angle_to_matrix(matrix_to_axis_angle(hands) + self.hand_mean)], dim=-3)
 
     def joints(self, poses: Tensor, betas: Tensor, trans: Tensor | None = None) -> Tensor:
         """Joint positions (..., T, 55, 3) in metres.

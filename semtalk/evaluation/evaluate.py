@@ -1,7 +1,6 @@
 """Evaluates a trained run, or any folder of motion files: the rows, the known answers, and all that a result states."""
 
 import hashlib
-from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import torch
 from rich.progress import track
 
 from semtalk.body import BodyModel
+from semtalk.data.recording import Corpus
 from semtalk.data.store import Store
 from semtalk.evaluation.folder import folder_takes, joint_speed_of
 from semtalk.evaluation.hearing import OTHER, add_other_sound, hearing_table
@@ -19,30 +19,44 @@ from semtalk.evaluation.metrics import chosen_metrics
 from semtalk.evaluation.protocol import find_protocol
 from semtalk.evaluation.result import Measured, Result
 from semtalk.evaluation.samples import diversity_of_samples
-from semtalk.evaluation.takes import Take, TakeMaker, add_mean_pose
+from semtalk.evaluation.takes import Take, TakeMaker, add_mean_pose, add_sound
 from semtalk.generation.load import load_generator
 from semtalk.metrics import functional as F
 from semtalk.models.fusion import active_steps
 from semtalk.settings.commands import EvalSettings, Evaluation, TrainSettings
 from semtalk.tasks.checkpoint import checkpoint_path, load_network
+from semtalk.tasks.stamp import Stamp, digest
 
 ROWS = ("fused", "base", "truth", "mean")
 
 
 def embedder_of(folder: Path) -> tuple[torch.nn.Module, dict[str, str]]:
-    """The FGD embedder of a run, and what a result says of it: whose it is, and its file's hash."""
+    """The FGD embedder of a run, and what a result says of it: where its weights are from, and its file's hash."""
     network, stamp = load_network(folder, "fgd")
-    digest = hashlib.sha256(checkpoint_path(folder, "fgd").read_bytes()).hexdigest()[:12]
-    released = stamp.facts.generation == "release"
-    return network, {"source": "released" if released else f"trained by {folder}", "sha256": digest}
+    sha256 = hashlib.sha256(checkpoint_path(folder, "fgd").read_bytes()).hexdigest()[:12]
+    return network, {"source": source_of(network, stamp, folder), "sha256": sha256}
+
+
+def source_of(network: torch.nn.Module, stamp: Stamp, folder: Path) -> str:
+    """Where a network's weights are from: ``released`` where they are the authors' own, or the training that made them.
+
+    A checkpoint that was copied into another run is still of the training that its stamp names.
+    """
+    if stamp.facts.released and stamp.facts.released == digest(network.state_dict()):
+        return "released"
+    config = stamp.config
+    if "name" not in config:
+        return f"{folder}, of unknown origin"
+    trained = f"trained by {Path(config['runs_dir']) / config['name']}"
+    return f"{trained}, from init={config['init']}" if config.get("init") else trained
 
 
 def gate_report(takes: list[Take], beta: float) -> dict[str, float]:
-    """Precision, recall and F1 of the gate per code step, where takes are labelled."""
-    labelled = [take for take in takes if take.semantic is not None and take.psi is not None]
+    """Precision, recall and F1 of the trained gate per code step, where takes are labelled."""
+    labelled = [take for take in takes if take.semantic is not None and take.gate is not None]
     if not labelled:
         return {}
-    predicted = active_steps(torch.cat([take.psi for take in labelled]), beta)
+    predicted = active_steps(torch.cat([take.gate for take in labelled]), beta)
     true = torch.cat([take.semantic_steps for take in labelled])
     return F.precision_recall_f1(predicted.numpy(), true.numpy())
 
@@ -52,10 +66,10 @@ def evaluate_run(
     evaluation: Evaluation,
     folder: Path,
     store: Store,
+    corpus: Corpus,
     joint_speed: tuple[np.ndarray, str],
     body: BodyModel,
     device: torch.device,
-    notes: Iterable[str] = (),
 ) -> tuple[Result, Measured, list[Take]]:
     """Generate the takes of a split and measure them.
 
@@ -64,10 +78,10 @@ def evaluate_run(
         evaluation: What is evaluated, and how; for ``eval.py`` the settings themselves.
         folder: Of the run.
         store: The prepared corpus, with the run's own features.
+        corpus: Its reader, for whole sounds and what every result of it has to say.
         joint_speed: (55,) mean joint speed in m/s, for BC, and where it is from.
         body: For joints and face vertices.
         device: Where to generate.
-        notes: What every result of the corpus has to say.
 
     Returns:
         The result, its numbers, and the takes.
@@ -88,6 +102,7 @@ def evaluate_run(
         find_protocol(evaluation.protocol).counted,
     )
     takes, short = maker.takes(store.split(evaluation.split), partial(track, description="Generating"))
+    add_sound(takes, corpus)
     add_mean_pose(takes, store.split("train"))
     if evaluation.extended:
         add_other_sound(takes, maker)
@@ -107,7 +122,7 @@ def evaluate_run(
         known_answers=known_answers(maker, takes, store.split("train")) if known else {},
         gate=gate_report(takes, evaluation.beta) if evaluation.extended else {},
         samples={"count": evaluation.samples, "diversity": diversity}, too_short=short,
-        notes=sorted({*notes, *run.facts.notes}),
+        notes=sorted({*corpus.notes, *run.facts.notes}),
     )  # fmt: skip
     return result, measured, takes
 

@@ -94,7 +94,7 @@ def known_answers(maker: TakeMaker, takes: list[Take], training: list[StoredReco
         angle(swapped[index, : take.frames], take.rotation["truth"]).mean(dim=-1) for index, take in enumerate(takes)
     ]
     gate = F.precision_recall_f1(
-        active_steps(torch.cat([t.psi for t in takes]), maker.beta).numpy(),
+        active_steps(torch.cat([t.gate for t in takes]), maker.beta).numpy(),
         torch.cat([t.semantic_steps for t in takes]).numpy(),
     )
     return {

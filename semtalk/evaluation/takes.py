@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from semtalk.data.recording import Corpus
 from semtalk.data.store import StoredRecording
 from semtalk.errors import SemTalkError
 from semtalk.features.extract import SLOTS, stack_features
@@ -36,12 +37,13 @@ class Take:
         id: Its name.
         frames: T that is compared.
         betas: (300,) true body shape.
-        wave: (S,) at 16 kHz, or none.
+        wave: (S,) at 16 kHz, the whole sound of the recording, which may outlast its motion; or none.
         semantic: (T,) labelled semantic score, or none.
         rotation: Row -> (T, 55, 6): ``truth``, ``fused``, ``base``.
         expressions: Row -> (T, 100).
         trans: Row -> (T, 3) in metres.
-        psi: (T/4,) predicted semantic score, or none.
+        psi: (T/4,) semantic score that the motion was made by, or none.
+        gate: (T/4,) semantic score that the trained gate gives, whatever the motion was made by; none without one.
         recording: The truth as prepared, or none for a file that belongs to no corpus.
     """
 
@@ -54,6 +56,7 @@ class Take:
     expressions: dict[str, Tensor] = field(default_factory=dict)
     trans: dict[str, Tensor] = field(default_factory=dict)
     psi: Tensor | None = None
+    gate: Tensor | None = None
     recording: StoredRecording | None = None
 
     def add(self, row: str, rotation: Tensor, expressions: Tensor, trans: Tensor) -> None:
@@ -109,6 +112,21 @@ class TakeMaker:
         trans = recording["trans"][head][None]
         return self.generator.channels(true_frames(recording, head), trans), trans[:, 0]
 
+    def features(
+        self, recordings: list[StoredRecording], speech: list[StoredRecording] | None = None
+    ) -> dict[str, Tensor]:
+        """Features (B, T, ...) of the speech of takes, or of other recordings' speech, for as long as they are."""
+        device = next(self.generator.parameters()).device
+        longest = max(self.counted(recording.frames) for recording in recordings)
+        stacked = stack_features(speech or recordings, padded_frames(longest))
+        return {slot: stacked[slot].to(device) for slot in SLOTS}
+
+    def gate_scores(self, recordings: list[StoredRecording], fused: Rollout) -> Tensor | None:
+        """Semantic score (B, S) of the trained gate, by which ``fused`` was made or not; none without a gate."""
+        if self.generator.sparse is None:
+            return None
+        return fused.psi if self.gate == "learned" else self.generator.scores(self.features(recordings), self.stride)
+
     def rollout(
         self,
         recordings: list[StoredRecording],
@@ -127,11 +145,10 @@ class TakeMaker:
             progress: Wraps the iteration over windows.
         """
         device = next(self.generator.parameters()).device
-        longest = max(self.counted(recording.frames) for recording in recordings)
-        features = stack_features(speech or recordings, padded_frames(longest))
+        features = self.features(recordings, speech)
         seeds = [self.seed_of(recording) for recording in recordings]
         return self.generator.rollout(
-            {slot: features[slot].to(device) for slot in SLOTS},
+            features,
             torch.tensor([self.speakers.index(recording.info["speaker"]) for recording in recordings], device=device),
             self.stride,
             beta=self.beta,
@@ -139,6 +156,7 @@ class TakeMaker:
             seed=tuple(torch.cat(values).to(device) for values in zip(*seeds, strict=True)),
             progress=progress,
             reader=self.generator.reader([recording.id for recording in recordings], seed=self.seed, sample=sample),
+            takes=[self.counted(recording.frames) for recording in recordings],
         )
 
     def takes(self, recordings: list[StoredRecording], progress: Callable) -> tuple[list[Take], list[str]]:
@@ -163,14 +181,16 @@ class TakeMaker:
             "fused": self.rollout(recordings, progress=progress),
             "base": self.rollout(recordings, gate="never", progress=progress),
         }
+        gate = self.gate_scores(recordings, rollouts["fused"])
         takes = []
         for index, recording in enumerate(recordings):
             frames = self.counted(recording.frames)
             semantic = recording["semantic"][:frames]
+            steps = slice(frames // DOWNSAMPLE)
             take = Take(
-                recording.id, frames, recording["betas"], recording["wave"],
-                None if semantic.isnan().any() else semantic,
-                psi=rollouts["fused"].psi[index, : frames // DOWNSAMPLE].cpu(), recording=recording,
+                recording.id, frames, recording["betas"], None, None if semantic.isnan().any() else semantic,
+                psi=rollouts["fused"].psi[index, steps].cpu(), gate=None if gate is None else gate[index, steps].cpu(),
+                recording=recording,
             )  # fmt: skip
             truth = recording["rotation"], recording["expressions"], recording["trans"]
             take.add("truth", *(value[:frames] for value in truth))
@@ -184,6 +204,13 @@ def most_gestured(takes: list[Take], seconds: float | None) -> Take:
     """The take with the most frames of labelled gestures in its first seconds: the one worth looking at."""
     frames = None if seconds is None else int(seconds * FPS)
     return max(takes, key=lambda take: 0 if take.semantic is None else int(take.semantic_frames[:frames].sum()))
+
+
+def add_sound(takes: list[Take], corpus: Corpus) -> None:
+    """Give every take the whole sound of its recording; a store holds it cut to the motion."""
+    entries = {entry.id: entry for entry in corpus.entries()}
+    for take in takes:
+        take.wave = torch.from_numpy(corpus.read(entries[take.id]).wave)
 
 
 def add_mean_pose(takes: list[Take], training: Sequence[Mapping[str, Tensor]]) -> None:

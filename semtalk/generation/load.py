@@ -14,6 +14,7 @@ from semtalk.settings import recipes, validated
 from semtalk.settings.inputs import Features, Slot
 from semtalk.tasks.checkpoint import check_together, checkpoint_path, load_codecs, load_network
 from semtalk.tasks.phases import tokenizer_of
+from semtalk.tasks.sizes import check_codes, check_features
 from semtalk.tasks.stamp import Facts
 
 ROLLOUTS = {"default": MotionGenerator, "release": ReleaseMotionGenerator}
@@ -88,12 +89,17 @@ def load_generator(
     if generation not in ("auto", *ROLLOUTS):
         raise SemTalkError(f"generation={generation}: choose one of auto, {', '.join(ROLLOUTS)}.")
     networks = {phase: load_network(run_dir, phase, trust=trust) for phase in ("base", "translation")}
+    codecs, said = load_codecs(run_dir), str(run_dir)
+    check_codes(codecs, networks["base"][1].settings.model.rvqvae, said)
     if checkpoint_path(run_dir, "sparse").is_file():
         networks["sparse"] = load_network(run_dir, "sparse", trust=trust)
+        wanted = networks["sparse"][1].settings
+        check_codes(codecs, wanted.model.rvqvae, said)
+        check_features({"base": networks["base"][0]}, wanted.features, said)
     else:
         LOG.warning(f"{run_dir} has no sparse network: base alone makes the motion (train.py stage=sparse trains one).")
     stamps = {phase: stamp for phase, (_, stamp) in networks.items()}
-    trained = load_codecs(run_dir) | {phase: network for phase, (network, _) in networks.items()}
+    trained = codecs | {phase: network for phase, (network, _) in networks.items()}
     check_together(run_dir, trained, stamps)
     stamp = stamps.get("sparse", stamps["base"])
     if generation == "auto":

@@ -4,7 +4,7 @@ The whole code sequence is decoded once at the end, so that seams between window
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -80,7 +80,7 @@ def smooth_seams(latents: Tensor, seams: tuple[int, ...]) -> Tensor:
 
 @dataclass
 class Rollout:
-    """Generated motion of a batch of takes.
+    """Generated motion of a batch of takes; what lies behind the last window of a shorter take is no motion of it.
 
     Attributes:
         frames: (B, T, ...) decoded.
@@ -177,6 +177,33 @@ class MotionGenerator(nn.Module):
         frames.rotation = orthonormal(frames.rotation)
         frames.root, frames.contact = self.translation.root(part_channels(frames, PARTS["lower"]))
         return frames, translation_from_root(frames.root, start)
+
+    def decode_takes(self, codes: Codes, start: Tensor, windows: Sequence[int]) -> tuple[Frames, Tensor]:
+        """Frames and translation (B, 4S, 3) of takes, each decoded from its own windows alone; zeros follow its end.
+
+        A frame depends on the steps after it, so the windows that only a longer take of the batch has must not be seen.
+
+        Args:
+            codes: Part -> (B, S, L) indices.
+            start: (B, 3) where x and z start, in metres.
+            windows: How many each take has; S is of the most.
+        """
+        groups = {count: [take for take, own in enumerate(windows) if own == count] for count in set(windows)}
+        decoded: list[tuple[Frames, Tensor]] = []
+        for count, takes in groups.items():
+            steps = count * (STEPS - 1) + 1
+            own = {part: index[takes, :steps] for part, index in codes.items()}
+            decoded.append(self.decode(own, start[takes], tuple(range(STEPS, steps, STEPS - 1))))
+
+        def together(values: list[Tensor]) -> Tensor:
+            length = max(value.shape[1] for value in values)
+            whole = values[0].new_zeros(len(windows), length, *values[0].shape[2:])
+            for takes, value in zip(groups.values(), values, strict=True):
+                whole[takes, : value.shape[1]] = value
+            return whole
+
+        frames = {f.name: together([getattr(own, f.name) for own, _ in decoded]) for f in fields(Frames)}
+        return Frames(**frames), together([trans for _, trans in decoded])
 
     @property
     def dtype(self) -> torch.dtype:
@@ -276,15 +303,15 @@ class MotionGenerator(nn.Module):
 
     @staticmethod
     def _features(features: Mapping[str, Tensor], first: int, stride: int) -> dict[str, Tensor]:
-        """Features of the window that begins at a frame."""
+        """Features of the window that begins at a frame; the last row of window features holds for what follows it."""
         window = {slot: features[slot][:, first : first + WINDOW] for slot in FRAME_SLOTS}
-        return window | {slot: features[slot][:, first // stride] for slot in WINDOW_SLOTS}
+        return window | {slot: features[slot][:, : first // stride + 1][:, -1] for slot in WINDOW_SLOTS}
 
     @torch.no_grad()
     def rollout(
         self, features: Mapping[str, Tensor], speaker: Tensor, stride: int, beta: float = BETA, gate: str = "learned",
         seed: tuple[Tensor, Tensor] | None = None, progress: Callable = lambda windows: windows,
-        reader: CodeReader | None = None, psi: Tensor | None = None,
+        reader: CodeReader | None = None, psi: Tensor | None = None, takes: Sequence[int] | None = None,
     ) -> Rollout:  # fmt: skip
         """Generate motion for a batch of takes.
 
@@ -298,6 +325,7 @@ class MotionGenerator(nn.Module):
             progress: Wraps the iteration over windows.
             reader: See :meth:`reader`; by default one for takes that are called by their numbers.
             psi: (B, 15 n + 1) semantic score to go by instead of the gate's.
+            takes: Frames of each take, where some end before the longest: a take's motion is the same as alone.
 
         Raises:
             SemTalkError: There is no such gate.
@@ -317,5 +345,6 @@ class MotionGenerator(nn.Module):
             scores.append(score[:, 1 if index else 0 :])
             channels = self.next_seed(windows, start)
         codes = join_windows(windows)
-        frames, trans = self.decode(codes, start, tuple(range(STEPS, codes["face"].shape[1], STEPS - 1)))
+        counts = [len(windows)] * len(speaker) if takes is None else [window_count(frames) for frames in takes]
+        frames, trans = self.decode_takes(codes, start, counts)
         return Rollout(frames, trans, torch.cat(scores, dim=1), codes)

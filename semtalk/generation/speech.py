@@ -202,6 +202,7 @@ class SemTalk:
                     self.features.stride, beta=beta, gate=gate, progress=progress, psi=given,
                     seed=begin and tuple(value.expand(len(group), *value.shape[1:]) for value in begin),
                     reader=self.generator.reader([utterance.name for utterance in chosen], seed=seed, sample=sample),
+                    takes=[utterance.frames for utterance in chosen],
                 )  # fmt: skip
                 for take, (number, utterance) in enumerate(zip(group, chosen, strict=True)):
                     results[number, sample] = self._generated(rollout, take, utterance, shape, sample)

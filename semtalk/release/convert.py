@@ -17,7 +17,7 @@ from semtalk.settings import compose
 from semtalk.settings.commands import Command
 from semtalk.tasks.checkpoint import checkpoint_path
 from semtalk.tasks.phases import build_network
-from semtalk.tasks.stamp import Facts, new_stamp
+from semtalk.tasks.stamp import Facts, digest, new_stamp
 
 VOCABULARY = "vocab.pkl"
 
@@ -134,14 +134,16 @@ def convert_folder(
     if not found:
         raise SemTalkError(f"{source}: none of the released files is here; expected {', '.join(FILES.values())}.")
     converted = {phase: convert(phase, read_weights(path), settings, str(path)) for phase, path in found.items()}
-    features, facts = settings.features.plain(), Facts(RELEASE_SPEAKERS, generation="release")
+    features = settings.features.plain()
     listed = [vocabulary] if vocabulary else sorted(source.rglob(VOCABULARY)) if source.is_dir() else []
     if listed or (target / "vocab.json").is_file():
         if listed:
             convert_vocabulary(listed[0], target, settings.model.sparse.vocabulary)
         features["slots"]["words"]["path"] = "run:vocab.json"
     for phase, conversion in converted.items():
-        checkpoint = {"state_dict": {f"network.{name}": v for name, v in conversion.network.state_dict().items()}}
+        weights = conversion.network.state_dict()
+        checkpoint = {"state_dict": {f"network.{name}": value for name, value in weights.items()}}
+        facts = Facts(RELEASE_SPEAKERS, generation="release", released=digest(weights))
         new_stamp(phase, {"model": settings.model.plain(), "features": features}, facts).write(checkpoint)
         path = checkpoint_path(target, phase)
         atomic_write(path, lambda temporary, checkpoint=checkpoint: torch.save(checkpoint, temporary))

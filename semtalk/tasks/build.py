@@ -14,11 +14,11 @@ from semtalk.motion.parts import batch_frames, part_channels
 from semtalk.motion.skeleton import PARTS
 from semtalk.settings.commands import TrainSettings
 from semtalk.settings.common import package_of
-from semtalk.settings.networks import RVQVAEModel
 from semtalk.settings.trained import references
 from semtalk.tasks.checkpoint import load_for_speakers, load_needed
 from semtalk.tasks.codes import latent_statistics
 from semtalk.tasks.phases import PHASES, build_network, phase_called, tokenizer_of
+from semtalk.tasks.sizes import check_codes, check_features, load_weights
 from semtalk.tasks.stage import StageTask
 from semtalk.tasks.stamp import Facts, new_stamp
 
@@ -28,21 +28,19 @@ MIN_DEVIATION = 1e-5
 """Below it a feature's channel counts as constant."""
 
 
-def start_from(network: nn.Module, init: str | None, phase: str, speakers: list, trust: Sequence[str] = ()) -> None:
+def start_from(
+    network: nn.Module, settings: TrainSettings, phase: str, speakers: list, trust: Sequence[str] = ()
+) -> None:
     """Give a fresh network the weights that another run ended with, see :func:`load_for_speakers`.
 
     Raises:
         SemTalkError: That run has no such phase, or its network has other sizes.
     """
+    init = settings.init
     if init is None:
         return
-    try:
-        network.load_state_dict(load_for_speakers(init, phase, speakers, trust)[0].state_dict())
-    except RuntimeError as error:
-        raise SemTalkError(
-            f"init={init}: its '{phase}' does not fit this configuration ({str(error).splitlines()[1].strip()}); "
-            "choose the same model and features."
-        ) from error
+    trained, stamp = load_for_speakers(init, phase, speakers, trust)
+    load_weights(network, trained.state_dict(), phase, settings, stamp.settings, f"init={init}")
 
 
 def training_channels(store: Store, part: str) -> list[torch.Tensor]:
@@ -71,21 +69,6 @@ def set_feature_statistics(network: nn.Module, store: Store) -> None:
     """Have a base or a sparse network standardise its features by the training split."""
     for slot, layer in network.standard.items():
         layer.set_statistics(*feature_statistics(store, slot))
-
-
-def check_codes(networks: Mapping[str, nn.Module], wanted: RVQVAEModel, run_dir: Path) -> None:
-    """See that trained RVQ-VAEs have the codes that the settings say.
-
-    Raises:
-        SemTalkError: One has others.
-    """
-    for phase, network in networks.items():
-        if PHASES[phase].part:
-            codes, latent = network.quantizer.levels[0].codebook.shape
-            own = {"levels": len(network.quantizer.levels), "codes": codes, "latent": latent}
-            other = [f"{key}={value}" for key, value in own.items() if getattr(wanted, key) != value]
-            if other:
-                raise SemTalkError(f"{run_dir}: its '{phase}' has {other[0]}; choose model.rvqvae as it was trained.")
 
 
 def check_labels(store: Store) -> None:
@@ -144,9 +127,10 @@ def make_task(
     facts, run_dir = facts or Facts(store.speakers), Path(run_dir)
     trust = [*settings.trust, *(package_of(word) for _, word in references(settings))]
     network = build_network(phase, settings, len(facts.speakers))
-    start_from(network, init, phase, facts.speakers, trust)
+    start_from(network, settings, phase, facts.speakers, trust)
     needed = load_needed(phase, run_dir, init, facts.speakers, trust)
-    check_codes(needed, settings.model.rvqvae, run_dir)
+    check_codes(needed, settings.model.rvqvae, str(run_dir))
+    check_features(needed, settings.features, str(run_dir))
     if row.labels:
         check_labels(store)
     if row.part and init is None:

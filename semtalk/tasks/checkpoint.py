@@ -16,7 +16,8 @@ from semtalk.log import LOG
 from semtalk.models.tokenizer import Tokenizer
 from semtalk.settings import refuse_untrusted
 from semtalk.tasks.phases import PHASES, RVQVAE_PHASES, build_network, tokenizer_of
-from semtalk.tasks.stamp import FORMAT, Stamp, fingerprint
+from semtalk.tasks.sizes import misfit, network_weights
+from semtalk.tasks.stamp import FORMAT, Stamp, digest
 
 
 def checkpoint_path(run_dir: str | Path, phase: str, which: str = "best") -> Path:
@@ -83,18 +84,13 @@ def load_network(
         network = build_network(phase, settings, len(stamp.facts.speakers))
     except SemTalkError as error:
         raise SemTalkError(f"{path}: {error}") from error
-    prefix = "network."
-    weights = {
-        name.removeprefix(prefix): value for name, value in checkpoint["state_dict"].items() if name.startswith(prefix)
-    }
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        raise SemTalkError(f"{path}: its weights do not fit its configuration ({error}).") from error
-    if not stamp.finished:
-        LOG.warning(
-            f"{path}: its training is not finished; the same `train.py` command with resume=true goes on with it."
+    if wrong := misfit(network, network_weights(checkpoint)):
+        raise SemTalkError(
+            f"{path}: its weights do not fit the configuration that it holds ({wrong}): one of them was changed, or a "
+            f"class that the configuration names; train '{phase}' anew."
         )
+    if not stamp.finished:
+        LOG.warning(f"{path}: its training is not finished; the same command with resume=true goes on with it.")
     return network.eval(), stamp
 
 
@@ -109,7 +105,7 @@ def check_together(run_dir: str | Path, networks: Mapping[str, nn.Module], stamp
     Raises:
         SemTalkError: One was trained beside another network.
     """
-    prints = {phase: fingerprint(network) for phase, network in networks.items()}
+    prints = {phase: digest(network.state_dict()) for phase, network in networks.items()}
     for phase, stamp in stamps.items():
         for name, wanted in stamp.beside.items():
             if prints.get(name, wanted) != wanted:

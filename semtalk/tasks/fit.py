@@ -23,6 +23,7 @@ from semtalk.tasks.build import make_task
 from semtalk.tasks.checkpoint import checkpoint_path, load_checkpoint
 from semtalk.tasks.keep import LOG_FOLDER, AtomicIO, Keeper, end_with_parent
 from semtalk.tasks.phases import PHASES
+from semtalk.tasks.sizes import load_weights, network_weights
 from semtalk.tasks.speed import apply_speed, keep_freed_memory, phase_precision, resolve_plan, trainer_device
 from semtalk.tasks.stage import StageTask
 from semtalk.tasks.stamp import FORMAT, Facts, Stamp
@@ -211,6 +212,9 @@ def fit_phase(
     before = resumable(last, phase) if resume else None
     recipe = getattr(settings.recipe, PHASES[phase].recipe)
     task = make_task(phase, settings, data.store, run_dir, facts, body)
+    if before is not None:
+        was, said = Stamp.read(before).settings, f"resume=true: {last}"
+        load_weights(task.network, network_weights(before), phase, settings, was, said)
     apply_speed(task.network, speed)
     data.serve(recipe.batch_size, None if PHASES[phase].speech else (*MOTION_KEYS, "betas", "speaker"))
     batches = batches_of(settings.trainer, len(data.train_dataloader()))

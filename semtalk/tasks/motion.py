@@ -48,8 +48,8 @@ class RVQVAETask(StageTask):
             return {"position": (self._face(prediction) - self._face(target)).abs().mean()}
         rest = self.body.rest_joints(batch["betas"])[:, None]
         rotations = rotation_6d_to_matrix(batch["rotation"])
-        true = forward_kinematics(rotations, rest)
-        own = forward_kinematics(self._in_pose(rotations, prediction), rest)
+        true = forward_kinematics(self.body.with_mean_hand(rotations), rest)
+        own = forward_kinematics(self.body.with_mean_hand(self._in_pose(rotations, prediction)), rest)
         if not self.part.root:
             return {"position": (own - true).abs().mean()}
         start = batch["trans"][:, 0]

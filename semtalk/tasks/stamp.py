@@ -5,14 +5,22 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import torch
-from torch import nn
+from torch import Tensor, nn
 
 from semtalk.errors import SemTalkError
 from semtalk.settings import Trained, trained
 
 FORMAT = 2
 """2: parameters of base and sparse stand in another order, so that an optimiser's state of 1 cannot go on."""
+
+
+def digest(weights: Mapping[str, Tensor]) -> str:
+    """Sha256 over the names and values of a network's tensors: what tells its weights from any other."""
+    found = hashlib.sha256()
+    for name in sorted(weights):
+        found.update(name.encode())
+        found.update(weights[name].detach().cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -25,6 +33,8 @@ class Facts:
         body: Name of the body model, or none.
         generation: The rollout that the networks were trained for, ``default`` or ``release``.
         notes: What every result has to say.
+        released: :func:`digest` of the authors' weights, where they were converted into this checkpoint; weights that
+            were trained on have another one.
     """
 
     speakers: list
@@ -32,6 +42,7 @@ class Facts:
     body: str | None = None
     generation: str = "default"
     notes: list[str] = field(default_factory=list)
+    released: str | None = None
 
 
 @dataclass(frozen=True)
@@ -45,7 +56,7 @@ class Stamp:
         version: Of this code base, that wrote it.
         format: Of checkpoints.
         finished: Whether the training that wrote it came to its end.
-        beside: Phase -> :func:`fingerprint` of the network that this one was trained beside.
+        beside: Phase -> digest of the network that this one was trained beside.
     """
 
     phase: str
@@ -91,14 +102,5 @@ def new_stamp(phase: str, config: dict[str, Any], facts: Facts, needed: Mapping[
     """
     from semtalk import __version__
 
-    beside = {name: fingerprint(network) for name, network in (needed or {}).items()}
+    beside = {name: digest(network.state_dict()) for name, network in (needed or {}).items()}
     return Stamp(phase, config, facts, __version__, beside=beside)
-
-
-def fingerprint(network: nn.Module) -> str:
-    """What tells a network from one with other weights."""
-    digest = hashlib.sha256()
-    for name, value in sorted(network.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()[:32]

@@ -12,8 +12,13 @@ import torch
 from conftest import run_command
 from scipy.ndimage import gaussian_filter1d
 
+from semtalk.data.beat2 import BEAT2Corpus
+from semtalk.data.prepare import prepare
+from semtalk.data.sample import SampleCorpus
+from semtalk.data.store import StoredRecording
 from semtalk.errors import SemTalkError
 from semtalk.evaluation.compare import compare
+from semtalk.evaluation.evaluate import evaluate_folder, evaluate_run, gate_report
 from semtalk.evaluation.folder import folder_takes, plain_name
 from semtalk.evaluation.known_answers import seam_ratio
 from semtalk.evaluation.measure import evaluate_rows
@@ -22,12 +27,17 @@ from semtalk.evaluation.protocol import PROTOCOLS
 from semtalk.evaluation.published import comparable
 from semtalk.evaluation.report import result_page
 from semtalk.evaluation.result import Result
-from semtalk.evaluation.takes import Take
+from semtalk.evaluation.takes import Take, TakeMaker, add_sound
+from semtalk.features.extract import FRAME_SLOTS, WINDOW_SLOTS
+from semtalk.features.utterance import fit_wave
+from semtalk.generation.load import load_generator
 from semtalk.metrics import functional as F
+from semtalk.models.decoding import Decoding
 from semtalk.models.embedder import MotionEmbedder
 from semtalk.motion.io import Motion, load_motion, save_motion
 from semtalk.motion.parts import rotation_from_poses
 from semtalk.motion.rotation import axis_angle_to_6d
+from semtalk.settings import compose
 
 MEAN_SPEED = np.full(55, 0.3)
 
@@ -184,6 +194,37 @@ def test_extended_metrics_by_hand():
     assert F.semantic_recall(own, true, np.array([0, 1.0, 0, 0])) == 1
 
 
+def begun(recording: StoredRecording, frames: int) -> StoredRecording:
+    """The first frames of a recording, as if the corpus had no more of it."""
+    keys = ("rotation", "expressions", "trans", "root", "contact", "semantic", *FRAME_SLOTS)
+    tensors = {key: recording[key][:frames] for key in keys}
+    tensors |= {slot: recording[slot][: -(-frames // 20)] for slot in WINDOW_SLOTS}
+    return StoredRecording(recording.folder, recording.info | {"frames": frames}, tensors)
+
+
+@pytest.mark.parametrize("protocol", ["legacy", "corrected"])
+def test_a_take_is_evaluated_the_same_alone_and_beside_any_other(store, smoke, protocol):
+    """In double precision, so that no code hangs on how a batch is computed."""
+    run = load_generator(smoke[0] / "runs" / "smoke")
+    run.generator.decoding = Decoding()
+    torch.manual_seed(0)
+    for parameter in run.generator.base.parameters():  # a few steps of training give one code
+        parameter.copy_(parameter + 0.3 * torch.randn_like(parameter))
+    counted = PROTOCOLS[protocol].counted
+    maker = TakeMaker(run.generator.double(), run.facts.speakers, run.features.stride, counted=counted)
+    recordings = [
+        begun(recording, frames) for recording, frames in zip(store.split("train"), (180, 130, 100, 92), strict=False)
+    ]
+    together, _ = maker.takes(recordings, list)
+    for recording, take in zip(recordings, together, strict=True):
+        ((alone,), _) = maker.takes([recording], list)
+        for row in ("fused", "base"):
+            for kind in ("rotation", "expressions", "trans"):
+                own, same = getattr(take, kind)[row], getattr(alone, kind)[row]
+                assert own.shape == same.shape and (own - same).abs().max() < 1e-6, (take.frames, row, kind)
+        assert (take.psi - alone.psi).abs().max() < 1e-6
+
+
 def write_folder(folder, body, seeds, prefix="", noise=0.0, extra=0):
     folder.mkdir(exist_ok=True)
     for seed in seeds:
@@ -217,6 +258,73 @@ def test_any_folder_is_evaluated_without_a_model(body, smoke, tmp_path):
         (tmp_path / "none").mkdir()
         save_motion(tmp_path / "none" / "x.npz", gesture(64))
         folder_takes(str(tmp_path / "none"), str(tmp_path / "true"), None)
+
+
+class Outlasting(SampleCorpus):
+    """Two takes whose sound goes on for a second after the motion, as BEAT2's does."""
+
+    def entries(self):
+        first = {entry.split: entry for entry in reversed(super().entries())}
+        return [first["train"], first["test"]]
+
+    def read(self, entry):
+        recording = super().read(entry)
+        return replace(recording, wave=np.concatenate([recording.wave, recording.wave[:16000]]))
+
+
+def test_a_run_and_a_folder_hear_the_same_sound(body, smoke, tmp_path):
+    corpus = Outlasting(str(tmp_path / "corpus"), seed=0, speakers=1, take_seconds=15.0)
+    store = prepare(corpus, compose().features, body, tmp_path / "store")
+    settings = compose("eval", f"ckpt={smoke[0]}/runs/smoke", f"embedder={smoke[0]}/runs/smoke")
+    speed = (MEAN_SPEED, "a file")
+    np.save(tmp_path / "speed.npy", MEAN_SPEED)
+    own, _, (take,) = evaluate_run(
+        settings, settings, smoke[0] / "runs" / "smoke", store, corpus, speed, body, torch.device("cpu")
+    )
+    recording = corpus.read(corpus.entries()[1])
+    assert 16000 / 30 * len(recording.motion) < len(recording.wave) - 15000
+    for folder in ("motions", "truth", "audio"):
+        (tmp_path / folder).mkdir()
+    save_motion(tmp_path / "motions" / f"{take.id}.npz", recording.motion[: take.frames])
+    save_motion(tmp_path / "truth" / f"{take.id}.npz", recording.motion)
+    soundfile.write(tmp_path / "audio" / f"{take.id}.wav", recording.wave, 16000, subtype="FLOAT")
+    folders = [f"{key}={tmp_path}/{key}" for key in ("motions", "truth", "audio")]
+    theirs, _ = evaluate_folder(compose("eval", *folders, f"mean_speed={tmp_path}/speed.npy"), body)
+    assert own.metrics["truth"]["bc"] == pytest.approx(theirs.metrics["truth"]["bc"], rel=1e-9)
+    assert theirs.metrics["method"]["bc"] == theirs.metrics["truth"]["bc"] > 0
+    cut = evaluate_rows(
+        [replace(take, wave=fit(recording))], ("truth",), chosen_metrics("main"), None, body, MEAN_SPEED
+    )
+    assert abs(cut.table["truth"]["bc"] - own.metrics["truth"]["bc"]) > 1e-3, "what outlasts the motion is heard"
+
+
+def fit(recording) -> torch.Tensor:
+    """The sound of a recording, cut to its motion."""
+    return torch.from_numpy(fit_wave(recording.wave, len(recording.motion)))
+
+
+def test_bc_of_a_real_take_is_the_references(real_data, body):
+    """Sound that outlasts the motion by 0.6 s: the wave cut to the motion would give 0.60122."""
+    corpus = BEAT2Corpus(str(real_data / "beat2"), speakers="all")
+    recording = next(corpus.read(entry) for entry in corpus.entries() if entry.split == "test")
+    take = take_of(recording.motion[:424], recording.motion[:424], name=recording.id)
+    add_sound([take], corpus)
+    found = evaluate_rows([take], ("truth",), chosen_metrics("main"), None, body, corpus.mean_joint_speed())
+    assert found.table["truth"]["bc"] == pytest.approx(0.57236, abs=1e-4)
+
+
+@pytest.mark.parametrize("gate", ["always", "never", "random"])
+def test_the_gate_is_measured_whatever_stands_in_for_it(store, smoke, gate):
+    run = load_generator(smoke[0] / "runs" / "smoke")
+    takes = {}
+    for name in ("learned", gate):
+        maker = TakeMaker(run.generator, run.facts.speakers, run.features.stride, gate=name)
+        takes[name], _ = maker.takes(store.split("test"), list)
+    for learned, other in zip(takes["learned"], takes[gate], strict=True):
+        assert torch.allclose(learned.gate, other.gate, atol=1e-5) and torch.equal(learned.gate, learned.psi)
+        assert not torch.allclose(other.psi, other.gate, atol=1e-2), "the motion was made by something else"
+    beta = float(torch.cat([take.gate for take in takes["learned"]]).median())
+    assert gate_report(takes["learned"], beta) == gate_report(takes[gate], beta)
 
 
 def test_runs_are_compared_on_the_same_takes(body, tmp_path):

@@ -314,7 +314,7 @@ def test_samples_are_reproducible_and_do_not_depend_on_the_batch(model):
     together = model.generate(two, samples=2)
     assert [result.sample for result in together] == [0, 1, 0, 1]
     alone = model.generate(two[1:], samples=1)[0]
-    assert np.allclose(together[2].motion.poses[:64], alone.motion.poses[:64], atol=1e-4)
+    assert np.allclose(together[2].motion.poses, alone.motion.poses, atol=1e-4)
     assert not np.allclose(together[2].motion.poses, together[3].motion.poses, atol=1e-2)
     again = model.generate(two, samples=2)
     assert all(np.array_equal(a.motion.poses, b.motion.poses) for a, b in zip(together, again, strict=True))

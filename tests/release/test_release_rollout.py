@@ -1,5 +1,7 @@
 """Released weights from file to motion: conversion, word list, features, and the release's own rollout."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import soundfile
@@ -7,6 +9,9 @@ import torch
 from conftest import run_command
 from tiny import save_clip, save_hubert, write_vocabulary
 
+from semtalk.evaluation.evaluate import embedder_of
+from semtalk.evaluation.published import comparable
+from semtalk.evaluation.result import Result
 from semtalk.generation.load import load_generator
 from semtalk.generation.release import ReleaseMotionGenerator
 from semtalk.motion.parts import merge_parts, motion_channels, translation_from_root
@@ -16,6 +21,7 @@ from semtalk.release.names import FILES, OWN_STATE, RELEASE_SPEAKERS, release_na
 from semtalk.settings import compose
 from semtalk.tasks.phases import PHASES, build_network
 
+BEAT2 = {"data": {"reader": "beat2", "speakers": [2]}}
 WORDS = ["hello", "there", "friend"]
 
 
@@ -124,7 +130,10 @@ def test_generate_and_evaluate_a_converted_run(run, tmp_path):
 
 
 def test_training_goes_on_from_a_converted_run(run, tmp_path):
-    """The converted sparse network is trained further on the embedded corpus, with the release's features."""
+    """The converted sparse network is trained further on the embedded corpus, with the release's features.
+
+    What was trained on is no longer the released network, though it keeps the release's way to generate.
+    """
     arguments = [
         "stage=sparse", "model=release", "features=release", f"init={run}", f"runs_dir={tmp_path}", "name=further",
         f"data_dir={tmp_path}/data", "data.take_seconds=6", "data.speakers=1", "recipe.sparse.steps=2",
@@ -138,5 +147,12 @@ def test_training_goes_on_from_a_converted_run(run, tmp_path):
     assert after[1].facts.generation == "release" and after[1].facts.speakers == RELEASE_SPEAKERS
     change = (after[0].semantics.gate.weight - before[0].semantics.gate.weight).abs().max()
     assert 0 < change < 0.05
+    run_command("train.py", *arguments, "stage=fgd", "name=embedder", "recipe.fgd.epochs=1")
+    embedders = {name: embedder_of(folder)[1] for name, folder in (("own", run), ("copy", tmp_path / "further"))}
+    assert embedders["own"]["source"] == embedders["copy"]["source"] == "released"
+    trained_on = embedder_of(tmp_path / "embedder")[1]
+    assert trained_on["source"] == f"trained by {tmp_path}/embedder, from init={run}"
+    result = Result("run", "test", 1, "legacy", "SMPL-X", False, embedders["own"], "", BEAT2, {})
+    assert comparable(result)[0] and not comparable(replace(result, embedder=trained_on))[0]
     refused = run_command("train.py", *arguments, "model.network.width=16", check=False)
     assert refused.returncode == 1 and "does not fit this configuration" in refused.stderr

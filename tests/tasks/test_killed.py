@@ -9,10 +9,9 @@ import sys
 import pytest
 import torch
 from conftest import ROOT
+from killer import KINDS
 
 from semtalk.tasks.phases import PHASES
-
-from killer import KINDS
 
 KILLS = 24
 """Of which each kind has its share; the rest is chance, from a seed that is printed."""
@@ -38,7 +37,7 @@ def differences(run, other) -> list[str]:
                 for name, value in one["state_dict"].items()
                 if not torch.equal(value, two["state_dict"][name])
             ]
-            if one["global_step"] != two["global_step"] or not one["semtalk"]["finished"] == (which == "best"):
+            if one["global_step"] != two["global_step"] or one["semtalk"]["finished"] != (which == "best"):
                 found.append(f"{phase} {which} is of step {one['global_step']}, not {two['global_step']}")
         rows, true = (list(csv.DictReader((one / phase / "metrics.csv").open())) for one in (run, other))
         if rows != true:

@@ -7,6 +7,7 @@ from semtalk.body import load_body
 from semtalk.data.datamodule import MotionDataModule
 from semtalk.data.windows import MOTION_KEYS, WindowDataset
 from semtalk.errors import SemTalkError
+from semtalk.motion.parts import batch_frames, part_channels, poses_from_rotation
 from semtalk.motion.skeleton import PARTS
 from semtalk.settings import compose
 from semtalk.tasks.build import new_task
@@ -112,6 +113,19 @@ def test_every_reconstruction_loss_has_a_weight_and_a_gradient(store, batch, par
     assert ({"contact", "translation", "skating"} <= set(losses)) == (part == "lower")
     task.total(losses).backward()
     assert all(torch.isfinite(p.grad).all() for p in task.network.parameters())
+
+
+@pytest.mark.parametrize("part", ["upper", "hands"])
+def test_position_losses_are_of_the_joints_that_are_measured(store, batch, part):
+    """With SMPL-X's mean hand, which the fingers' joints are elsewhere without."""
+    task, body = make(f"rvqvae_{part}", store), load_body(None)
+    target = part_channels(batch_frames(batch), PARTS[part])
+    prediction = target + 0.1 * torch.randn(target.shape, generator=torch.Generator().manual_seed(0))
+    own = batch["rotation"].clone()
+    own[:, :, list(PARTS[part].joints)] = prediction.unflatten(-1, (-1, 6))
+    joints = [body.joints(poses_from_rotation(rotation), batch["betas"]) for rotation in (own, batch["rotation"])]
+    loss = task._position_losses(batch, prediction, target)["position"]
+    assert loss.item() == pytest.approx((joints[0] - joints[1]).abs().mean().item(), rel=1e-4)
 
 
 def fit(folder, store, *overrides, phase="rvqvae_upper"):
@@ -239,8 +253,9 @@ def test_bad_checkpoints_are_named(tmp_path, store):
         load_network(tmp_path, "base")
     new_stamp("base", config, Facts([1])).write(checkpoint)
     torch.save(checkpoint, path)
-    with pytest.raises(SemTalkError, match="do not fit"):
+    with pytest.raises(SemTalkError, match=r"do not fit the configuration that it holds \(\S+ is missing\)") as error:
         load_network(tmp_path, "base")
+    assert "\n" not in str(error.value)
     del checkpoint["semtalk"]["config"]["model"]["base"]["project"]
     torch.save(checkpoint, path)
     with pytest.raises(SemTalkError, match="model.base.project: the key is missing"):

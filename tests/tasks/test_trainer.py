@@ -13,7 +13,7 @@ from semtalk.body import load_body
 from semtalk.data.datamodule import MotionDataModule
 from semtalk.settings.commands import SET_ELSEWHERE, Trainer
 from semtalk.tasks import Facts, build_network, fit_phase, new_stamp
-from semtalk.tasks.build import check_codes, new_task
+from semtalk.tasks.build import new_task
 from semtalk.tasks.checkpoint import load_checkpoint, load_for_speakers, share_checkpoints
 from semtalk.tasks.fit import length_of, make_trainer
 from semtalk.tasks.keep import Keeper
@@ -129,10 +129,3 @@ def test_shared_checkpoints_never_replace_a_runs_own(tmp_path, store):
     share_checkpoints(tmp_path / "one", tmp_path / "three", ["rvqvae_upper"], "tokenizer")
     files = [(tmp_path / name / "rvqvae_upper" / "best.ckpt").read_bytes() for name in ("one", "three")]
     assert files[0] == files[1]
-
-
-def test_other_codes_are_refused(store, tmp_path):
-    network = build_network("rvqvae_upper", compose("train", *TINY), 1)
-    check_codes({"rvqvae_upper": network}, compose("train", *TINY).model.rvqvae, tmp_path)
-    with pytest.raises(SemTalkError, match="its 'rvqvae_upper' has levels=6; choose model.rvqvae"):
-        check_codes({"rvqvae_upper": network}, compose("train", *TINY, "model.rvqvae.levels=4").model.rvqvae, tmp_path)
