@@ -43,6 +43,8 @@ class Sizes:
         codes: K of each level.
         local_layers: Convolutions of the direct path from a frame's own speech into face and body; none without.
         local_dropout: In that path.
+        deaf_pass: What does not hear the speech in a pass without audio: ``body``, the body's branch alone, or ``all``,
+            the face and the code heads too.
     """
 
     width: int
@@ -62,6 +64,7 @@ class Sizes:
     codes: int
     local_layers: int = 0
     local_dropout: float = 0.0
+    deaf_pass: str = "body"
 
     def memory_position(self, width: int) -> nn.Module:
         """What is done to a speech memory (B, T, width) before it is attended to."""
@@ -125,6 +128,10 @@ class Passes:
         if self.mask == tuple(range(len(x) // batch)):
             return x
         return x.unflatten(0, (-1, batch))[list(self.mask)].flatten(0, 1)
+
+    def heard(self, speech: Tensor) -> Tensor:
+        """Speech features (B, ...) as each pass hears them, (P * B, ...): zeros in a pass without audio."""
+        return torch.cat([speech if audio else torch.zeros_like(speech) for audio in self.audio])
 
     def repeat(self, x: Tensor) -> Tensor:
         """From windows (B, ...) to passes (P * B, ...)."""
@@ -294,16 +301,36 @@ class CodePredictor(nn.Module):
             parts: Whose codes are predicted.
         """
         super().__init__()
+        self.deaf_pass = sizes.deaf_pass
         self.hint = MotionHint(sizes)
         self.body = BodyBranch(sizes, speakers)
         self.coarse_to_fine = CoarseToFine(sizes, chain)
         self.heads = ByPart({part: CodeHead(sizes) for part in parts})
 
+    def deafens(self, passes: Passes) -> bool:
+        """Whether face and code heads have to be kept from hearing the speech in one of these passes."""
+        return self.deaf_pass == "all" and not all(passes.audio)
+
     def predict(self, coarse: dict[str, Tensor], memory: dict[str, Tensor], passes: Passes) -> Prediction:
         """Refine part latents (P * B, S, C), and read codes off them beside each one's speech memory (B, T, C)."""
-        outputs = self.heads(self.heads.stack(self.coarse_to_fine(coarse)), self.heads.stack(memory))
-        logits, levels = (self.heads.unstack(output.unflatten(1, (len(passes), -1))) for output in outputs)
+        refined = self.heads.stack(self.coarse_to_fine(coarse)).unflatten(1, (len(passes), -1))
+        outputs = self._read(refined, self.heads.stack(memory), passes)
+        logits, levels = (self.heads.unstack(output) for output in outputs)
         return Prediction(logits, levels)
+
+    def _read(self, refined: Tensor, memory: Tensor, passes: Passes) -> list[Tensor]:
+        """Codes of (G, P, B, S, C) latents; passes that must not hear share one memory of zeros, for all windows."""
+        everyone = range(len(passes))
+        deaf = [index for index in everyone if self.deafens(passes) and not passes.audio[index]]
+        hearing = [index for index in everyone if index not in deaf]
+        read = []
+        for chosen, speech in ((hearing, memory), (deaf, torch.zeros_like(memory[:, :1]))):
+            if chosen:
+                latents = refined[:, chosen] if deaf else refined
+                outputs = self.heads(latents.flatten(1, 2), speech)
+                read.append([output.unflatten(1, (len(chosen), -1)) for output in outputs])
+        order = sorted(everyone, key=[*hearing, *deaf].__getitem__)
+        return [torch.cat(pieces, dim=1)[:, order] if deaf else pieces[0] for pieces in zip(*read, strict=True)]
 
 
 class MotionNetwork(Protocol):

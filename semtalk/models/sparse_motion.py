@@ -129,7 +129,7 @@ class SparseMotionNetwork(CodePredictor):
             batch: Needs ``speaker`` (B,), and what :meth:`encode_speech` needs.
             motion: (B, T, 337) whole-body channels.
             masks: (M, B, T, 337), 1 where the motion is hidden.
-            passes: Which mask each pass sees, and whether the body reads the semantic features in it.
+            passes: Which mask each pass sees, and whether the semantic features are read in it.
             speech: What :meth:`encode_speech` gave for the batch, where that is known already.
         """
         speech = speech or self.encode_speech(batch)
