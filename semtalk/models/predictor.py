@@ -342,7 +342,7 @@ class MotionNetwork(Protocol):
     :class:`semtalk.models.base_motion.BaseMotionPrediction`, and has ``readouts``, an ``nn.ModuleDict`` of one
     :class:`semtalk.models.decoding.Readout` for each part. A sparse network predicts the body's three parts, gives a
     :class:`semtalk.models.sparse_motion.SparseMotionPrediction`, and its speech features hold ``gate_logits``
-    (B, S, 2). docs/extending.md has an example.
+    (B, S, 2), and ``scaled_by(psi)`` where ``gate=*_scaled`` is to work. docs/extending.md has an example.
     """
 
     standard: nn.ModuleDict

@@ -135,7 +135,7 @@ class CodePredictionTask(StageTask):
 
     @property
     def passes(self) -> Passes:
-        """Those of training: the paper's three, or the first of them alone; before ``mask.begin`` the seed pass alone."""
+        """Those of training: the paper's three, or the seed pass alone, as it is before ``mask.begin`` too."""
         begun = not self.training or self.progress >= self.recipe.mask.begin
         return TRAINING_PASSES.first(self.recipe.passes if begun else 1)
 

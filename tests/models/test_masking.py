@@ -7,7 +7,7 @@ from semtalk.models.masking import mask_ratio, random_mask, seed_mask
 
 
 def cells(mask: torch.Tensor) -> torch.Tensor:
-    """(B, T, 56) of a mask (B, T, 337): which joints are hidden in which frames; the last is translation and contact."""
+    """(B, T, 56) of a mask (B, T, 337): which joints are hidden in which frames, translation and contact last."""
     joints, rest = mask[..., :330].unflatten(-1, (55, 6)), mask[..., None, 330:]
     for group in (joints, rest):
         assert (group == group[..., :1]).all(), "the channels of a joint are hidden together"
