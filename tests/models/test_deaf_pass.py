@@ -61,13 +61,14 @@ def test_only_the_papers_preset_is_deaf_throughout():
     assert trained(config).model.network.deaf_pass == "body", "runs of before go on as they were"
 
 
+@pytest.mark.parametrize("passes", [TRAINING_PASSES, Passes((1, 0, 1), (False, True, True))])
 @pytest.mark.parametrize("phase", ["base", "sparse"])
-def test_deaf_passes_together_equal_passes_alone(phase):
+def test_deaf_passes_together_equal_passes_alone(phase, passes):
     net = network(phase, "model.network.deaf_pass=all")
     features, motion, masks = tiny_batch()
     with torch.no_grad():
-        together = net(features, motion, masks, TRAINING_PASSES)
-        for index, (mask, audio) in enumerate(zip(TRAINING_PASSES.mask, TRAINING_PASSES.audio, strict=True)):
+        together = net(features, motion, masks, passes)
+        for index, (mask, audio) in enumerate(zip(passes.mask, passes.audio, strict=True)):
             alone = net(features, motion, masks[[mask]], Passes((0,), (audio,)))
             for part in alone.logits:
                 assert torch.allclose(alone.logits[part][0], together.logits[part][index], atol=1e-5), part
