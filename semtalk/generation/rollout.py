@@ -40,6 +40,8 @@ SEEN_WINDOWS = 2
 WINDOWS_AT_ONCE = 32
 """Windows of all takes whose speech is encoded at once; it does not depend on the motion before."""
 NETWORKS = ("base", "sparse")
+SCALED = "_scaled"
+"""At the end of a gate's name: its score scales the semantic features too, instead of the learned one."""
 PIECE = 4096
 """Frames whose rotations are turned from one form into another at once."""
 
@@ -258,6 +260,10 @@ class MotionGenerator(nn.Module):
         if self.sparse is None or not len(rows):
             return base, psi
         chosen = speech["sparse"].rows(rows)
+        if gate.endswith(SCALED):
+            if not hasattr(chosen, "scaled_by"):
+                raise SemTalkError(f"gate={gate}: the run's own sparse network has no features that a score scales.")
+            chosen = chosen.scaled_by(psi[rows])
         sparse = self.sparse({"speaker": speaker[rows]}, motion[rows], mask[:, rows], Passes(), chosen)
         noise = {part: value[rows.cpu()] for part, value in noise.items()}
         known = {part: codes[rows] for part, codes in before.items()} if before else None
@@ -267,11 +273,12 @@ class MotionGenerator(nn.Module):
 
     def _scores(self, speech: Mapping[str, SpeechFeatures], gate: str, reader: CodeReader, seed: Tensor) -> Tensor:
         """Semantic score (B, S) of a window: the gate's own, or an ablation's."""
-        if gate == "random":
+        chosen = gate.removesuffix(SCALED)
+        if chosen == "random":
             return reader.draw_gate().to(seed.device)
-        if gate == "learned" and self.sparse is not None:
+        if chosen == "learned" and self.sparse is not None:
             return semantic_score(speech["sparse"].gate_logits)
-        return seed.new_full((len(seed), STEPS), float(gate == "always"))
+        return seed.new_full((len(seed), STEPS), float(chosen == "always"))
 
     @torch.no_grad()
     def scores(self, features: Mapping[str, Tensor], stride: int) -> Tensor:
@@ -320,7 +327,9 @@ class MotionGenerator(nn.Module):
             speaker: (B,) indices.
             stride: Frames between the rows of the window features.
             beta: Threshold of the semantic score.
-            gate: ``learned``; or, for ablations, ``always``, ``never`` or ``random`` sparse steps.
+            gate: ``learned``; or, for ablations, ``always``, ``never`` or ``random`` sparse steps, where the sparse
+                network's features are still scaled by the learned score; ``always_scaled`` and ``random_scaled`` put
+                the ablation's score in its place there too.
             seed: (B, 4, 337) channels and start position (B, 3); the neutral seed by default.
             progress: Wraps the iteration over windows.
             reader: See :meth:`reader`; by default one for takes that are called by their numbers.
@@ -328,7 +337,7 @@ class MotionGenerator(nn.Module):
             takes: Frames of each take, where some end before the longest: a take's motion is the same as alone.
 
         Raises:
-            SemTalkError: There is no such gate.
+            SemTalkError: There is no such gate, or the sparse network is one of one's own that no score scales.
         """
         choose("gate", gate)
         channels, start = self.neutral_seed(len(speaker)) if seed is None else seed

@@ -7,7 +7,8 @@ __getattr__, __dir__, __all__ = exports(
     {
         "semtalk.models.base_motion": "BaseMotionNetwork BaseMotionPrediction",
         "semtalk.models.sparse_motion": "SparseMotionNetwork SparseMotionPrediction",
-        "semtalk.models.predictor": "CodePredictor MotionNetwork Passes Prediction Sizes SpeechFeatures",
+        "semtalk.models.contract": "MotionNetwork",
+        "semtalk.models.predictor": "CodePredictor Passes Prediction Sizes SpeechFeatures",
         "semtalk.models.decoding": "Decoding Readout",
         "semtalk.models.layers": "Standardise step_mean step_repeat",
         "semtalk.models.rvqvae": "RVQVAE",

@@ -81,11 +81,11 @@ class FaceBranch(nn.Module):
         self.halve_again = HalveTime(latent, latent)
 
     def forward(self, hint: Tensor, speech: Tensor, speaker: Tensor) -> Tensor:
-        """Predict (M * B, S, C) from hints (M * B, T, C), speech (B, T, C) and speakers (B,)."""
-        masks = len(hint) // len(speech)
-        known, speech = self.hint(hint), speech.repeat(masks, 1, 1)
+        """Predict (N * B, S, C) from hints (N * B, T, C), speech of the same or (B, T, C), and speakers (B,)."""
+        known, speech = self.hint(hint), speech.repeat(len(hint) // len(speech), 1, 1)
         memory = self.memory(torch.cat([speech, known], dim=-1))
-        voice = self.speaker(speaker)[:, None].expand(-1, speech.shape[1], -1).repeat(masks, 1, 1)
+        voice = self.speaker(speaker)[:, None].expand(-1, speech.shape[1], -1)
+        voice = voice.repeat(len(hint) // len(speaker), 1, 1)
         x = self.attention(self.position(voice), memory)
         if self.local is not None:
             x = x + self.local(speech, voice + self.local_hint(known))
@@ -143,13 +143,17 @@ class BaseMotionNetwork(CodePredictor):
             batch: Needs ``speaker`` (B,), and what :meth:`encode_speech` needs.
             motion: (B, T, 337) whole-body channels.
             masks: (M, B, T, 337), 1 where the motion is hidden.
-            passes: Which mask each pass sees, and whether the body hears the audio in it.
+            passes: Which mask each pass sees, and whether the audio is heard in it.
             speech: What :meth:`encode_speech` gave for the batch, where that is known already.
         """
         speech = speech or self.encode_speech(batch)
         hint = self.hint(motion, masks)
         coarse = self.body(hint, speech.body, batch["speaker"], passes)
-        coarse["face"] = passes.spread(self.face(hint, speech.face, batch["speaker"]), len(motion))
+        if self.deafens(passes):
+            heard = passes.heard(speech.face)
+            coarse["face"] = self.face(passes.spread(hint, len(motion)), heard, batch["speaker"])
+        else:
+            coarse["face"] = passes.spread(self.face(hint, speech.face, batch["speaker"]), len(motion))
         memory = {part: speech.face if part == "face" else speech.body for part in PARTS}
         prediction = self.predict(coarse, memory, passes)
         projected = {part: head(coarse[part]) for part, head in self.projection.items()}

@@ -1,12 +1,12 @@
-"""What base and sparse network are built of: hints, body branch, coarse-to-fine chain, code heads, and their contract.
+"""What base and sparse network are built of: hints, body branch, coarse-to-fine chain, code heads.
 
 Shapes: B windows, T = 64 frames, S = 16 code steps, W the width, C the latent width, L levels, K codes. Several masked
 passes over the same windows are stacked in the batch dimension.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Protocol, Self
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -43,6 +43,8 @@ class Sizes:
         codes: K of each level.
         local_layers: Convolutions of the direct path from a frame's own speech into face and body; none without.
         local_dropout: In that path.
+        deaf_pass: What does not hear the speech in a pass without audio: ``body``, the body's branch alone, or ``all``,
+            the face and the code heads too.
     """
 
     width: int
@@ -62,6 +64,7 @@ class Sizes:
     codes: int
     local_layers: int = 0
     local_dropout: float = 0.0
+    deaf_pass: str = "body"
 
     def memory_position(self, width: int) -> nn.Module:
         """What is done to a speech memory (B, T, width) before it is attended to."""
@@ -125,6 +128,10 @@ class Passes:
         if self.mask == tuple(range(len(x) // batch)):
             return x
         return x.unflatten(0, (-1, batch))[list(self.mask)].flatten(0, 1)
+
+    def heard(self, speech: Tensor) -> Tensor:
+        """Speech features (B, ...) as each pass hears them, (P * B, ...): zeros in a pass without audio."""
+        return torch.cat([speech if audio else torch.zeros_like(speech) for audio in self.audio])
 
     def repeat(self, x: Tensor) -> Tensor:
         """From windows (B, ...) to passes (P * B, ...)."""
@@ -294,46 +301,33 @@ class CodePredictor(nn.Module):
             parts: Whose codes are predicted.
         """
         super().__init__()
+        self.deaf_pass = sizes.deaf_pass
         self.hint = MotionHint(sizes)
         self.body = BodyBranch(sizes, speakers)
         self.coarse_to_fine = CoarseToFine(sizes, chain)
         self.heads = ByPart({part: CodeHead(sizes) for part in parts})
 
+    def deafens(self, passes: Passes) -> bool:
+        """Whether face and code heads have to be kept from hearing the speech in one of these passes."""
+        return self.deaf_pass == "all" and not all(passes.audio)
+
     def predict(self, coarse: dict[str, Tensor], memory: dict[str, Tensor], passes: Passes) -> Prediction:
         """Refine part latents (P * B, S, C), and read codes off them beside each one's speech memory (B, T, C)."""
-        outputs = self.heads(self.heads.stack(self.coarse_to_fine(coarse)), self.heads.stack(memory))
-        logits, levels = (self.heads.unstack(output.unflatten(1, (len(passes), -1))) for output in outputs)
+        refined = self.heads.stack(self.coarse_to_fine(coarse)).unflatten(1, (len(passes), -1))
+        outputs = self._read(refined, self.heads.stack(memory), passes)
+        logits, levels = (self.heads.unstack(output) for output in outputs)
         return Prediction(logits, levels)
 
-
-class MotionNetwork(Protocol):
-    """What a network in the place of base or sparse has to offer: an ``nn.Module`` with these.
-
-    It is built with ``sizes`` (:class:`Sizes`), ``hubert`` (width), ``speakers`` (how many), ``chain`` and ``noise``;
-    as base with ``rhythm`` (width) and ``project`` too, as sparse with ``words`` (width), ``context`` (widths) and
-    ``vocabulary``; and with its own ``options``. A base network predicts all four parts, gives a
-    :class:`semtalk.models.base_motion.BaseMotionPrediction`, and has ``readouts``, an ``nn.ModuleDict`` of one
-    :class:`semtalk.models.decoding.Readout` for each part. A sparse network predicts the body's three parts, gives a
-    :class:`semtalk.models.sparse_motion.SparseMotionPrediction`, and its speech features hold ``gate_logits``
-    (B, S, 2). docs/extending.md has an example.
-    """
-
-    standard: nn.ModuleDict
-    """Feature slot -> its :class:`semtalk.models.layers.Standardise`; may be empty."""
-
-    def encode_speech(self, batch: Mapping[str, Tensor]) -> SpeechFeatures:
-        """What the network makes of the feature slots of a batch; generation asks for it once for each window."""
-
-    def __call__(
-        self, batch: Mapping[str, Tensor], motion: Tensor, masks: Tensor, passes: Passes,
-        speech: SpeechFeatures | None = None,
-    ) -> Prediction:  # fmt: skip
-        """Predict the codes of several masked passes.
-
-        Args:
-            batch: Needs ``speaker`` (B,), and the slots where ``speech`` is not given.
-            motion: (B, T, 337) whole-body channels.
-            masks: (M, B, T, 337), 1 where the motion is hidden.
-            passes: Which mask each pass sees, and whether the body hears the speech in it.
-            speech: What :meth:`encode_speech` gave for the batch, where that is known already.
-        """
+    def _read(self, refined: Tensor, memory: Tensor, passes: Passes) -> list[Tensor]:
+        """Codes of (G, P, B, S, C) latents; passes that must not hear share one memory of zeros, for all windows."""
+        everyone = range(len(passes))
+        deaf = [index for index in everyone if self.deafens(passes) and not passes.audio[index]]
+        hearing = [index for index in everyone if index not in deaf]
+        read = []
+        for chosen, speech in ((hearing, memory), (deaf, torch.zeros_like(memory[:, :1]))):
+            if chosen:
+                latents = refined[:, chosen] if deaf else refined
+                outputs = self.heads(latents.flatten(1, 2), speech)
+                read.append([output.unflatten(1, (len(chosen), -1)) for output in outputs])
+        order = sorted(everyone, key=[*hearing, *deaf].__getitem__)
+        return [torch.cat(pieces, dim=1)[:, order] if deaf else pieces[0] for pieces in zip(*read, strict=True)]

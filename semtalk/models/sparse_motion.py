@@ -1,7 +1,8 @@
 """The sparse network f_sparse(phi_l, phi_g, phi_e, gamma_h, seed, id): semantic codes and score (paper section 3.4)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -42,11 +43,22 @@ class SparseSpeechFeatures(SpeechFeatures):
 
     Attributes:
         gate_logits: (B, S, 2).
-        semantic: (B, T, C) features of words and sound, scaled by the semantic score.
+        psi: (B, S) semantic score that scales the emphasis: the gate's own, or an ablation's.
+        emphasis: (B, T, C) features of words and sound.
     """
 
     gate_logits: Tensor
-    semantic: Tensor
+    psi: Tensor
+    emphasis: Tensor
+
+    @property
+    def semantic(self) -> Tensor:
+        """The semantic features (B, T, C): the emphasis scaled by the score of its step."""
+        return self.emphasis * step_repeat(self.psi[..., None])
+
+    def scaled_by(self, psi: Tensor) -> Self:
+        """The same speech with another score (B, S) in the place of the gate's."""
+        return replace(self, psi=psi.to(self.psi.dtype))
 
 
 class SemanticEncoder(nn.Module):
@@ -70,14 +82,13 @@ class SemanticEncoder(nn.Module):
         self.emphasis = MLP(latent, latent, latent)
 
     def forward(self, batch: Mapping[str, Tensor]) -> SparseSpeechFeatures:
-        """Gate logits (B, S, 2) and semantic features (B, T, C) scaled by the score."""
+        """Gate logits (B, S, 2), the score (B, S), and the features (B, T, C) that it scales."""
         batch = {**batch, **{name: layer(batch[name]) for name, layer in self.standard.items()}}
         memory = torch.stack([layer(batch[name]) for name, layer in self.context.items()], dim=1)
         text = self.attention(self.position(self.words(self.table(batch["words"]))), memory)
         fused = self.fusion(text, self.hubert(batch["hubert"]))
         gate_logits = self.gate(step_mean(fused))
-        psi = semantic_score(gate_logits)[..., None].to(fused.dtype)
-        return SparseSpeechFeatures(gate_logits, self.emphasis(fused) * step_repeat(psi))
+        return SparseSpeechFeatures(gate_logits, semantic_score(gate_logits).to(fused.dtype), self.emphasis(fused))
 
 
 class SparseMotionNetwork(CodePredictor):
@@ -129,10 +140,11 @@ class SparseMotionNetwork(CodePredictor):
             batch: Needs ``speaker`` (B,), and what :meth:`encode_speech` needs.
             motion: (B, T, 337) whole-body channels.
             masks: (M, B, T, 337), 1 where the motion is hidden.
-            passes: Which mask each pass sees, and whether the body reads the semantic features in it.
+            passes: Which mask each pass sees, and whether the semantic features are read in it.
             speech: What :meth:`encode_speech` gave for the batch, where that is known already.
         """
         speech = speech or self.encode_speech(batch)
-        coarse = self.body(self.hint(motion, masks), speech.semantic, batch["speaker"], passes)
-        prediction = self.predict(coarse, dict.fromkeys(BODY_PARTS, speech.semantic), passes)
+        semantic = speech.semantic
+        coarse = self.body(self.hint(motion, masks), semantic, batch["speaker"], passes)
+        prediction = self.predict(coarse, dict.fromkeys(BODY_PARTS, semantic), passes)
         return SparseMotionPrediction(prediction.logits, prediction.latents, gate_logits=speech.gate_logits)

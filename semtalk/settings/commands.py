@@ -205,8 +205,8 @@ class Rollout(Settings):
 
     beta: Beta
     """Threshold of the semantic score."""
-    gate: Literal["learned", "always", "never", "random"]
-    """How sparse steps are chosen; learned but for ablations."""
+    gate: Literal["learned", "always", "never", "random", "always_scaled", "random_scaled"]
+    """How sparse steps are chosen; learned but for ablations. *_scaled put that score on semantic features too."""
     decoding: WantedDecoding
     samples: Samples
     """Motions of each take."""

@@ -84,6 +84,8 @@ class NetworkModel(Settings):
     """Convolutions of the direct path from a frame's own speech into face and body; 0 for no such path."""
     local_dropout: Dropout
     """In that path."""
+    deaf_pass: Literal["body", "all"]
+    """What does not hear the speech in a pass without audio: the body's branch alone, or face and code heads too."""
 
 
 Memory = Literal["face", "upper", "hands", "lower", "face:coarse", "upper:coarse", "hands:coarse", "lower:coarse"]

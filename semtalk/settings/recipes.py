@@ -150,10 +150,14 @@ class EmbedderRecipe(PhaseRecipe):
 class Mask(Settings):
     """Masked training (paper section 4.1)."""
 
+    hides: Literal["joints_and_frames", "cells"]
+    """What is hidden: whole joints and whole frames of a window, or every joint of every frame by itself."""
     ratio: Share
-    """Share of the frames that is hidden in the end."""
+    """Share of a window's joints in all frames that is hidden in the end."""
+    begin: Share
+    """Share of the training that sees the seed pass alone, before the random mask."""
     warmup: Share
-    """Share of the training over which it grows from 0."""
+    """Share of the training until which the hidden share grows from 0, starting at ``begin``."""
 
 
 class CodeRecipe(PhaseRecipe):

@@ -16,6 +16,7 @@ EARLIER = {
     "features.noise": 0.0, "features.stored": "float32", "model.standardise": False,
     "model.rvqvae.linear": 0, "model.rvqvae.noise": 0.0, "model.rvqvae.smoothing": 0,
     "model.network.local_layers": 0, "model.network.local_dropout": 0.0,
+    "model.network.deaf_pass": "body",
     "model.base.network": "base_motion", "model.sparse.network": "sparse_motion",
     "recipe.decoding.face": "likeliest", "recipe.decoding.body": "likeliest", "recipe.decoding.sparse": "likeliest",
     "recipe.decoding.blend": 0, "recipe.decoding.temperature": 1.0, "recipe.decoding.coherence": 0.9,

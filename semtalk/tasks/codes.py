@@ -135,8 +135,9 @@ class CodePredictionTask(StageTask):
 
     @property
     def passes(self) -> Passes:
-        """Those of training: the paper's three, or the first of them alone."""
-        return TRAINING_PASSES.first(self.recipe.passes)
+        """Those of training: the paper's three, or the seed pass alone, as it is before ``mask.begin`` too."""
+        begun = not self.training or self.progress >= self.recipe.mask.begin
+        return TRAINING_PASSES.first(self.recipe.passes if begun else 1)
 
     def predict(self, batch: dict[str, Tensor], passes: Passes | None = None) -> Prediction:
         """Run the network on seed and random masks; codes are predicted for each pass."""
@@ -145,8 +146,10 @@ class CodePredictionTask(StageTask):
         seed = seed_mask(motion.device).expand_as(motion)
         schedule = self.recipe.mask
         progress = self.progress if self.training else 1.0
-        ratio = mask_ratio(progress, schedule.ratio, schedule.warmup)
-        masks = [seed, random_mask(len(motion), ratio, motion.device)] if max(passes.mask) else [seed]
+        masks = [seed]
+        if max(passes.mask):
+            ratio = mask_ratio(progress, schedule.ratio, schedule.warmup, schedule.begin)
+            masks.append(random_mask(len(motion), ratio, motion.device, hides=schedule.hides))
         return self.network(batch, motion, torch.stack(masks), passes)
 
     def code_losses(self, prediction: Prediction, targets: Targets, weight: Tensor | None = None) -> dict[str, Tensor]:

@@ -11,7 +11,6 @@ from semtalk.models.attention import TransformerLayer
 from semtalk.models.embedder import MotionEmbedder, edge_neighbours, pool_edges, skeleton_edges
 from semtalk.models.fusion import blend_latents, fuse_codes
 from semtalk.models.layers import smooth_steps
-from semtalk.models.masking import mask_ratio, random_mask, seed_mask
 from semtalk.models.predictor import TRAINING_PASSES, CoarseToFine, Passes
 from semtalk.models.quantizer import ResidualQuantizer
 from semtalk.models.rvqvae import RVQVAE, LinearPath
@@ -325,17 +324,6 @@ def test_every_semantic_input_moves_the_gate(name):
         other = net(features | {name: features[name] + 1.0}, motion, masks[:1], Passes()).psi
     assert (one - other).abs().max() > 1e-5
     assert one.shape == (3, 16)
-
-
-def test_masks():
-    assert seed_mask()[:4].sum() == 0 and seed_mask()[4:].mean() == 1
-    assert mask_ratio(0.0, 0.4, 0.6) == 0 and mask_ratio(0.3, 0.4, 0.6) == pytest.approx(0.2)
-    assert mask_ratio(0.6, 0.4, 0.6) == mask_ratio(1.0, 0.4, 0.6) == pytest.approx(0.4)
-    torch.manual_seed(0)
-    mask = random_mask(8, 0.3)
-    assert mask.shape == (8, 64, 337) and abs(mask.mean().item() - 0.3) < 0.02
-    joints = mask[..., :330].unflatten(-1, (55, 6))
-    assert (joints == joints[..., :1]).all(), "a joint is hidden whole"
 
 
 # FGD embedder ---------------------------------------------------------------------------------------------------------

@@ -20,7 +20,11 @@ def test_experiments_are_the_papers_setting(experiment):
         assert (recipe.epochs, recipe.batch_size, recipe.lr, recipe.clip) == (200, 64, 1e-4, 1.0)
         assert recipe.betas == [0.9, 0.99] and recipe.schedule == "constant"
         assert recipe.mask.ratio == 0.4 and recipe.mask.warmup * recipe.epochs == 120
+        assert recipe.passes == 3 and recipe.softness == 0.0
+    assert {settings.recipe.rvqvae.epochs, settings.recipe.translation.epochs, settings.recipe.fgd.epochs} == {200}
+    assert settings.recipe.sparse.floor == 0.0, "a step without meaning weighs nothing"
     model = settings.model
+    assert model.network.residual_layers * (model.rvqvae.levels - 1) == 5
     assert model.network.width == 768 and model.rvqvae.levels == 6 and model.rvqvae.codes == 256
     assert model.rvqvae.quantizer_dropout == 0.2 and model.rvqvae.decay == 0.99
 
