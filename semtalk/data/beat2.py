@@ -125,7 +125,7 @@ class BEAT2Corpus:
             wave=wave,
             motion=motion,
             words=read_textgrid(self._path("text", entry.id)),
-            semantics=read_semantics(self._path("semantics", entry.id)),
+            semantics=read_semantics(self._path("semantics", entry.id)) or None,  # empty: nobody annotated the take
             emotion=emotion_of(entry.id),
         )
 
