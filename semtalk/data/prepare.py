@@ -102,15 +102,18 @@ class Preparation:
 
     @cached_property
     def settings(self) -> dict[str, dict]:
-        """For each file of a recording, the settings that it is made by; none for the content of a model not here."""
+        """For each file of a recording, the settings that it is made by.
+
+        Below ``files`` stand the names and contents of models, none for the content of one that is not here.
+        """
         hashes = ContentHashes(self.folder / "hashes.json")
         body, source = self.body, self.body.source
-        files = {} if source is None else {"body": hashes.content(source)}
+        files = {} if source is None else {"body": [str(source), hashes.content(source)]}
         made = {MOTION: {"body": body.name, "version": body.version, "files": files}}
         for slot in SLOTS:
             made[slot] = encoder_settings(self.features, slot)
-            named = {key: made[slot]["options"].get(key) for key in ("model", "path")}
-            made[slot]["files"] = {key: hashes.model(name) for key, name in named.items() if name}
+            named = {key: made[slot]["options"].pop(key, None) for key in ("model", "path")}
+            made[slot]["files"] = {key: [name, hashes.model(name)] for key, name in named.items()}
         return {name: plain({"format": FORMAT, "files": {}} | made.get(name, {})) for name in FILES}
 
     def _stamp(self, entry: Entry) -> str:
@@ -122,14 +125,15 @@ class Preparation:
         return digest([self._stamp(entry), self.settings])
 
     def _fits(self, name: str, origin: str, content: dict) -> bool:
-        """Whether a file of this origin is what settings and content give; a model that is not here has not changed."""
+        """Whether a file of this origin is what settings and content give; a model not here goes by its name."""
         if not origin:
             return False
         made, wanted = json.loads(origin), self.settings[name]
-        files = {
-            key: made["by"]["files"].get(key) if value is None else value for key, value in wanted["files"].items()
-        }
-        return made["by"] == wanted | {"files": files} and all(content[key] == kept for key, kept in made["of"].items())
+        for key, (called, there) in wanted["files"].items():
+            before = made["by"]["files"].get(key, [None, None])
+            if before[1] == there if there else before[0] == called:
+                made["by"]["files"][key] = [called, there]
+        return made["by"] == wanted and all(content[key] == kept for key, kept in made["of"].items())
 
     def _state(self, entry: Entry) -> State:
         record = read_json(self._path(entry, "record.json"))
@@ -160,7 +164,7 @@ class Preparation:
                     self._turn(entry, -1, lambda: progress.advance(task))
             for line in count_lines(self.encoders):
                 LOG.info(line)
-        states |= {entry: self._state(entry) for entry in stale}
+        states |= {entry: self._state(entry) for entry, state in states.items() if state.missing}
         return self._open(states, share, aloud=bool(stale))
 
     def _entries(self) -> list[Entry]:
