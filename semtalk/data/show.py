@@ -235,11 +235,8 @@ class SHOWCorpus:
         """Of the sequence's files, what was made for it and SMPL-X, and how its hands and words are made."""
         path = self._paths[entry.id]
         files = [path.with_suffix(suffix) for suffix in (".pkl", ".wav", *TRANSCRIPTS)]
-        files += [
-            self._words_path(entry.id),
-            self._semantics_path(entry.id),
-            *([source] if (source := self.body.source) else []),
-        ]
+        files += [self._words_path(entry.id), self._semantics_path(entry.id)]
+        files += [] if self.body.source is None else [self.body.source]
         return f"{file_stamp(*files)},{self.words},{'mean' if self.hands is None else 'smplx'}"
 
     def read(self, entry: Entry) -> Recording:
