@@ -7,7 +7,7 @@
 from pathlib import Path
 
 from semtalk import SemTalkError
-from semtalk.data import Entry, Recording
+from semtalk.data import Entry, Recording, file_stamp
 from semtalk.features import load_audio, sound_seconds
 from semtalk.motion import load_motion
 
@@ -37,8 +37,7 @@ class FolderCorpus:
 
     def stamp(self, entry: Entry) -> str:
         """Text that changes when a file of the take does."""
-        files = (self.root / f"{entry.id}.{kind}" for kind in ("wav", "npz"))
-        return ",".join(str(path.stat().st_mtime_ns) if path.is_file() else "absent" for path in files)
+        return file_stamp(self.root / f"{entry.id}.wav", self.root / f"{entry.id}.npz")
 
     def seconds(self, entry: Entry) -> float | None:
         """Length of the take's sound by its header, for dry_run."""

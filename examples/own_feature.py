@@ -14,6 +14,9 @@ HOP = 160
 class Loudness:
     """Root mean square in decibels and zero crossings per sample, (T, 2)."""
 
+    version = 1
+    """Raised when this code is changed, so that stores make its files anew."""
+
     def __init__(self, dim: int):
         """Take the slot's keys: ``dim``, and any other that the configuration gives."""
         self.dim = dim

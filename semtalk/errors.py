@@ -6,4 +6,4 @@ class SemTalkError(Exception):
 
 
 class MissingModelError(SemTalkError):
-    """A pretrained model is not on this machine: no recording is to blame, and none can be prepared."""
+    """An encoder cannot be built, most often for want of its model: no recording is to blame, and none is prepared."""

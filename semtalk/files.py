@@ -1,5 +1,6 @@
-"""Reads pickles without running what is in them: plain containers, numpy arrays and named stand-ins, nothing else."""
+"""Writes files whole or not at all, and reads pickles without running what is in them."""
 
+import json
 import os
 import pickle
 from collections.abc import Callable
@@ -86,3 +87,20 @@ def atomic_write(path: Path, write) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def plain(value):
+    """A value as json gives it back."""
+    return json.loads(json.dumps(value, default=str))
+
+
+def read_json(path: Path) -> dict:
+    """Content of a json file; empty where there is none."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def write_json(path: Path, content: dict) -> None:
+    """Write a json file, unless it holds just that."""
+    text = json.dumps(content)
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        atomic_write(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))

@@ -85,8 +85,14 @@ def latent_loss(latents: Tensor, vectors: Tensor, weight: Tensor | None = None) 
 
 
 def gate_loss(gate_logits: Tensor, semantic: Tensor) -> Tensor:
-    """Cross-entropy of gate logits (B, S, 2) against "the mean semantic score (B, S) of the step is above 0"."""
-    return F.cross_entropy(gate_logits.float().flatten(0, -2), (semantic > 0).long().flatten())
+    """Cross-entropy of gate logits (B, S, 2) against "the mean semantic score (B, S) of the step is above 0".
+
+    Steps without a label (NaN) are left out; without any label it is 0.
+    """
+    labelled = ~semantic.isnan()
+    target = (semantic > 0).long().masked_fill(~labelled, -1)
+    entropy = F.cross_entropy(gate_logits.float().flatten(0, -2), target.flatten(), ignore_index=-1, reduction="sum")
+    return entropy / labelled.sum().clamp(min=1)
 
 
 def motion_differences(prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from functools import cache
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -58,10 +59,14 @@ class BodyModel(nn.Module):
     Attributes:
         name: What reports call it.
         stand_in: True when numbers from it are not numbers of SMPL-X.
+        version: Raised when the same motion gives other joints.
+        source: The file that it is read from, or none.
     """
 
     name: str
     stand_in: bool
+    version: int = 1
+    source: Path | None = None
 
     hand_mean: Tensor
     """(30, 3) axis-angle that is added to the hand joints (SMPL-X's ``flat_hand_mean=False``)."""

@@ -38,6 +38,7 @@ class SMPLXBody(BodyModel):
             )
         import smplx
 
+        self.source = Path(path) / MODEL_FILE
         self.model = smplx.create(
             str(path), model_type="smplx", gender="NEUTRAL_2020", num_betas=NUM_BETAS,
             num_expression_coeffs=NUM_EXPRESSIONS, use_pca=False, flat_hand_mean=False, use_face_contour=False,

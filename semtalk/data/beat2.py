@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from semtalk.data.recording import MAX_LENGTH_GAP, SPLITS, Entry, Recording, read_semantics
+from semtalk.data.sources import file_stamp
 from semtalk.errors import SemTalkError
 from semtalk.features.audio import load_audio, sound_seconds
 from semtalk.features.transcript import read_textgrid
@@ -102,12 +103,8 @@ class BEAT2Corpus:
         return self.root / folder / f"{identifier}{suffix}"
 
     def stamp(self, entry: Entry) -> str:
-        """Sizes and times of the recording's files."""
-        stamps = []
-        for kind in FILES:
-            path = self._path(kind, entry.id)
-            stamps.append(f"{path.stat().st_size}:{path.stat().st_mtime_ns}" if path.is_file() else "absent")
-        return ",".join(stamps)
+        """Of the recording's files."""
+        return file_stamp(*(self._path(kind, entry.id) for kind in FILES))
 
     def read(self, entry: Entry) -> Recording:
         """Read one recording.
@@ -128,7 +125,7 @@ class BEAT2Corpus:
             wave=wave,
             motion=motion,
             words=read_textgrid(self._path("text", entry.id)),
-            semantics=read_semantics(self._path("semantics", entry.id)),
+            semantics=read_semantics(self._path("semantics", entry.id)) or None,  # empty: nobody annotated the take
             emotion=emotion_of(entry.id),
         )
 

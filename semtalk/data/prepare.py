@@ -1,16 +1,20 @@
 """Turns a corpus into a store, recording by recording; any number of processes may work on one store.
 
-Beside a recording's files lies its record, with the key of all that each file depends on: a key that changed (other
-source files, other encoder settings) invalidates that file alone. A recording is done under its own lock, and every
-file is written under another name and renamed: a killed preparation goes on where it stopped, and a second process
-takes other recordings meanwhile.
+Every file of a recording says in its own header what it was made from: its settings, and the content that it was made
+of. No other file says it, so that nothing that happens between two writes can make it untrue; a file is renamed into
+its place when it is whole. What no longer fits is made anew, alone. The record beside them holds the content of the
+sources as they were read, and their stamp: while that stays, nothing is read again.
+
+A recording is done under its own lock: a killed preparation goes on where it stopped, and a second process takes other
+recordings meanwhile.
 """
 
 import csv
 import glob
-import hashlib
 import json
+from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,34 +24,28 @@ from torch import Tensor
 
 from semtalk.body import BodyModel
 from semtalk.data.recording import SPLITS, Corpus, Entry, Recording, frame_scores
-from semtalk.data.store import MOTION, Store, StoredRecording
+from semtalk.data.sources import ContentHashes, contents, digest
+from semtalk.data.store import FILES, MOTION, SEMANTIC, WAVE, Store, StoredRecording, read_origin
 from semtalk.errors import MissingModelError, SemTalkError
-from semtalk.features.extract import SLOTS, build_encoder, count_lines, encode
-from semtalk.features.utterance import Utterance, fit_wave
-from semtalk.files import atomic_write
+from semtalk.features.extract import SLOTS, Encoder, build_encoder, count_lines, encode, encoder_settings
+from semtalk.features.utterance import WatchedUtterance, fit_wave
+from semtalk.files import atomic_write, plain, read_json, write_json
 from semtalk.log import LOG
+from semtalk.motion.io import Motion
 from semtalk.motion.parts import foot_contact, root_from_translation, rotation_from_poses
 from semtalk.motion.skeleton import FEET, FPS
 from semtalk.settings.inputs import Features
 
-FORMAT = 4
+FORMAT = 5
+"""Raised when the same sources and settings give other files."""
 STORED = {"float16": torch.float16, "float32": torch.float32}
 """Types that features can be kept in."""
 
 
-def _digest(value) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]
-
-
-def motion_tensors(recording: Recording, body: BodyModel) -> dict[str, Tensor]:
-    """Everything that is kept of a recording but its features; (T, ...) arrays as float32."""
-    motion = recording.motion
-    if motion is None:
-        raise SemTalkError(f"{recording.id}: it has no motion; a store for training needs one.")
+def motion_tensors(motion: Motion, body: BodyModel) -> dict[str, Tensor]:
+    """What is kept of a motion; (T, ...) arrays as float32."""
     poses, trans, betas = (torch.from_numpy(a) for a in (motion.poses, motion.trans, motion.betas))
     joints = body.joints(poses, betas, trans)
-    semantics = recording.semantics
-    scores = frame_scores(semantics, len(motion)) if semantics is not None else np.full(len(motion), np.nan)
     return {
         "rotation": rotation_from_poses(poses),
         "expressions": torch.from_numpy(motion.expressions),
@@ -55,9 +53,14 @@ def motion_tensors(recording: Recording, body: BodyModel) -> dict[str, Tensor]:
         "root": root_from_translation(trans),
         "contact": foot_contact(joints[:, list(FEET)]),
         "betas": betas,
-        "semantic": torch.from_numpy(scores.astype(np.float32)),
-        "wave": torch.from_numpy(fit_wave(recording.wave, len(motion))),
     }
+
+
+def semantic_scores(recording: Recording) -> Tensor:
+    """Semantic score (T,) of each frame, NaN where the take is unlabelled."""
+    frames, semantics = recording.frames, recording.semantics
+    scores = frame_scores(semantics, frames) if semantics is not None else np.full(frames, np.nan)
+    return torch.from_numpy(scores.astype(np.float32))
 
 
 def parse_shard(shard: str | None) -> tuple[int, int]:
@@ -74,6 +77,18 @@ def parse_shard(shard: str | None) -> tuple[int, int]:
     return int(first), int(count)
 
 
+class State(NamedTuple):
+    """What is there of a recording: its record if its sources are as they were, and the origins of files that fit."""
+
+    record: dict
+    origins: dict[str, str]
+
+    @property
+    def missing(self) -> set[str]:
+        """Files that are to be made."""
+        return set(FILES) - set(self.origins)
+
+
 class Preparation:
     """The preparation of one corpus with one feature configuration."""
 
@@ -83,28 +98,65 @@ class Preparation:
         self.body = body
         self.folder = folder
         self.strict = strict
-        self.encoders: dict = {}
+        self.encoders: dict[str, Encoder] = {}
 
-    def keys(self, entry: Entry) -> dict[str, str]:
-        """For each file of a recording, the key of what it depends on."""
-        source = (FORMAT, self.corpus.stamp(entry))
-        keys = {MOTION: _digest((source, self.body.name))}
+    @cached_property
+    def settings(self) -> dict[str, dict]:
+        """For each file of a recording, the settings that it is made by.
+
+        Below ``files`` stand the names and contents of models, none for the content of one that is not here.
+        """
+        hashes = ContentHashes(self.folder / "hashes.json")
+        body, source = self.body, self.body.source
+        files = {} if source is None else {"body": [str(source), hashes.content(source)]}
+        made = {MOTION: {"body": body.name, "version": body.version, "files": files}}
         for slot in SLOTS:
-            features = self.features
-            keys[slot] = _digest((source, features.stride, features.stored, features.slots[slot].plain()))
-        return keys
+            made[slot] = encoder_settings(self.features, slot)
+            named = {key: made[slot]["options"].pop(key, None) for key in ("model", "path")}
+            made[slot]["files"] = {key: [name, hashes.model(name)] for key, name in named.items()}
+        return {name: plain({"format": FORMAT, "files": {}} | made.get(name, {})) for name in FILES}
+
+    def _stamp(self, entry: Entry) -> str:
+        """Of what a recording is read from: its entry, its files, and the reader's version, 1 where it has none."""
+        return digest([FORMAT, getattr(self.corpus, "version", 1), *entry, self.corpus.stamp(entry)])
+
+    def _bad_stamp(self, entry: Entry) -> str:
+        """Of what may be the reason that a recording is bad."""
+        return digest([self._stamp(entry), self.settings])
+
+    def _fits(self, name: str, origin: str, content: dict) -> bool:
+        """Whether a file of this origin is what settings and content give; a model not here goes by its name."""
+        if not origin:
+            return False
+        made, wanted = json.loads(origin), self.settings[name]
+        for key, (called, there) in wanted["files"].items():
+            before = made["by"]["files"].get(key, [None, None])
+            if before[1] == there if there else before[0] == called:
+                made["by"]["files"][key] = [called, there]
+        return made["by"] == wanted and all(content[key] == kept for key, kept in made["of"].items())
+
+    def _state(self, entry: Entry) -> State:
+        record = read_json(self._path(entry, "record.json"))
+        if record.get("stamp") != self._stamp(entry):
+            return State({}, {})
+        origins = {name: read_origin(self._path(entry, f"{name}.safetensors")) for name in FILES}
+        return State(record, {name: o for name, o in origins.items() if self._fits(name, o, record["content"])})
+
+    def _reason(self, entry: Entry) -> str | None:
+        """Why a recording is bad; none for one that is good, or was bad before something changed."""
+        bad = read_json(self._path(entry, "bad.json"))
+        return bad["reason"] if bad and bad.get("stamp") == self._bad_stamp(entry) else None
 
     def run(self, shard: tuple[int, int] = (1, 1)) -> Store:
         """Prepare what is missing or out of date of a share of the recordings, and open what there is."""
         from rich.progress import Progress, TimeRemainingColumn
 
         entries = self._entries()
-        missing = {entry: self._missing(entry) for entry in entries[shard[0] - 1 :: shard[1]]}
-        stale = [entry for entry, names in missing.items() if names]
+        states = {entry: self._state(entry) for entry in entries}
+        share = entries[shard[0] - 1 :: shard[1]]
+        stale = [entry for entry in share if states[entry].missing and (self.strict or self._reason(entry) is None)]
         if stale:
             self.folder.mkdir(parents=True, exist_ok=True)
-            for slot in sorted(set().union(*missing.values()) - {MOTION}):
-                self.encoders[slot] = build_encoder(self.features, slot)
             with Progress(*Progress.get_default_columns()[:3], TimeRemainingColumn()) as progress:
                 task = progress.add_task(f"Preparing {self.corpus.name}", total=len(stale))
                 waiting = [entry for entry in stale if not self._turn(entry, 0, lambda: progress.advance(task))]
@@ -112,7 +164,8 @@ class Preparation:
                     self._turn(entry, -1, lambda: progress.advance(task))
             for line in count_lines(self.encoders):
                 LOG.info(line)
-        return self._open(entries, list_bad=bool(stale))
+        states |= {entry: self._state(entry) for entry, state in states.items() if state.missing}
+        return self._open(states, share, aloud=bool(stale))
 
     def _entries(self) -> list[Entry]:
         """What the corpus offers.
@@ -131,25 +184,6 @@ class Preparation:
     def _path(self, entry: Entry, name: str) -> Path:
         return self.folder / f"{entry.id}.{name}"
 
-    def _record(self, entry: Entry, name: str = "record.json") -> dict:
-        """What is known of a recording; empty when there is nothing, or a file of it is gone."""
-        path = self._path(entry, name)
-        if not path.is_file():
-            return {}
-        record = json.loads(path.read_text(encoding="utf-8"))
-        if name == "record.json":
-            there = {key for key in record["keys"] if self._path(entry, f"{key}.safetensors").is_file()}
-            record["keys"] = {key: value for key, value in record["keys"].items() if key in there}
-        return record
-
-    def _missing(self, entry: Entry) -> set[str]:
-        """Files of a recording that are to be made: none for one that is as bad as it was."""
-        keys = self.keys(entry)
-        if self._record(entry, "bad.json").get("keys") == keys and not self.strict:
-            return set()
-        known = self._record(entry).get("keys", {})
-        return {name for name, key in keys.items() if known.get(name) != key}
-
     def _turn(self, entry: Entry, timeout: float, done) -> bool:
         """Prepare a recording unless another process does; returns whether it is done with."""
         try:
@@ -164,44 +198,66 @@ class Preparation:
         return True
 
     def _prepare_or_list(self, entry: Entry) -> None:
-        missing, bad = self._missing(entry), self._path(entry, "bad.json")
-        if not missing:
-            return
+        if not self._state(entry).missing or not (self.strict or self._reason(entry) is None):
+            return  # another process was here
+        bad = self._path(entry, "bad.json")
         try:
-            self._prepare(entry, missing)
+            self._prepare(entry)
             bad.unlink(missing_ok=True)
         except MissingModelError:
             raise
         except SemTalkError as error:
             if self.strict:
                 raise
-            self._path(entry, "record.json").unlink(missing_ok=True)
-            self._write_json(bad, {"id": entry.id, "reason": str(error), "keys": self.keys(entry)})
+            write_json(bad, {"id": entry.id, "reason": str(error), "stamp": self._bad_stamp(entry)})
 
-    def _prepare(self, entry: Entry, missing: set[str]) -> None:
-        keys = self.keys(entry)
-        try:
-            recording = self.corpus.read(entry)
-        except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-            said = f"{type(error).__name__}: {error}"
-            raise SemTalkError(f"{entry.id}: the reader of {self.corpus.name} fails ({said}).") from error
-        tensors = motion_tensors(recording, self.body)
-        if MOTION in missing:
-            self._write(entry, MOTION, tensors)
-        words = [tuple(word) for word in recording.words]
-        utterance = Utterance(tensors["wave"].numpy(), words, recording.frames, recording.emotion)
-        for slot in [slot for slot in SLOTS if slot in missing]:
-            if slot not in self.encoders:
-                self.encoders[slot] = build_encoder(self.features, slot)
-            self._write(
-                entry, slot, {slot: self._stored(slot, encode(self.encoders[slot], self.features, slot, utterance))}
-            )
+    def _read(self, entry: Entry) -> tuple[str, Recording]:
+        """A recording, and the stamp of what it was read from."""
+        for _ in range(3):  # reading may make a file, such as a transcript
+            stamp = self._stamp(entry)
+            try:
+                recording = self.corpus.read(entry)
+            except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+                said = f"{type(error).__name__}: {error}"
+                raise SemTalkError(f"{entry.id}: the reader of {self.corpus.name} fails ({said}).") from error
+            if stamp == self._stamp(entry):
+                return stamp, recording
+        raise SemTalkError(f"{entry.id}: its files change while they are read; prepare it when they rest.")
+
+    def _prepare(self, entry: Entry) -> None:
+        stamp, recording = self._read(entry)
+        if recording.motion is None:
+            raise SemTalkError(f"{recording.id}: it has no motion; a store for training needs one.")
+        wave = fit_wave(recording.wave, recording.frames)
+        content = contents(recording, wave)
         record = {
             "id": entry.id, "speaker": entry.speaker, "split": entry.split, "frames": recording.frames,
             "seconds": recording.frames / FPS, "emotion": recording.emotion, "words": recording.words,
-            "keywords": [row for row in recording.semantics or [] if row.score > 0.1], "keys": keys,
+            "keywords": [row for row in recording.semantics or [] if row.score > 0.1], "stamp": stamp,
+            "content": content,
         }  # fmt: skip
-        self._write_json(self._path(entry, "record.json"), record)
+        write_json(self._path(entry, "record.json"), record)
+        missing = self._state(entry).missing
+        if MOTION in missing:
+            self._write(entry, MOTION, motion_tensors(recording.motion, self.body), content, ["motion"])
+        if WAVE in missing:
+            self._write(entry, WAVE, {WAVE: torch.from_numpy(wave)}, content, ["wave"])
+        if SEMANTIC in missing:
+            self._write(entry, SEMANTIC, {SEMANTIC: semantic_scores(recording)}, content, ["semantics", "frames"])
+        for slot in [slot for slot in SLOTS if slot in missing]:
+            words = [tuple(word) for word in recording.words]
+            utterance = WatchedUtterance(wave.copy(), words, recording.frames, recording.emotion)
+            values = encode(self._encoder(slot), self.features, slot, utterance)
+            self._write(entry, slot, {slot: self._stored(slot, values)}, content, sorted(utterance.read))
+
+    def _encoder(self, slot: str) -> Encoder:
+        """The encoder of a slot, built for the first recording that needs it; that there is none stops all of them."""
+        if slot not in self.encoders:
+            try:
+                self.encoders[slot] = build_encoder(self.features, slot)
+            except SemTalkError as error:
+                raise MissingModelError(str(error)) from error
+        return self.encoders[slot]
 
     def _stored(self, slot: str, values: np.ndarray) -> Tensor:
         """A feature as it is kept: ids as they are, other values in ``features.stored``."""
@@ -213,35 +269,30 @@ class Preparation:
             raise SemTalkError(f"the encoder of {slot} gave values too large for float16; use features.stored=float32.")
         return kept
 
-    def _write(self, entry: Entry, name: str, tensors: dict[str, Tensor]) -> None:
+    def _write(self, entry: Entry, name: str, tensors: dict[str, Tensor], content: dict, read: list[str]) -> None:
+        """Write a file that was made from those keys of the content."""
         tensors = {key: value.contiguous() for key, value in tensors.items()}
+        origin = json.dumps({"by": self.settings[name], "of": {key: content[key] for key in read}}, sort_keys=True)
         path = self._path(entry, f"{name}.safetensors")
-        atomic_write(path, lambda temporary: save_file(tensors, temporary))
+        atomic_write(path, lambda temporary: save_file(tensors, temporary, {"origin": origin}))
 
-    def _write_json(self, path: Path, content: dict) -> None:
-        text = json.dumps(content)
-        if not path.is_file() or path.read_text(encoding="utf-8") != text:
-            atomic_write(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
-
-    def _open(self, entries: list[Entry], list_bad: bool) -> Store:
-        from semtalk import __version__
-
-        records, quarantine = [], []
-        for entry in entries:
-            record, keys = self._record(entry), self.keys(entry)
-            if record and record["keys"] == keys:
-                records.append(record | {"split": entry.split, "speaker": entry.speaker})
-            elif (bad := self._record(entry, "bad.json")).get("keys") == keys:
-                quarantine.append((entry.id, bad["reason"]))
+    def _open(self, states: dict[Entry, State], share: list[Entry], aloud: bool) -> Store:
+        recordings, quarantine = [], []
+        for entry, state in states.items():
+            if not state.missing:
+                info = state.record | {"origins": state.origins}
+                recordings.append(StoredRecording(self.folder, info))
+            elif reason := self._reason(entry):
+                quarantine.append((entry.id, reason))
+            elif entry in share:
+                raise SemTalkError(
+                    f"{entry.id}: its files, or those in {self.folder}, were changed meanwhile; if another process "
+                    "prepares other settings there, give one of them another features.name, and start again."
+                )
         self.folder.mkdir(parents=True, exist_ok=True)
-        settings = {
-            "format": FORMAT, "version": __version__, "corpus": self.corpus.name, "body": self.body.name,
-            "features": self.features.plain(),
-        }  # fmt: skip
-        self._write_json(self.folder / "manifest.json", settings)
-        self._list_quarantine(quarantine, list_bad)
-        speakers = sorted({record["speaker"] for record in records})
-        return Store(self.folder, [StoredRecording(self.folder, record) for record in records], speakers)
+        self._list_quarantine(quarantine, aloud)
+        speakers = sorted({recording.info["speaker"] for recording in recordings})
+        return Store(self.folder, recordings, speakers, self.features.stride)
 
     def _list_quarantine(self, quarantine: list[tuple[str, str]], aloud: bool) -> None:
         listing = self.folder / "quarantine.csv"

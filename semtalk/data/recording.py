@@ -35,7 +35,7 @@ class Recording:
         wave: (S,) mono float32 at 16 kHz.
         motion: 30 frames a second, or none.
         words: Spoken words in order; empty without a transcript.
-        semantics: Annotated intervals, or none where the corpus has no labels.
+        semantics: Annotated intervals; empty where it is known that there are none, or none where nobody annotated.
         emotion: Emotion label, or none.
     """
 
@@ -63,7 +63,10 @@ class Entry(NamedTuple):
 
 
 class Corpus(Protocol):
-    """A reader of one corpus on disk."""
+    """A reader of one corpus on disk.
+
+    ``version``, a number that a class may have, is raised when the same files are read otherwise than before.
+    """
 
     name: str
     notes: list[str]
@@ -76,7 +79,7 @@ class Corpus(Protocol):
         """Read one of them; raises SemTalkError naming the file that is bad."""
 
     def stamp(self, entry: Entry) -> str:
-        """Text that changes when the files of the recording change."""
+        """Text that changes when anything that the recording is read from does; `semtalk.data.file_stamp` gives it."""
 
     def seconds(self, entry: Entry) -> float | None:
         """Length of its sound by the file's header, or none where there is no readable file."""

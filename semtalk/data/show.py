@@ -11,6 +11,7 @@ import torch
 
 from semtalk.body import load_body
 from semtalk.data.recording import MAX_LENGTH_GAP, SPLITS, Entry, Recording, read_semantics
+from semtalk.data.sources import file_stamp
 from semtalk.errors import SemTalkError
 from semtalk.features.audio import load_audio, sound_seconds
 from semtalk.features.recognise import WHISPER, Recogniser
@@ -26,6 +27,8 @@ SHAPES = {
     "left_hand_pose": (12,), "right_hand_pose": (12,), "transl": (3,),
 }  # fmt: skip
 """What is read of a pickle: key -> shape of one frame."""
+TRANSCRIPTS = (".TextGrid", ".json", ".srt")
+"""What a transcript beside a sequence may end in; the first that is there is read."""
 MEAN_HANDS = "hands are SMPL-X's mean hands: there is no SMPL-X file to turn SHOW's hand components into joints"
 
 
@@ -229,11 +232,12 @@ class SHOWCorpus:
         return "train" if share < 0.8 else "val" if share < 0.9 else "test"
 
     def stamp(self, entry: Entry) -> str:
-        """Sizes and times of the sequence's files, and how its hands and words are made."""
+        """Of the sequence's files, what was made for it and SMPL-X, and how its hands and words are made."""
         path = self._paths[entry.id]
-        files = [path.with_suffix(".pkl"), path.with_suffix(".wav"), self._semantics_path(entry.id)]
-        stamps = [f"{f.stat().st_size}:{f.stat().st_mtime_ns}" if f.is_file() else "absent" for f in files]
-        return ",".join([*stamps, self.words, "mean" if self.hands is None else "smplx"])
+        files = [path.with_suffix(suffix) for suffix in (".pkl", ".wav", *TRANSCRIPTS)]
+        files += [self._words_path(entry.id), self._semantics_path(entry.id)]
+        files += [] if self.body.source is None else [self.body.source]
+        return f"{file_stamp(*files)},{self.words},{'mean' if self.hands is None else 'smplx'}"
 
     def read(self, entry: Entry) -> Recording:
         """Read one sequence.
@@ -277,13 +281,16 @@ class SHOWCorpus:
     def _semantics_path(self, identifier: str) -> Path:
         return self.made / "semantics" / f"{identifier}.txt"
 
+    def _words_path(self, identifier: str) -> Path:
+        return self.made / "words" / f"{identifier}.json"
+
     def _read_words(self, identifier: str, path: Path, wave: np.ndarray) -> list[Word]:
         if self.words == "none":
             return []
-        for suffix in (".TextGrid", ".json", ".srt"):
+        for suffix in TRANSCRIPTS:
             if path.with_suffix(suffix).is_file():
                 return read_transcript(path.with_suffix(suffix), wave)
-        kept = self.made / "words" / f"{identifier}.json"
+        kept = self._words_path(identifier)
         if not kept.is_file():
             words = [{"word": word.text, "start": word.start, "end": word.end} for word in self._recogniser(wave)]
             atomic_write(kept, lambda temporary: temporary.write_text(json.dumps(words), encoding="utf-8"))

@@ -1,27 +1,41 @@
-"""The prepared corpus: each recording once, one memory-mapped safetensors file for its motion and for each feature."""
+"""The prepared corpus: each recording once, in memory-mapped safetensors files that say what they were made from."""
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from semtalk.body import BodyModel
 from semtalk.data.recording import Corpus
+from semtalk.data.sources import digest
 from semtalk.errors import SemTalkError
 from semtalk.features.extract import SLOTS
-from semtalk.files import atomic_write
+from semtalk.files import read_json, write_json
 from semtalk.motion.parts import poses_from_rotation
 from semtalk.motion.speed import joint_speed
 
-MOTION = "motion"
+MOTION, WAVE, SEMANTIC = "motion", "wave", "semantic"
+FILES = (MOTION, WAVE, SEMANTIC, *SLOTS)
+"""Files of a recording: what changes apart from the rest has a file of its own."""
+
+
+def read_origin(path: Path) -> str:
+    """What a file of a store says that it was made from; empty where there is no whole file."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return (file.metadata() or {}).get("origin", "")
+    except (OSError, SafetensorError):
+        return ""
 
 
 @dataclass
 class StoredRecording:
-    """One recording of a store; tensors are memory-mapped when first asked for, and kept."""
+    """One recording of a store; tensors are memory-mapped when first asked for, and kept.
+
+    ``info`` is its record, and below ``origins`` what each of its files was made from when the store was opened.
+    """
 
     folder: Path
     info: dict
@@ -43,10 +57,20 @@ class StoredRecording:
         return [tuple(word) for word in self.info["words"]]
 
     def __getitem__(self, key: str) -> Tensor:
-        """A tensor as it is stored; features may be of half precision."""
+        """A tensor as it is stored; features may be of half precision.
+
+        Raises:
+            SemTalkError: Its file was prepared anew since the store was opened.
+        """
         if key not in self.tensors:
-            name = key if key in SLOTS else MOTION
-            with safe_open(self.folder / f"{self.id}.{name}.safetensors", framework="pt") as file:
+            name = key if key in FILES else MOTION
+            path = self.folder / f"{self.id}.{name}.safetensors"
+            with safe_open(path, framework="pt") as file:
+                if (file.metadata() or {}).get("origin") != self.info["origins"][name]:
+                    raise SemTalkError(
+                        f"{path}: it was prepared anew since the store was opened; start again, and give features of "
+                        "other settings another features.name."
+                    )
                 self.tensors[key] = file.get_tensor(key)
         return self.tensors[key]
 
@@ -54,10 +78,19 @@ class StoredRecording:
 class Store:
     """A prepared corpus on disk."""
 
-    def __init__(self, folder: Path, recordings: list[StoredRecording], speakers: list[int]):
+    def __init__(self, folder: Path, recordings: list[StoredRecording], speakers: list[int], stride: int):
+        """Take its content.
+
+        Args:
+            folder: Where it is.
+            recordings: All that are prepared.
+            speakers: The corpus's speaker numbers.
+            stride: Frames between the rows of window features.
+        """
         self.folder = folder
         self.recordings = recordings
         self.speakers = speakers
+        self.stride = stride
 
     def split(self, name: str) -> list[StoredRecording]:
         """Recordings of a split.
@@ -92,12 +125,12 @@ def mean_joint_speed(store: Store, corpus: Corpus, body: BodyModel) -> tuple[np.
     if given is not None:
         return given, "the corpus's own file"
     training = store.split("train")
-    key = [body.name, *sorted(recording.info["keys"][MOTION] for recording in training)]
+    key = digest(sorted(recording.info["origins"][MOTION] for recording in training))
     path = store.folder / "mean_joint_speed.json"
-    kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    kept = read_json(path)
     if kept.get("key") != key:
         kept = {"key": key, "speed": speed_of_joints(training, body).tolist()}
-        atomic_write(path, lambda temporary: temporary.write_text(json.dumps(kept), encoding="utf-8"))
+        write_json(path, kept)
     return np.asarray(kept["speed"]), "computed from the training split"
 
 

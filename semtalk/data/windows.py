@@ -30,12 +30,18 @@ class WindowDataset(Dataset):
         Args:
             store: Where the recordings are from.
             recordings: Usually one split of it.
-            stride: Frames between the starts of windows.
+            stride: Frames between the starts of windows, a multiple of the store's own.
             keys: What to gather; all of it by default.
+
+        Raises:
+            SemTalkError: The store has no window features for such a stride, or no window at all.
         """
+        if stride % store.stride:
+            raise SemTalkError(
+                f"stride={stride}: {store.folder} keeps window features every {store.stride} frames; choose a multiple."
+            )
         self.store = store
         self.recordings = recordings
-        self.feature_stride = stride
         self.keys = keys or (*MOTION_KEYS, *FRAME_SLOTS, *WINDOW_SLOTS, "betas", "speaker", "semantic")
         index = [
             (number, start)
@@ -82,7 +88,7 @@ class WindowDataset(Dataset):
         if key == "betas":
             return torch.stack([self._tensor(number, key) for number, _ in pairs])
         if key in WINDOW_SLOTS:
-            rows = torch.stack([self._tensor(number, key)[start // self.feature_stride] for number, start in pairs])
+            rows = torch.stack([self._tensor(number, key)[start // self.store.stride] for number, start in pairs])
         else:
             rows = torch.stack([self._tensor(number, key)[start : start + WINDOW] for number, start in pairs])
         if key == "semantic":

@@ -27,15 +27,32 @@ def feature_dims(features: Features) -> dict[str, int]:
     return {slot: features.slots[slot].dim for slot in SLOTS}
 
 
+def encoder_class(features: Features, slot: str) -> type:
+    """Class of the encoder of one slot: a built-in one, or ``package.module:Name`` of an installed package.
+
+    Raises:
+        SemTalkError: There is no such class.
+    """
+    chosen = features.slots[slot].encoder
+    return named(f"features.slots.{slot}.encoder", ENCODERS[chosen][0] if chosen in ENCODERS else chosen)
+
+
+def encoder_settings(features: Features, slot: str) -> dict:
+    """What values of a slot depend on beside what is said: settings, and the encoder's version, 1 where it has none."""
+    chosen = features.slots[slot]
+    settings = {"encoder": chosen.encoder, "options": chosen.options, "stored": features.stored}
+    settings["version"] = getattr(encoder_class(features, slot), "version", 1)
+    return settings | ({"stride": features.stride} if slot in WINDOW_SLOTS else {})
+
+
 def build_encoder(features: Features, slot: str) -> Encoder:
-    """Build the encoder of one slot: a built-in one, or ``package.module:Name`` of an installed package.
+    """Build the encoder of one slot.
 
     Raises:
         SemTalkError: There is no such class, or it does not take the slot's keys.
     """
-    chosen = features.slots[slot]
-    word = ENCODERS[chosen.encoder][0] if chosen.encoder in ENCODERS else chosen.encoder
-    options, encoder = chosen.options, named(f"features.slots.{slot}.encoder", word)
+    chosen, encoder = features.slots[slot], encoder_class(features, slot)
+    options = chosen.options
     if slot in WINDOW_SLOTS:
         options["stride"] = features.stride
     try:

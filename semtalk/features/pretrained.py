@@ -19,18 +19,24 @@ def local_model(name: str, key: str, alternative: str) -> Path:
     """
     if name in PACKAGES:
         return package_folder(name, key, alternative)
-    if Path(name).is_dir():
-        return Path(name)
+    folder = Path(name) if Path(name).is_dir() else cached_model(name)
+    if folder is None:
+        raise MissingModelError(
+            f"{key}={name}: the model is neither a folder nor in the Hugging Face cache; fetch it with "
+            f"`hf download {name}`, or {alternative}."
+        )
+    return folder
+
+
+def cached_model(name: str) -> Path | None:
+    """Folder of a repository in the Hugging Face cache, called by its commit; none where it is not there."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     try:
         return Path(snapshot_download(name, local_files_only=True))
-    except (LocalEntryNotFoundError, HFValidationError, FileNotFoundError) as error:
-        raise MissingModelError(
-            f"{key}={name}: the model is neither a folder nor in the Hugging Face cache; fetch it with "
-            f"`hf download {name}`, or {alternative}."
-        ) from error
+    except (LocalEntryNotFoundError, HFValidationError, FileNotFoundError):
+        return None
 
 
 def load_pretrained(load, folder: Path, key: str, **options):

@@ -38,6 +38,28 @@ class Utterance:
         return [(text, slice(first, max(last, first + 1))) for text, first, last in spans]
 
 
+HEARD = ("wave", "words", "frames", "emotion")
+"""Fields of an utterance that a recording fills."""
+
+
+@dataclass
+class WatchedUtterance(Utterance):
+    """An utterance that notes which of :data:`HEARD` an encoder reads: its feature depends on these, and no others."""
+
+    read: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.read.clear()
+
+    def __getattribute__(self, name: str):
+        if name in HEARD:
+            object.__getattribute__(self, "read").add(name)
+        elif name == "__dict__":
+            object.__getattribute__(self, "read").update(HEARD)
+        return object.__getattribute__(self, name)
+
+
 def to_frames(values: np.ndarray, rate: float, frames: int) -> np.ndarray:
     """Linearly interpolate rows (n, d) at ``rate`` rows a second to (frames, d) at 30 fps; the ends are held."""
     position = np.clip(np.arange(frames) * (rate / FPS), 0, len(values) - 1)

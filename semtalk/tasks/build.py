@@ -10,8 +10,9 @@ from torch import nn
 from semtalk.body import BodyModel
 from semtalk.data.store import Store
 from semtalk.errors import SemTalkError
+from semtalk.log import LOG
 from semtalk.motion.parts import batch_frames, part_channels
-from semtalk.motion.skeleton import PARTS
+from semtalk.motion.skeleton import DOWNSAMPLE, PARTS
 from semtalk.settings.commands import TrainSettings
 from semtalk.settings.common import package_of
 from semtalk.settings.trained import references
@@ -72,18 +73,26 @@ def set_feature_statistics(network: nn.Module, store: Store) -> None:
 
 
 def check_labels(store: Store) -> None:
-    """See that the takes of train and val have semantic labels.
+    """See that takes of train have semantic labels, and say how many code steps have none.
 
     Raises:
-        SemTalkError: One has none.
+        SemTalkError: No take has.
     """
-    labelled = [*store.split("train"), *store.split("val")]
-    unlabelled = [recording.id for recording in labelled if recording["semantic"].isnan().any()]
-    if unlabelled:
-        raise SemTalkError(
-            f"{unlabelled[0]} and {len(unlabelled) - 1} others have no semantic labels, which sparse needs: its "
-            "corpus's reader gives them, and for SHOW scripts/label_semantics.py makes them with a trained gate."
-        )
+    for split in ("train", "val"):
+        takes = store.split(split)
+        unlabelled = [recording for recording in takes if recording["semantic"].isnan().any()]
+        if split == "train" and len(unlabelled) == len(takes):
+            raise SemTalkError(
+                f"none of the {len(takes)} takes of train, {takes[0].id} the first, has semantic labels, which sparse "
+                "needs: its corpus's reader gives them, and for SHOW scripts/label_semantics.py makes them with a "
+                "trained gate."
+            )
+        if unlabelled:
+            steps, of = (sum(one.frames // DOWNSAMPLE for one in some) for some in (unlabelled, takes))
+            LOG.info(
+                f"{split}: {steps} of {of} code steps, those of {len(unlabelled)} of {len(takes)} takes, have no "
+                "semantic labels; the gate loss leaves them out."
+            )
 
 
 def new_task(
@@ -121,7 +130,7 @@ def make_task(
         body: For losses on positions; the stand-in by default.
 
     Raises:
-        SemTalkError: An earlier phase has no checkpoint; or the sparse network is asked for without semantic labels.
+        SemTalkError: An earlier phase has no checkpoint; or sparse is asked for and no take has semantic labels.
     """
     row, init, known = phase_called(phase), settings.init, {}
     facts, run_dir = facts or Facts(store.speakers), Path(run_dir)

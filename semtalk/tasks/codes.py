@@ -229,9 +229,10 @@ class BaseMotionTask(CodePredictionTask):
 class SparseMotionTask(CodePredictionTask):
     """Trains the sparse network beside a frozen base.
 
-    Steps are weighted by their semantic score; ``floor`` is what a step without meaning still weighs. All three passes
-    share one gate, so its loss counts once for each of them. Base runs once, without gradient and only when the fusion
-    loss has a weight: there its latents are blended with the sparse ones by psi (paper Eq. 5).
+    Steps are weighted by their semantic score; ``floor`` is what a step still weighs that has no meaning or no label. A
+    step without a label says nothing to the gate. All three passes share one gate, so its loss counts once for each of
+    them. Base runs once, without gradient and only when the fusion loss has a weight: there its latents are blended
+    with the sparse ones by psi (paper Eq. 5).
     """
 
     phase = "sparse"
@@ -247,7 +248,7 @@ class SparseMotionTask(CodePredictionTask):
         targets = self.targets(batch)
         prediction = self.predict(batch)
         floor = self.recipe.floor
-        weight = floor + (1 - floor) * batch["semantic"]
+        weight = floor + (1 - floor) * batch["semantic"].nan_to_num(0.0)
         losses = self.code_losses(prediction, targets, weight)
         losses["gate"] = len(self.passes) * gate_loss(prediction.gate_logits, batch["semantic"])
         if self.weights["fusion"]:
@@ -262,6 +263,10 @@ class SparseMotionTask(CodePredictionTask):
             losses["fusion"] = torch.stack(fused).mean()
         return losses
 
+    def counted(self, batch: dict[str, Tensor]) -> dict[str, int]:
+        """What is said of the gate is said of the labelled steps."""
+        return dict.fromkeys(("gate", "gate_accuracy"), int((~batch["semantic"].isnan()).sum()))
+
     @torch.no_grad()
     def _base_latents(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         motion = self.motion(batch)
@@ -270,8 +275,12 @@ class SparseMotionTask(CodePredictionTask):
         return {part: latents[0] for part, latents in prediction.latents.items()}
 
     def figures(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Code accuracy on semantic steps as at generation, and the gate's accuracy."""
+        """Code accuracy as at generation, and the gate's accuracy on labelled steps."""
         codes = self.tokenizer.encode(batch_frames(batch))
         prediction = self.predict(batch, Passes())
-        right = (active_steps(prediction.psi) == (batch["semantic"] > 0)).float().mean()
-        return {"gate_accuracy": right, **self.accuracy(prediction, codes, BODY_PARTS)}
+        labelled = ~batch["semantic"].isnan()
+        right = (active_steps(prediction.psi) == (batch["semantic"] > 0)) & labelled
+        return {
+            "gate_accuracy": right.sum() / labelled.sum().clamp(min=1),
+            **self.accuracy(prediction, codes, BODY_PARTS),
+        }

@@ -88,6 +88,10 @@ class StageTask(pl.LightningModule):
         """Further numbers to log in validation."""
         return {}
 
+    def counted(self, batch: dict[str, Tensor]) -> dict[str, int]:
+        """How much a loss or figure of a batch counts in the mean over validation, where it is not by its windows."""
+        return {}
+
     def total(self, losses: dict[str, Tensor]) -> Tensor:
         """Weighted sum of the losses."""
         return torch.stack([self.weights[name] * value for name, value in losses.items()]).sum()
@@ -114,8 +118,9 @@ class StageTask(pl.LightningModule):
             torch.manual_seed(self.seed + batch_idx)
             losses = self.losses(batch)
             values = {"loss": self.total(losses), **losses, **self.figures(batch)}
-        size = len(batch["speaker"])
-        self.log_dict({f"val/{name}": value for name, value in values.items()}, batch_size=size, sync_dist=True)
+        counted = dict.fromkeys(values, len(batch["speaker"])) | self.counted(batch)
+        for name, value in values.items():
+            self.log(f"val/{name}", value, batch_size=counted[name], sync_dist=True)
 
     def configure_optimizers(self):
         """Adam, with a constant or a cosine learning rate."""

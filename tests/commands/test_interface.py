@@ -8,7 +8,7 @@ INTERFACE = {
     "semtalk": "SemTalk SemTalkError compose",
     "semtalk.body": "BodyModel forward_kinematics load_body",
     "semtalk.data": "BEAT2DataModule Corpus CorpusDataModule Entry MotionDataModule Recording SHOWDataModule "
-    "SampleDataModule SemanticInterval Store prepare read_semantics",
+    "SampleDataModule SemanticInterval Store file_stamp prepare read_semantics",
     "semtalk.evaluation": "METRICS Metric Result Take TakeMaker TakeRow chosen_metrics compare evaluate_rows",
     "semtalk.features": "Utterance Word fit_wave load_audio read_transcript sound_seconds to_frames window_starts",
     "semtalk.generation": "Generated MotionGenerator Rollout SemTalk SpeechStream load_generator",

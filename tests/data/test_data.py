@@ -97,6 +97,19 @@ def test_sem_rows_of_five_and_six_columns(tmp_path):
         read_semantics(path)
 
 
+def test_a_take_of_which_nothing_is_annotated_is_unlabelled(copied, body, tmp_path):
+    names = [entry.id for entry in BEAT2Corpus(str(copied)).entries()]
+    beats = "01_beat_align\t0\t6\t6\t0.1\n"
+    for name, text in zip(names, ("", "\n \n", beats), strict=False):
+        (copied / FOLDER / "sem" / f"{name}.txt").write_text(text)
+    store = prepare(BEAT2Corpus(str(copied)), compose().features, body, tmp_path / "store")
+    scores = [recording["semantic"] for recording in store.recordings]
+    assert [bool(one.isnan().all()) for one in scores] == [True, True] + [False] * 10
+    assert not scores[2].any(), "beats alone are annotated, and are no gestures"
+    batch = WindowDataset(store, store.recordings[:3], 20, ("semantic",)).__getitems__([0, 6, 12])["semantic"]
+    assert batch.isnan().all(dim=1).tolist() == [True, True, False]
+
+
 @pytest.mark.parametrize("form", ["long_textgrid", "short_textgrid"])
 def test_textgrid_forms(tmp_path, form):
     from praatio import textgrid
@@ -141,8 +154,7 @@ def test_store_prepares_only_what_changed(copied, body, tmp_path):
     features = compose("train", "features.slots.hubert.dim=24").features
     store = prepare(BEAT2Corpus(str(copied)), features, body, tmp_path / "store")
     changed = {path.name for path, time in times.items() if path.stat().st_mtime_ns != time}
-    files = {f"{r.id}.{kind}" for r in store.recordings for kind in ("hubert.safetensors", "record.json")}
-    assert changed == files | {"manifest.json"}
+    assert changed == {f"{recording.id}.hubert.safetensors" for recording in store.recordings}
     assert store.recordings[0]["hubert"].shape == (180, 24)
 
 
@@ -248,6 +260,12 @@ def test_real_take_is_read(real_data, body, tmp_path):
     assert [recording.frames for recording in store.recordings] == [360, 360, 360, 360, 465]
     assert store.recordings[0].words[0][0] == "the"
     labelled = [round(float((recording["semantic"] > 0).float().mean()), 2) for recording in store.recordings]
-    assert labelled[4] == 0 and 0 < labelled[0] < 1
+    assert labelled[4] == 0 and 0 < labelled[0] < 1 and not store.recordings[4]["semantic"].isnan().any()
     assert corpus.mean_joint_speed()[21] == pytest.approx(0.2696023)
     assert store.recordings[0]["contact"].mean() > 0.5
+
+
+def test_real_takes_without_annotation_are_unlabelled(real_data, body, tmp_path):
+    store = prepare(BEAT2Corpus(str(real_data / "beat2_two_takes")), compose().features, body, tmp_path)
+    unlabelled = {one.id for one in store.recordings if one["semantic"].isnan().all()}
+    assert unlabelled == {"2_scott_0_2_a", "2_scott_0_2_b", "2_scott_0_2_c"} and len(store.recordings) == 4

@@ -42,7 +42,7 @@ def test_shards_and_processes_share_one_store(copied, tmp_path):
     command = [sys.executable, "scripts/prepare.py", *arguments(copied, shared)]
     processes = [subprocess.Popen([*command, *extra], **options) for extra in (["shard=2/2"], [])]
     assert [process.wait() for process in processes] == [0, 0]
-    assert files_of(alone) == files_of(shared) and len(files_of(shared)) == 12 * 6
+    assert files_of(alone) == files_of(shared) and len(files_of(shared)) == 12 * 8
     assert not list(shared.rglob("*.lock")) and not list(shared.rglob("*tmp*"))
 
 

@@ -192,6 +192,36 @@ def test_transcripts_are_made_once_and_kept(show, tmp_path):
         prepare(missing, compose().features, missing.body, tmp_path / "store")  # not one after another quarantined
 
 
+def test_a_mended_transcript_and_new_labels_are_noticed_and_re_encode_nothing_else(show, tmp_path):
+    corpus = corpus_of(show, tmp_path, words="whisper")
+    for entry in corpus.entries():
+        kept = corpus._words_path(entry.id)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps([{"word": "hello", "start": 0.5, "end": 1.0}]))
+    arguments = corpus, compose().features, corpus.body, tmp_path / "store"
+    one = prepare(*arguments).recordings[0].id
+
+    def written():
+        before = {path: path.stat().st_ino for path in (tmp_path / "store").glob("*.safetensors")}
+        store = prepare(*arguments)
+        return {path.name for path in before if path.stat().st_ino != before[path]}, store.recordings[0]
+
+    corpus._words_path(one).write_text(json.dumps([{"word": "goodbye", "start": 0.5, "end": 1.0}]))
+    files, recording = written()
+    assert files == {f"{one}.words.safetensors", f"{one}.sentence.safetensors"}
+    assert recording.words == [("goodbye", 0.5, 1.0)] and recording["semantic"].isnan().all()
+    labels = corpus._semantics_path(one)
+    labels.parent.mkdir()
+    for text, scores in (("", {0.0}), ("gate\t0.5\t1.0\t0.5\t0.5\n", {0.0, 0.5})):  # a gate may find nothing
+        labels.write_text(text)
+        files, recording = written()
+        assert files == {f"{one}.semantic.safetensors"} and set(recording["semantic"].tolist()) == scores
+    beside = corpus._paths[one].with_suffix(".srt")
+    beside.write_text("1\n00:00:01,000 --> 00:00:02,000\nhey\n")
+    files, recording = written()
+    assert files == {f"{one}.words.safetensors", f"{one}.sentence.safetensors"} and recording.words[0][0] == "hey"
+
+
 def test_show_is_prepared_and_labelled_from_the_command_line(show, smoke, tmp_path):
     data = ["data=show", f"data.root={show}", "data.hands=mean", "data.words=none", f"data_dir={tmp_path}/data"]
     write_sequence(show / "seth" / "bad" / "bad", 10.0, jaw_pose=None)

@@ -224,6 +224,17 @@ def test_gate_loss_is_about_a_score_above_zero():
     assert gate_loss(gate, torch.tensor([[0.2, 0.0]])) < 0.001 < 1 < gate_loss(gate, torch.tensor([[0.0, 0.2]]))
 
 
+def test_gate_loss_leaves_out_steps_without_a_label():
+    gate = torch.tensor([[[0.0, 1.0], [2.0, 0.0], [0.0, 3.0]]]).requires_grad_()
+    loss = gate_loss(gate, torch.tensor([[0.2, torch.nan, 0.0]]))
+    assert loss.item() == pytest.approx(gate_loss(gate[:, [0, 2]], torch.tensor([[0.2, 0.0]])).item())
+    loss.backward()
+    assert not gate.grad[0, 1].any() and gate.grad[0, [0, 2]].all()
+    nothing = gate_loss(gate, torch.full((1, 3), torch.nan))
+    nothing.backward()
+    assert nothing == 0 and gate.grad.isfinite().all()
+
+
 def test_fusion_by_hand():
     base, sparse = torch.zeros(1, 2, 1, 3), torch.ones(1, 2, 1, 3)
     blended = blend_latents(base, sparse, torch.tensor([[0.25, 1.0]]))
