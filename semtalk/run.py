@@ -63,6 +63,13 @@ def run_dir(settings: Command) -> Path:
     return Path(getattr(settings, "ckpt", None) or Path(settings.runs_dir) / settings.name)
 
 
+SHOWN = (
+    "loss", "degrees", "unexplained_face", "jaw_r", "expressions_r", "own_other", "upper_error", "hands_error", "speed",
+    "gate_f1", "gate_share", "fgd",
+)  # fmt: skip
+"""What the closing table has of the best validation; the curves have all of it."""
+
+
 def _initial_facts(init: str | None):
     """Facts in the checkpoints of the run that training starts from; none without one."""
     if init is None:
@@ -91,6 +98,7 @@ def train(settings: TrainSettings) -> None:
     from semtalk.body import load_body
     from semtalk.data.datamodule import CorpusDataModule
     from semtalk.data.store import mean_joint_speed
+    from semtalk.evaluation.judge import Judge, hears_less
     from semtalk.tasks.checkpoint import checkpoint_path, share_checkpoints
     from semtalk.tasks.fit import check_trainer, fit_phase
     from semtalk.tasks.phases import MOTION_PHASES, phases_of
@@ -125,12 +133,19 @@ def train(settings: TrainSettings) -> None:
         LOG.info(note)
     table = Table("phase", "steps", "minutes", "best at step", "its validation", title=f"Trained {run_dir(settings)}")
     console = Console()
+    judge = None
+    if settings.recipe.rollout_seconds:
+        judge = Judge(settings, run_dir(settings), data.store, facts, body, speed)
+    remarks = []
     for phase in phases:
         console.print(f"[bold]{phase}[/bold]")
-        row = fit_phase(phase, settings, data, run_dir(settings), facts, body)
-        numbers = ", ".join(f"{name} {value:.4g}" for name, value in row["validation"].items())
+        row = fit_phase(phase, settings, data, run_dir(settings), facts, body, judge)
+        remarks += [f"{phase} hears little: {remark}." for remark in hears_less(row["validation"])]
+        numbers = ", ".join(f"{name} {value:.4g}" for name, value in row["validation"].items() if name in SHOWN)
         table.add_row(phase, str(row["steps"]), f"{row['seconds'] / 60:.1f}", str(row["best_step"]), numbers)
     console.print(table)
+    for remark in remarks:
+        LOG.info(remark)
     if settings.logger.name == "wandb" and "sparse" in phases:
         _evaluate_run(settings, settings.evaluation, None)
 

@@ -21,9 +21,12 @@ HEARD = {
     "expressions_r": "10 most varying expressions: correlation",
     "expressions_amplitude": "10 most varying expressions: deviation / truth's",
     "upper_error": "upper body: rotation error, degrees", "hands_error": "hands: rotation error, degrees",
+    "lower_error": "lower body: rotation error, degrees",
     "speed": "speed of all joints / truth's", "acceleration": "acceleration of all joints / truth's",
     "speed_upper": "speed of the upper body / truth's",
     "acceleration_upper": "acceleration of the upper body / truth's",
+    "speed_lower": "speed of the lower body / truth's",
+    "acceleration_lower": "acceleration of the lower body / truth's",
     "speed_hands": "speed of the fingers / truth's", "acceleration_hands": "acceleration of the fingers / truth's",
     "div_share": "DIV / truth's", "bc_share": "BC / truth's",
 }  # fmt: skip
@@ -100,7 +103,7 @@ def _expressions(takes: list[Take], row: str) -> dict[str, float]:
 
 def _rotations(takes: list[Take], row: str) -> dict[str, float]:
     numbers = {}
-    for part in ("upper", "hands"):
+    for part in ("upper", "hands", "lower"):
         joints = list(PARTS[part].joints)
         own, true = (
             torch.cat([rotation_6d_to_matrix(take.rotation[name][:, joints]) for take in takes]).numpy()
@@ -120,13 +123,14 @@ def _liveliness(takes: list[Take], row: str, body: BodyModel) -> dict[str, float
 
 
 def _positions(take: Take, row: str, body: BodyModel) -> dict[str, np.ndarray]:
-    """Joints in metres without translation: all of them, the upper body's, the fingers' in the wrist's frame."""
+    """Joints in metres without translation: all, the upper and the lower body's, the fingers' in the wrist's frame."""
     poses = poses_from_rotation(take.rotation[row])
     whole = body.joints(poses, take.betas).numpy()
     fingers = torch.zeros_like(poses)
     fingers[:, list(HAND_JOINTS)] = poses[:, list(HAND_JOINTS)]
     hands = body.joints(fingers, take.betas)[:, list(HAND_JOINTS)].numpy()
-    return {"": whole, "_upper": whole[:, list(PARTS["upper"].joints)], "_hands": hands}
+    parts = {f"_{part}": whole[:, list(PARTS[part].joints)] for part in ("upper", "lower")}
+    return {"": whole, **parts, "_hands": hands}
 
 
 def hearing_table(

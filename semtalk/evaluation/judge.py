@@ -75,8 +75,11 @@ class Judge:
 
         Returns:
             Numbers of :data:`semtalk.evaluation.hearing.HEARD`, FGD, ``ridge_jaw_r`` and ``ridge_expressions_r``; with
-            a sparse network precision, recall and F1 of its gate, and the share of steps at which it fires.
+            a sparse network precision, recall and F1 of its gate, and the share of steps at which it fires. Nothing
+            where no take of val is long enough.
         """
+        if not self.recordings:
+            return {}
         makers = ROLLOUTS[self.facts.generation]
         networks = (copy.deepcopy(network) for network in (tokenizer, self.translation, base, sparse))
         generator = makers(*networks, decoding_of(self.settings.recipe.decoding)).to(device)
@@ -85,7 +88,9 @@ class Judge:
             generator, self.facts.speakers, self.settings.features.stride, seed=self.settings.seed,
             counted=lambda frames: legacy_frames(min(frames, int(seconds * FPS))),
         )  # fmt: skip
-        self.takes, _ = maker.takes(self.recordings, rows={"fused": "learned"})
+        self.takes, _ = maker.takes(self.recordings, base=False)
+        for take in self.takes:
+            take.wave = take.recording["wave"]
         add_other_sound(self.takes, maker)
         numbers = hearing(self.takes, "fused", self.body, OTHER)
         metrics = {name: METRICS[name] for name in ("bc", "div")}

@@ -117,7 +117,7 @@ class SpeechRidge:
     def of(cls, store: Store) -> "SpeechRidge":
         """Fitted to a store; kept beside it until its takes or features change."""
         keys = [
-            [recording.id, *(recording.info["keys"][name] for name in (MOTION, *SPEECH))]
+            [recording.id, *(recording.info["origins"][name] for name in (MOTION, *SPEECH))]
             for recording in (*store.split("train"), *store.split("val"))
         ]
         key = hashlib.sha256(json.dumps(keys).encode()).hexdigest()[:16]

@@ -159,8 +159,15 @@ class TakeMaker:
             takes=[self.counted(recording.frames) for recording in recordings],
         )
 
-    def takes(self, recordings: list[StoredRecording], progress: Callable) -> tuple[list[Take], list[str]]:
+    def takes(
+        self, recordings: list[StoredRecording], progress: Callable = lambda windows: windows, base: bool = True
+    ) -> tuple[list[Take], list[str]]:
         """Generate every recording with and without the sparse network: the rows ``fused`` and ``base``.
+
+        Args:
+            recordings: What is said.
+            progress: Wraps the iteration over windows.
+            base: Whether there is the row ``base``.
 
         Returns:
             The takes, and the ids of recordings that are too short to be evaluated.
@@ -177,10 +184,9 @@ class TakeMaker:
             raise SemTalkError(
                 "no recording of this split is long enough to be evaluated (64 frames in whole seconds)."
             )
-        rollouts = {
-            "fused": self.rollout(recordings, progress=progress),
-            "base": self.rollout(recordings, gate="never", progress=progress),
-        }
+        rollouts = {"fused": self.rollout(recordings, progress=progress)}
+        if base:
+            rollouts["base"] = self.rollout(recordings, gate="never", progress=progress)
         gate = self.gate_scores(recordings, rollouts["fused"])
         takes = []
         for index, recording in enumerate(recordings):

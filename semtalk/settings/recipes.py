@@ -64,6 +64,10 @@ class Losses(Settings):
         return {field.alias or name: getattr(self, name) for name, field in type(self).model_fields.items()}
 
 
+GENERATED = ("jaw_r", "expressions_r", "own_other", "fgd", "gate_f1")
+"""Figures of validation that are of the motion that base and sparse generate."""
+
+
 class PhaseRecipe(Settings):
     """How one network is trained."""
 
@@ -85,6 +89,8 @@ class PhaseRecipe(Settings):
     """Decays of Adam's two moments."""
     clip: Annotated[float, between(0.0, 1e6)] | None
     """Largest norm of the gradients; null for none."""
+    select: str
+    """Figure of a validation that best.ckpt is the best in."""
 
     losses: Losses
 
@@ -115,6 +121,8 @@ class RVQVAERecipe(PhaseRecipe):
 
     shift: bool
     """Whether windows begin up to three frames later, so that every border of code steps is trained."""
+    select: Literal["loss", "degrees"]
+    """Figure of a validation that best.ckpt is the best in."""
     losses: RVQVAELosses
 
 
@@ -130,6 +138,8 @@ class TranslationLosses(Losses):
 class TranslationRecipe(PhaseRecipe):
     """Of the translation network."""
 
+    select: Literal["loss"]
+    """Figure of a validation that best.ckpt is the best in."""
     losses: TranslationLosses
 
 
@@ -144,6 +154,8 @@ class EmbedderLosses(Losses):
 class EmbedderRecipe(PhaseRecipe):
     """Of the FGD embedder."""
 
+    select: Literal["loss", "degrees"]
+    """Figure of a validation that best.ckpt is the best in."""
     losses: EmbedderLosses
 
 
@@ -196,6 +208,8 @@ class BaseMotionRecipe(CodeRecipe):
     """Of the base network."""
 
     amplitude: Amplitude
+    select: Literal["loss", "unexplained_face", "jaw_r", "expressions_r", "own_other", "fgd"]
+    """Figure of a validation that best.ckpt is the best in; the last four are of generated motion."""
     losses: BaseMotionLosses
 
 
@@ -213,6 +227,8 @@ class SparseMotionRecipe(CodeRecipe):
 
     floor: Share
     """What a step without meaning weighs."""
+    select: Literal["loss", "gate_accuracy", "gate_f1", "fgd"]
+    """Figure of a validation that best.ckpt is the best in; the last two are of generated motion."""
     losses: SparseMotionLosses
 
 
@@ -227,9 +243,20 @@ class Recipe(Settings):
     """Processes that read windows; 0 reads in the training's own."""
     validations: Annotated[int, between(1, 1_000_000)]
     """Validations in a training."""
+    rollout_seconds: Annotated[float, between(0.0, 1e6)]
+    """Seconds of val takes that base and sparse generate in each validation; 0 for none."""
     decoding: Decoding
     rvqvae: RVQVAERecipe
     translation: TranslationRecipe
     fgd: EmbedderRecipe
     base: BaseMotionRecipe
     sparse: SparseMotionRecipe
+
+    @model_validator(mode="after")
+    def what_is_selected_by_is_generated(self) -> "Recipe":
+        """Figures of generated motion need some."""
+        for name in ("base", "sparse"):
+            figure = getattr(self, name).select
+            if figure in GENERATED and not self.rollout_seconds:
+                raise ValueError(f"{name}.select={figure} is of generated motion; it needs rollout_seconds above 0.")
+        return self

@@ -1,6 +1,6 @@
 """Builds the task of a phase: its network with what the training split says of it, beside the trained ones it needs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -117,7 +117,7 @@ def new_task(
 
 def make_task(
     phase: str, settings: TrainSettings, store: Store, run_dir: str | Path, facts: Facts | None = None,
-    body: BodyModel | None = None,
+    body: BodyModel | None = None, judge: Callable[..., dict[str, float]] | None = None,
 ) -> StageTask:  # fmt: skip
     """The task of a phase: its network with what the training split says of it, and the trained ones that it needs.
 
@@ -128,6 +128,7 @@ def make_task(
         run_dir: Folder that holds the earlier phases' checkpoints.
         facts: For the checkpoints; the store's speakers by default.
         body: For losses on positions; the stand-in by default.
+        judge: Of what base and sparse generate in validation, see :class:`StageTask`.
 
     Raises:
         SemTalkError: An earlier phase has no checkpoint; or sparse is asked for and no take has semantic labels.
@@ -150,6 +151,7 @@ def make_task(
             set_feature_statistics(network, store)
         takes = track(store.split("train"), "Encoding motion", transient=True)
         known["statistics"] = latent_statistics(tokenizer_of(needed), takes)
+        known["judge"] = judge
     if row.readouts:
         for part, readout in network.readouts.items():
             readout.mean.copy_(known["statistics"].mean[part])

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from semtalk.losses import code_loss, gate_loss, global_consistency, latent_loss, local_consistency, soft_targets
 from semtalk.models.base_motion import BaseMotionNetwork
@@ -161,6 +161,18 @@ class CodePredictionTask(StageTask):
         }
         return {name: passes * torch.stack(values).mean() for name, values in terms.items()}
 
+    def judged(self) -> tuple[nn.Module, nn.Module | None]:
+        """Base and sparse network that generate in validation."""
+        raise NotImplementedError
+
+    def on_validation_epoch_end(self) -> None:
+        """Log what is said of the motion that the networks generate."""
+        if self.judge is None:
+            return
+        numbers = self.judge(self.tokenizer, *self.judged(), self.device) if self.trainer.is_global_zero else None
+        for name, value in self.trainer.strategy.broadcast(numbers).items():
+            self.log(f"val/{name}", value)
+
     def accuracy(self, prediction: Prediction, codes: dict[str, Tensor], parts) -> dict[str, Tensor]:
         """Share of right level-0 codes in the seed pass, for each part."""
         predicted = prediction.codes(SEED_PASS)
@@ -171,8 +183,6 @@ class BaseMotionTask(CodePredictionTask):
     """Trains the base network."""
 
     phase = "base"
-    monitor = "val/unexplained_face"
-
     recipe: BaseMotionRecipe
 
     def __init__(self, *args, decoding: Decoding = LIKELIEST, **kwargs):
@@ -224,6 +234,11 @@ class BaseMotionTask(CodePredictionTask):
             gain = calibration.find(getattr(self.recipe.amplitude, part))
             self.network.readouts[part].gain.fill_(gain)
             self.log(f"val/gain_{part}", gain)
+        super().on_validation_epoch_end()
+
+    def judged(self) -> tuple[nn.Module, nn.Module | None]:
+        """Base alone."""
+        return self.network, None
 
 
 class SparseMotionTask(CodePredictionTask):
@@ -262,6 +277,10 @@ class SparseMotionTask(CodePredictionTask):
             ]
             losses["fusion"] = torch.stack(fused).mean()
         return losses
+
+    def judged(self) -> tuple[nn.Module, nn.Module | None]:
+        """Both."""
+        return self._base.network, self.network
 
     def counted(self, batch: dict[str, Tensor]) -> dict[str, int]:
         """What is said of the gate is said of the labelled steps."""

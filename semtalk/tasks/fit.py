@@ -4,7 +4,7 @@ import logging
 import os
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -188,8 +188,9 @@ def is_resumed(settings: TrainSettings) -> bool:
 
 
 def fit_phase(
-    phase: str, settings: TrainSettings, data: MotionDataModule, run_dir: Path, facts: Facts, body: BodyModel
-) -> dict:
+    phase: str, settings: TrainSettings, data: MotionDataModule, run_dir: Path, facts: Facts, body: BodyModel,
+    judge: Callable[..., dict[str, float]] | None = None,
+) -> dict:  # fmt: skip
     """Train one phase, or go on with it when ``resume`` is set.
 
     Returns:
@@ -211,7 +212,7 @@ def fit_phase(
     resume = is_resumed(settings) and last.is_file()
     before = resumable(last, phase) if resume else None
     recipe = getattr(settings.recipe, PHASES[phase].recipe)
-    task = make_task(phase, settings, data.store, run_dir, facts, body)
+    task = make_task(phase, settings, data.store, run_dir, facts, body, judge)
     if before is not None:
         was, said = Stamp.read(before).settings, f"resume=true: {last}"
         load_weights(task.network, network_weights(before), phase, settings, was, said)

@@ -26,6 +26,8 @@ from semtalk.log import LOG
 
 LOG_FOLDER = "log"
 """Of a phase: where Lightning writes the rows of this process; ``metrics.csv`` beside it holds those of all."""
+RISING = ("val/jaw_r", "val/expressions_r", "val/gate_f1", "val/gate_accuracy")
+"""Figures that are good when they are high; all others are when they are low."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGUSR1] if hasattr(signal, "SIGUSR1") else []))
 """What asks a training to stop: Ctrl-C, ``kill`` and schedulers, and the warning before a preemption."""
 
@@ -92,7 +94,7 @@ class Keeper(Checkpoint):
     """Writes the checkpoints of a phase, and stops it in good order when a signal asks for it.
 
     ``last.ckpt`` is written at the end of every epoch, every so many minutes within one, and before a signal's stop;
-    ``best.ckpt`` after a validation whose ``monitor`` is the lowest so far. What an earlier training left in the folder
+    ``best.ckpt`` after a validation whose ``monitor`` is the best so far. What an earlier training left in the folder
     goes when the first of these is written, not before. Rows of the curves are written before the checkpoint whose
     steps they are of, so that a resumed run has each of them once.
     """
@@ -105,7 +107,7 @@ class Keeper(Checkpoint):
 
         Args:
             folder: Of the phase.
-            monitor: What the best checkpoint is the lowest in.
+            monitor: What the best checkpoint is the lowest in; the highest of :data:`RISING`.
             config: The full plain configuration, which is written beside the checkpoints.
             minutes: Between checkpoints within an epoch.
             every: Epochs between checkpoints that are kept for good; none without.
@@ -211,10 +213,12 @@ class Keeper(Checkpoint):
 
     def _is_best(self, trainer: pl.Trainer, module) -> bool:
         found = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
-        score = found[self.monitor]
+        if self.monitor not in found:
+            raise SemTalkError(f"{module.phase}: no validation gives {self.monitor}; are its takes long enough?")
+        score = found[self.monitor] * (-1 if self.monitor in RISING else 1)
         if not math.isfinite(score):
             raise SemTalkError(
-                f"{module.phase}: {self.monitor} is {score} after step {trainer.global_step}; "
+                f"{module.phase}: {self.monitor} is {found[self.monitor]} after step {trainer.global_step}; "
                 f"{self.path('last')} is the checkpoint before it."
             )
         if score >= self.score:
