@@ -19,7 +19,7 @@ from pathlib import Path
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from benchmarks.baselines import add_nearest, add_ridge
+from benchmarks.baselines import add_nearest
 from benchmarks.common import RESULTS, ROOT, append
 from benchmarks.speech_report import draw_curves, mean_of, print_numbers, print_targets, reached_targets
 from semtalk.body import load_body
@@ -30,6 +30,7 @@ from semtalk.evaluation.evaluate import embedder_of, evaluate_run
 from semtalk.evaluation.hearing import OTHER, hearing_table
 from semtalk.evaluation.measure import evaluate_rows
 from semtalk.evaluation.metrics import chosen_metrics
+from semtalk.evaluation.ridge import add_ridge
 from semtalk.files import atomic_write
 from semtalk.run import run_dir, train
 from semtalk.settings import compose

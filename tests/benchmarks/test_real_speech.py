@@ -9,27 +9,11 @@ import torch
 
 from benchmarks import real_speech as bench
 from benchmarks.__main__ import chosen
-from benchmarks.baselines import GRID, OFFSETS, Standard, fit_ridge, nearest_windows, surroundings
+from benchmarks.baselines import nearest_windows
 from benchmarks.common import append
 from benchmarks.speech_report import ROWS, TEXTS, cell, draw_curves, mean_of, reached_targets
 from semtalk.errors import SemTalkError
 from semtalk.settings import compose
-
-
-def test_ridge_finds_a_linear_relation_and_its_regularisation():
-    rng = np.random.default_rng(0)
-    weights = rng.normal(size=(7 * 5, 4))
-    inputs = [surroundings(rng.normal(size=(frames, 5))) for frames in (400, 200)]
-    exact = fit_ridge(inputs[0], inputs[0] @ weights, inputs[1], inputs[1] @ weights)
-    assert exact.alpha == GRID[0] and np.abs(exact.predict(inputs[1]) - inputs[1] @ weights).max() < 0.1
-    noise = [rng.normal(size=(len(x), 4)) for x in inputs]
-    assert fit_ridge(inputs[0], noise[0], inputs[1], noise[1]).alpha > exact.alpha
-
-
-def test_surroundings_are_the_frames_around():
-    seen = surroundings(np.arange(40.0)[:, None])
-    assert seen[20].tolist() == (20 + OFFSETS).tolist()
-    assert seen[1].tolist() == [0, 0, 0, 1, 3, 5, 7] and seen[-1].max() == 39
 
 
 def test_the_nearest_window_is_the_right_one():
@@ -41,13 +25,6 @@ def test_the_nearest_window_is_the_right_one():
     assert found[0] == (2, 37) and len(found) == 2
     heard[60:64] = training[0][80:84]
     assert nearest_windows(heard, training)[1] == (0, 80)
-
-
-def test_features_are_standardised_by_the_training_split():
-    training = [{"rhythm": 5 + 3 * torch.randn(300, 3), "hubert": torch.randn(300, 4).half()} for _ in range(2)]
-    standard = Standard(training)
-    rows = np.concatenate([standard(recording) for recording in training])
-    assert np.allclose(rows.mean(axis=0), 0, atol=1e-4) and np.allclose(rows.std(axis=0), 1, atol=1e-4)
 
 
 def test_words_of_the_command(monkeypatch):

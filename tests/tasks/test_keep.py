@@ -82,6 +82,13 @@ def test_every_epoch_leaves_a_last_checkpoint_and_the_table_speaks_of_the_best(t
     assert (row["steps"], row["best_step"], row["validation"]["rising"]) == (STEPS, 6, 6.0)
 
 
+def test_figures_that_are_good_when_high_choose_the_highest(tmp_path, store, monkeypatch):
+    monkeypatch.setattr(RVQVAETask, "monitor", "val/jaw_r")
+    monkeypatch.setattr(RVQVAETask, "figures", lambda task, _: {"jaw_r": torch.tensor(-abs(task.global_step - 12.0))})
+    row = fit(tmp_path, store)
+    assert row["best_step"] == 12 and row["validation"]["jaw_r"] == 0.0
+
+
 @pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGUSR1, 138)], ids=lambda one: str(one)
 )
