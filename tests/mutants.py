@@ -1,8 +1,8 @@
 """Wrong versions of the code, and a runner that sees whether the tests notice each of them.
 
-``python -m tests.mutants [-k WORD]`` applies them one by one in a copy of the working tree, runs the tests that are named
-beside each, and ends with a table; its exit status is 1 where one survives. The wrong versions themselves are data,
-``tests/wrong/*.toml``: file, old text (which occurs once in it), new text, what it breaks, and the tests.
+``python -m tests.mutants [-k WORD]`` applies them one by one in a copy of the working tree, runs the tests that are
+named beside each, and ends with a table; its exit status is 1 where one survives. The wrong versions themselves are
+data, ``tests/wrong/*.toml``: file, old text (which occurs once in it), new text, what it breaks, and the tests.
 """
 
 import argparse

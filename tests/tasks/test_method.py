@@ -159,9 +159,7 @@ def test_a_network_in_training_is_given_the_seed_mask_and_a_random_one(tokenizer
     call = task.network.calls[0]
     assert call["passes"] == TRAINING_PASSES and call["masks"].shape == (2, B, 64, 337)
     assert torch.equal(call["masks"][0], seed_mask().expand(B, -1, -1)), "the first: all but four frames are hidden"
-    assert call["masks"][1].mean() == pytest.approx(0.2, abs=0.03), (
-        "the second: half of 0.4 halfway through the warm-up"
-    )
+    assert call["masks"][1].mean() == pytest.approx(0.2, abs=0.03), "the second: 0.4 halfway through the warm-up"
     assert not torch.equal(call["masks"][1][0], call["masks"][1][1]), "drawn for each window"
     assert torch.equal(call["motion"], motion_channels(batch_frames(batch), batch["trans"]))
     assert call["batch"] is batch
@@ -206,9 +204,7 @@ def test_every_output_of_base_gets_a_gradient_from_every_pass_that_it_is_compare
     for table in (net.logits, net.latents):
         assert all((value.grad.flatten(1).abs().sum(dim=1) > 0).all() for value in table.values())
     for value in net.rhythmic.values():
-        assert (value.grad.flatten(1).abs().sum(dim=1) > 0).tolist() == [True, False, True], (
-            "not where it hears nothing"
-        )
+        assert (value.grad.flatten(1).abs().sum(dim=1) > 0).tolist() == [True, False, True], "not without audio"
     assert all(value.grad.abs().sum() > 0 for value in net.speech.values())
     assert all(value.grad is None for value in tokenizer.parameters())
 
@@ -318,3 +314,17 @@ def test_a_validation_ends_with_the_gain_that_the_recipe_asks_for(tokenizer, bat
     own = base_task(tokenizer, decoding=Decoding()).eval()
     own.on_validation_epoch_start()
     assert own.calibrations == {}, "nothing is looked for where codes are the likeliest"
+
+
+def test_base_is_chosen_by_what_its_face_leaves_unexplained(tokenizer, batch):
+    task = base_task(tokenizer).eval()
+    assert task.monitor.removeprefix("val/") == "unexplained_face" in task.figures(batch)
+
+
+def test_the_unexplained_share_is_of_the_parts_variance(tokenizer, batch):
+    statistics = LatentStatistics.unit(tokenizer)
+    shares = []
+    for variance in (1.0, 4.0):
+        statistics.variance["hands"] = torch.tensor(variance)
+        shares.append(base_task(tokenizer, statistics=statistics).figures(batch)["unexplained_hands"].item())
+    assert shares[1] == pytest.approx(shares[0] / 4)

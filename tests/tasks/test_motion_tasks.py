@@ -236,7 +236,8 @@ def test_every_term_of_the_embedder_by_hand(batch):
     losses = task.losses(batch)
     change = error.diff(dim=1)
     expected = {
-        "rotation": error.square().mean(), "velocity": change.abs().mean(), "acceleration": change.diff(dim=1).abs().mean()
+        "rotation": error.square().mean(), "velocity": change.abs().mean(),
+        "acceleration": change.diff(dim=1).abs().mean(),
     }  # fmt: skip
     assert {key: value.item() for key, value in losses.items()} == pytest.approx(
         {key: value.item() for key, value in expected.items()}, rel=1e-3
@@ -250,3 +251,18 @@ def test_every_term_of_the_embedder_by_hand(batch):
 
 def test_the_batch_is_a_true_one(batch):
     assert torch.allclose(rotation_from_poses(poses_from_rotation(batch["rotation"]))[:, :, 1], batch["rotation"][:, :, 1], atol=1e-5)  # fmt: skip  # noqa: E501
+
+
+def test_windows_are_shifted_in_training_alone(batch):
+    task = rvqvae_task("upper", "recipe.rvqvae.shift=true")
+    task.losses(batch), task.eval().losses(batch)
+    assert [seen.shape[1] for seen in task.network.seen] == [60, 64]
+
+
+def test_translation_moves_nothing_but_its_own_network(batch):
+    torch.manual_seed(0)
+    rvqvae = Off(61)
+    task = TranslationTask(TranslationNetwork(width=8), tiny_settings().recipe.translation, rvqvae=rvqvae)
+    rvqvae.error.requires_grad_(True)  # whatever may have happened to it since
+    task.total(task.losses(batch)).backward()
+    assert rvqvae.error.grad is None and all(p.grad is not None for p in task.network.encoder.parameters())

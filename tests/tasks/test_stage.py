@@ -10,6 +10,7 @@ from torch import nn
 from semtalk import compose
 from semtalk.body import load_body
 from semtalk.data.datamodule import EpochSampler, MotionDataModule
+from semtalk.data.store import Store, StoredRecording
 from semtalk.motion.parts import batch_frames, part_channels
 from semtalk.motion.skeleton import PARTS
 from semtalk.tasks import Facts, build_network, fit_phase, new_stamp
@@ -251,3 +252,11 @@ def test_windows_of_training_are_shuffled_and_those_of_validation_are_not(store)
     assert list(train.sampler) != sorted(train.sampler) and train.drop_last and not val.drop_last
     orders = [list(EpochSampler(50, seed, shuffle=True)) for seed in (4, 4, 5)]
     assert orders[0] == orders[1] != orders[2]
+
+
+def test_splits_are_the_corpuss(tmp_path):
+    recordings = [
+        StoredRecording(tmp_path, {"id": str(i), "split": s}) for i, s in enumerate(("train", "val", "test", "val"))
+    ]
+    own = Store(tmp_path, recordings, [1])
+    assert [[r.id for r in own.split(name)] for name in ("train", "val", "test")] == [["0"], ["1", "3"], ["2"]]
