@@ -4,7 +4,8 @@ import pytest
 import torch
 from tiny import tiny_settings, tiny_tokenizer
 
-from semtalk.evaluation.takes import TakeMaker, add_mean_pose, most_gestured
+from semtalk.evaluation.known_answers import known_answers
+from semtalk.evaluation.takes import TakeMaker, add_mean_pose, most_gestured, true_frames
 from semtalk.generation.rollout import (
     MotionGenerator,
     join_windows,
@@ -20,7 +21,7 @@ from semtalk.models.masking import seed_mask
 from semtalk.models.predictor import Passes
 from semtalk.motion.parts import Frames, motion_channels, part_channels, translation_from_root
 from semtalk.motion.rotation import matrix_to_6d, rotation_6d_to_matrix
-from semtalk.motion.skeleton import BODY_PARTS, PARTS
+from semtalk.motion.skeleton import BODY_PARTS, HAND_JOINTS, PARTS, UPPER_JOINTS
 from semtalk.settings import compose
 from semtalk.tasks.phases import build_network
 
@@ -260,3 +261,32 @@ def test_takes_are_seeded_by_their_truth_and_made_with_and_without_sparse(genera
     assert torch.allclose(rotation_6d_to_matrix(takes[0].rotation["mean"][9]), turn, atol=1e-5)
     most = max(takes, key=lambda take: int((take.semantic[:60] > 0).sum()))
     assert most_gestured(takes, 2.0) is most
+
+
+def test_known_answers_by_hand(generator):
+    maker = TakeMaker(generator, [7], 20)
+    recordings = [Kept("a", 190, 1), Kept("c", 160, 3)]
+    takes, _ = maker.takes(recordings, lambda windows: windows)
+    for one, recording in zip(takes, recordings, strict=True):
+        one.recording = recording
+    found = known_answers(maker, takes, recordings)
+    joints = [*UPPER_JOINTS, *HAND_JOINTS]
+    errors = {row: [] for row in ("fused", "base")}
+    for one in takes:
+        for row, rows in errors.items():
+            own, true = (rotation_6d_to_matrix(one.rotation[name][:, joints]) for name in (row, "truth"))
+            trace = (own.transpose(-1, -2) @ true).diagonal(dim1=-1, dim2=-2).sum(dim=-1)
+            rows.append(torch.rad2deg(((trace - 1) / 2).clamp(-1, 1).arccos()).mean(dim=-1))
+    inside = torch.cat([one.semantic > 0 for one in takes])
+    fused, base = (torch.cat(errors[row]) for row in ("fused", "base"))
+    assert found["inside_ratio"] == pytest.approx((fused[inside].mean() / base[inside].mean()).item(), rel=1e-3)
+    assert found["outside_ratio"] == pytest.approx((fused[~inside].mean() / base[~inside].mean()).item(), rel=1e-3)
+    assert found["own_audio_ratio"] == pytest.approx(fused.mean().item() / found["error_other_audio"], rel=1e-3)
+    psi, steps = (torch.cat(rows) for rows in zip(*((t.psi, t.semantic_steps) for t in takes), strict=True))
+    hits, wrong = ((psi > 0.5) & steps).sum().item(), ((psi > 0.5) ^ steps).sum().item()
+    assert found["gate_f1"] == pytest.approx(2 * hits / (2 * hits + wrong))
+    codes = [
+        generator.tokenizer.encode(true_frames(r, slice(0, r.frames // 4 * 4)))["face"][..., 0] for r in recordings
+    ]
+    used = len(torch.cat([code.flatten() for code in codes]).unique())
+    assert found["codes_used_face"] == used / 8

@@ -9,7 +9,8 @@ from semtalk.body import load_body
 from semtalk.data.store import speed_of_joints
 from semtalk.evaluation.evaluate import gate_report
 from semtalk.evaluation.measure import embedder_rows, evaluate_rows
-from semtalk.evaluation.metrics import CHUNK, Metric, face_pairs, metric_joints
+from semtalk.evaluation.metrics import CHUNK, MAIN, METRICS, Metric, TakeRow, face_pairs, metric_joints
+from semtalk.evaluation.protocol import find_protocol
 from semtalk.evaluation.samples import diversity_of_samples
 from semtalk.evaluation.takes import Take, legacy_frames, whole_frames
 from semtalk.generation.label import intervals
@@ -214,3 +215,28 @@ def test_frames_of_parts_and_degrees():
     turned = rotation_from_poses(torch.tensor([[[0.0, 0.0, torch.pi / 6]]]).expand(8, 13, -1)).flatten(1)
     rest = rotation_from_poses(torch.zeros(8, 13, 3)).flatten(1)
     assert torch.allclose(rotation_error(turned, rest, PARTS["upper"]), torch.full((8, 13), 30.0), atol=1e-3)
+
+
+def test_takes_are_weighted_by_what_each_metric_sees_of_them():
+    semantic = torch.zeros(100)
+    semantic[:10] = 0.5
+    one = take(frames=100, semantic=semantic)
+    weights = {name: metric.weight(one) for name, metric in METRICS.items()}
+    assert weights.pop("bc") == 0 and weights.pop("srgr") == 5.0 and set(weights.values()) == {100.0}
+    assert METRICS["bc"].weight(take(frames=364)) == 244
+    scales = {name: metric.scale for name, metric in METRICS.items()}
+    assert {name: scales[name] for name in MAIN} == {"fgd": 1e-1, "bc": 1e-1, "div": 1.0, "mse": 1e-8, "lvd": 1e-5}
+
+
+def test_semantic_recall_is_of_joints_from_the_root():
+    semantic, body = torch.ones(100), load_body(None)
+    one = take(semantic=semantic)
+    rules = find_protocol("legacy")
+    moved = Take("a", 100, one.betas, None, semantic)
+    for row, away in (("truth", 0.0), ("fused", 5.0)):
+        moved.add(row, one.rotation["truth"], one.expressions["truth"], one.trans["truth"] + away)
+    assert METRICS["srgr"].measure(TakeRow(moved, "fused", body, None, rules)) == 1.0
+    own, true = (TakeRow(one, row, body, None, rules).world for row in ("fused", "truth"))
+    wanted = F.semantic_recall(own - own[:, :1], true - true[:, :1], semantic.numpy())
+    assert METRICS["srgr"].measure(TakeRow(one, "fused", body, None, rules)) == pytest.approx(wanted)
+    assert METRICS["srgr"].measure(TakeRow(take(), "fused", body, None, rules)) is None

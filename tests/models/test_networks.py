@@ -442,3 +442,18 @@ def test_edges_far_apart_do_not_see_each_other():
     x[:, :6] = 1.0  # of the root
     changed = (first(x) - still).abs().amax(dim=(0, 2)).unflatten(0, (55, -1)).amax(dim=1) > 0
     assert torch.equal(changed, near[0] > 0) and not near[0].all()
+
+
+def test_attention_to_speech_starts_along_the_diagonal():
+    torch.manual_seed(0)
+    for name, aligned in (("true", True), ("false", False)):
+        own = sizes(f"model.network.memory_positions={name}")
+        for attention in (own.frame_attention(1, to_speech=True), own.residual_attention()):
+            query, key, _ = attention.layers[0].multihead_attn.in_proj_weight.chunk(3)
+            assert torch.equal(query, key) == aligned
+        query, key, _ = own.frame_attention(1).layers[0].multihead_attn.in_proj_weight.chunk(3)
+        assert not torch.equal(query, key), "other parts are attended to freely"
+    layer = sizes("model.network.memory_positions=true").residual_attention().layers[0].multihead_attn
+    table = PositionTable(16, 0.0).table
+    query, key = (table @ weight.T for weight in layer.in_proj_weight.chunk(3)[:2])
+    assert ((query @ key.T).argmax(dim=1) == torch.arange(64)).float().mean() > 0.9
