@@ -6,6 +6,7 @@ data, ``tests/wrong/*.toml``: file, old text (which occurs once in it), new text
 """
 
 import argparse
+import compileall
 import contextlib
 import multiprocessing
 import os
@@ -17,10 +18,11 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from py_compile import PycInvalidationMode
 
 ROOT = Path(__file__).resolve().parents[1]
 COPIED = ("semtalk", "configs", "tests", "benchmarks", "scripts", "examples", "docs", "pyproject.toml", "README.md")
-PRELOADED = ["torch", "pytorch_lightning", "torchmetrics", "pydantic", "hydra", "scipy.signal", "pytest"]
+PRELOADED = ["torch", "pytorch_lightning", "torchmetrics", "hydra", "scipy.signal", "hypothesis", "mannequin", "pytest"]
 """What tests import besides this code: once, in the process that those of the mutants are forked from."""
 LONGEST = 600
 """Seconds after which tests that hang count as red."""
@@ -95,6 +97,7 @@ class Runner:
             else:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(source, target)
+        compileall.compile_dir(self.root / "semtalk", quiet=1, invalidation_mode=PycInvalidationMode.CHECKED_HASH)
         if (compiled := ROOT / ".pytest_cache" / "numba").is_dir():  # half a minute less
             shutil.copytree(compiled, self.root / ".pytest_cache" / "numba")
         self.context = multiprocessing.get_context("forkserver")

@@ -65,6 +65,10 @@ def test_the_page_names_mutants_of_its_rows_and_tests_that_exist():
         for name in words(cells[-1]):
             assert name in known, f"{name}: there is no such mutant"
             assert cells[0].startswith(known[name].breaks), f"{name} breaks another row than {cells[0]}"
+        killing = {node.split("::")[-1] for name in words(cells[-1]) for node in known[name].tests}
+        assert killing & set(words(" ".join(cells[:-1]))), (
+            f"the row {cells[0]} names no test that kills one of its mutants"
+        )
     code = "".join(path.read_text(encoding="utf-8") for path in ROOT.glob("tests/**/*.py"))
     for name in re.findall(r"`(test_\w+)`", PAGE):
         assert f"def {name}(" in code, f"docs/fidelity.md: there is no test {name}"
