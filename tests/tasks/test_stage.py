@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from tiny import TINY, tiny_settings
@@ -10,7 +11,7 @@ from torch import nn
 from semtalk import compose
 from semtalk.body import load_body
 from semtalk.data.datamodule import EpochSampler, MotionDataModule
-from semtalk.data.store import Store, StoredRecording
+from semtalk.data.store import Store, StoredRecording, mean_joint_speed, speed_of_joints
 from semtalk.motion.parts import batch_frames, part_channels
 from semtalk.motion.skeleton import PARTS
 from semtalk.tasks import Facts, build_network, fit_phase, new_stamp
@@ -227,7 +228,10 @@ def test_what_a_network_begins_with_is_of_the_training_split_alone(run, store, p
     if phase == "rvqvae_upper":
         mean, scale = channel_statistics(store, "upper")
         assert torch.equal(task.network.mean, mean) and torch.equal(task.network.scale, scale)
-        assert task.network.linear.up.bias.abs().sum() > 0, "the linear path begins as the training split's directions"
+        own = build_network(phase, settings, 1)
+        own.set_statistics(mean, scale), own.fit_linear(training_channels(store, "upper"))
+        for name, value in own.linear.state_dict().items():
+            assert torch.equal(task.network.linear.state_dict()[name], value), "the training split's directions"
 
 
 @pytest.mark.parametrize("phase", ["rvqvae_upper", "sparse"])
@@ -260,3 +264,25 @@ def test_splits_are_the_corpuss(tmp_path):
     ]
     own = Store(tmp_path, recordings, [1])
     assert [[r.id for r in own.split(name)] for name in ("train", "val", "test")] == [["0"], ["1", "3"], ["2"]]
+
+
+def test_what_a_task_is_given_is_the_settings(run, store):
+    settings = compose("train", *TINY, "seed=11", "speed.fused_adam=false", "recipe.decoding.face=coherent")
+    task = make_task("base", settings, store, run, Facts(store.speakers), load_body(None))
+    assert task.seed == 11 and task.fused is False and task.recipe is settings.recipe.base and not task.world
+    assert (task.decoding.face, task.decoding.body) == ("coherent", settings.recipe.decoding.body)
+    release = Facts(store.speakers, generation="release")
+    assert make_task("base", settings, store, run, release, load_body(None)).world, "its motion is counted in the world"
+    plain = compose("train", *TINY, "model.standardise=false")
+    layers = make_task("base", plain, store, run, Facts(store.speakers), load_body(None)).network.standard.values()
+    assert all((layer.scale == 1).all() and (layer.mean == 0).all() for layer in layers)
+
+
+def test_the_speed_that_beats_are_measured_by_is_the_training_splits(store, tmp_path):
+    class Own:
+        def mean_joint_speed(self):
+            return None
+
+    own = Store(tmp_path, store.recordings, store.speakers)
+    speed, source = mean_joint_speed(own, Own(), load_body(None))
+    assert np.allclose(speed, speed_of_joints(store.split("train"), load_body(None))) and "training split" in source
