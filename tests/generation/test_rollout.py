@@ -66,13 +66,21 @@ def test_the_rollout_by_hand(generator):
     given, speaker, (channels, start) = features(), torch.tensor([0, 1]), seed()
     psi = torch.rand(2, 46, generator=torch.Generator().manual_seed(5))
     psi[0, 15:31] = 0.1  # a window without a gesture in the first take
+    asked: list[tuple] = []
+    hook = generator.base.register_forward_pre_hook(lambda _, inputs: asked.append(inputs))
     rollout = generator.rollout(given, speaker, 20, beta=0.6, seed=(channels, start), psi=psi)
-    assert torch.equal(rollout.psi, psi)
+    hook.remove()
+    assert torch.equal(rollout.psi, psi) and len(asked) == 3
     done: dict[str, list] = {part: [] for part in PARTS}
     mask = seed_mask().expand(1, 2, -1, -1)
     for index, first in enumerate((0, 60, 120)):
         motion = torch.cat([channels, torch.zeros(2, 60, 337)], dim=1)
         heard = window_of(given, first) | {"speaker": speaker}
+        batch, seen, hidden, passes, speech = asked[index]
+        assert torch.allclose(seen, motion, atol=1e-4) and torch.equal(hidden, mask) and passes == Passes()
+        assert torch.equal(batch["speaker"], speaker)
+        for name, value in generator.base.encode_speech(heard).__dict__.items():
+            assert torch.allclose(getattr(speech, name), value, atol=1e-4), (index, name)
         codes = generator.base(heard, motion, mask, Passes()).codes()
         more = generator.sparse(heard, motion, mask, Passes()).codes()
         assert any(not torch.equal(codes[part], more[part]) for part in BODY_PARTS)

@@ -124,7 +124,7 @@ class Mean:
 
 
 def test_fgd_rows_are_of_whole_thirty_twos():
-    rotation, embedder = torch.randn(100, 55, 6), Mean()
+    rotation, embedder = torch.randn(120, 55, 6), Mean()
     rows = embedder_rows(embedder, rotation)
     assert torch.equal(embedder.seen, rotation[:96].flatten(1)[None]) and rows.shape == (6, 330)
 
