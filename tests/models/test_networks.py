@@ -453,7 +453,3 @@ def test_attention_to_speech_starts_along_the_diagonal():
             assert torch.equal(query, key) == aligned
         query, key, _ = own.frame_attention(1).layers[0].multihead_attn.in_proj_weight.chunk(3)
         assert not torch.equal(query, key), "other parts are attended to freely"
-    layer = sizes("model.network.memory_positions=true").residual_attention().layers[0].multihead_attn
-    table = PositionTable(16, 0.0).table
-    query, key = (table @ weight.T for weight in layer.in_proj_weight.chunk(3)[:2])
-    assert ((query @ key.T).argmax(dim=1) == torch.arange(64)).float().mean() > 0.9
