@@ -4,12 +4,18 @@ import json
 import pickle
 import sys
 import types
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from semtalk.models.masking import seed_mask
+from semtalk.models.tokenizer import Tokenizer
+from semtalk.motion.parts import foot_contact, root_from_translation, rotation_from_poses
+from semtalk.motion.skeleton import FEET, PARTS
+from semtalk.settings import compose
+from semtalk.tasks.phases import build_network
 
 
 def save_hubert(folder: Path, width: int = 32) -> str:
@@ -82,6 +88,40 @@ def tiny_batch(batch: int = 3, seed: int = 0) -> tuple[dict, torch.Tensor, torch
     motion = torch.randn(batch, 64, 337, generator=g)
     masks = torch.stack([seed_mask().expand(batch, -1, -1), (torch.rand(batch, 64, 337, generator=g) < 0.4).float()])
     return features, motion, masks
+
+
+@cache
+def tiny_settings(*overrides: str):
+    """Settings of a training with tiny networks."""
+    return compose("train", *TINY, *overrides)
+
+
+def training_batch(batch: int = 3, seed: int = 0) -> dict:
+    """Windows as training sees them: true rotations that move evenly, features, and a labelled gesture in each."""
+    g = torch.Generator().manual_seed(seed)
+    features, _, _ = tiny_batch(batch, seed)
+    poses = 0.3 * torch.randn(batch, 1, 55, 3, generator=g) + 0.02 * torch.randn(batch, 64, 55, 3, generator=g).cumsum(
+        1
+    )
+    trans = 0.02 * torch.randn(batch, 64, 3, generator=g).cumsum(1) + torch.tensor([5.0, 1.2, -3.0])
+    semantic = (torch.rand(batch, 16, generator=g) * 2 - 1).clamp(min=0)
+    feet = trans[:, :, None] + 0.01 * torch.randn(batch, 64, len(FEET), 3, generator=g)
+    return features | {
+        "rotation": rotation_from_poses(poses), "expressions": torch.randn(batch, 64, 100, generator=g),
+        "root": root_from_translation(trans), "trans": trans, "contact": foot_contact(feet), "semantic": semantic,
+        "betas": 0.3 * torch.randn(batch, 300, generator=g),
+    }  # fmt: skip
+
+
+def tiny_tokenizer(seed: int = 0, *overrides: str) -> Tokenizer:
+    """Untrained RVQ-VAEs whose codes differ."""
+    torch.manual_seed(seed)
+    settings = tiny_settings(*overrides)
+    tokenizer = Tokenizer({part: build_network(f"rvqvae_{part}", settings, 1) for part in PARTS})
+    for part in PARTS:
+        for level in tokenizer[part].quantizer.levels:
+            level.codebook.normal_(std=0.3)
+    return tokenizer
 
 
 def voice(seconds: float, seed: int = 0) -> np.ndarray:

@@ -120,6 +120,17 @@ def test_textgrid_forms(tmp_path, form):
     assert [word.text for word in read_textgrid(tmp_path / "a.TextGrid")] == ["hello", "you"]
 
 
+def test_additional_recordings_are_trained_on_where_they_are_wanted(copied):
+    path = copied / FOLDER / "train_test_split.csv"
+    text = path.read_text()
+    first = next(line for line in text.splitlines() if line.endswith(",val"))
+    path.write_text(text.replace(first, first.replace(",val", ",additional")))
+    name = first.split(",")[0]
+    assert name not in [entry.id for entry in BEAT2Corpus(str(copied)).entries()]
+    (own,) = [entry for entry in BEAT2Corpus(str(copied), additional=True).entries() if entry.id == name]
+    assert own.split == "train"
+
+
 def test_audio_is_resampled_and_mixed(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.zeros((44100, 2)), 44100)
     assert abs(len(load_audio(tmp_path / "a.wav")) - 16000) <= 1

@@ -74,12 +74,15 @@ def undisturbed(store, tmp_path_factory):
     return folder
 
 
-def test_every_epoch_leaves_a_last_checkpoint_and_the_table_speaks_of_the_best(tmp_path, store, monkeypatch):
-    monkeypatch.setattr(RVQVAETask, "monitor", "val/rising")
-    monkeypatch.setattr(RVQVAETask, "figures", lambda task, _: {"rising": torch.tensor(float(task.global_step))})
+@pytest.mark.parametrize(("figure", "best"), [("rising", 6), ("jaw_r", STEPS)], ids=["the_lowest", "the_highest"])
+def test_every_epoch_leaves_a_last_checkpoint_and_the_table_speaks_of_the_best(
+    tmp_path, store, monkeypatch, figure, best
+):
+    monkeypatch.setattr(RVQVAETask, "monitor", f"val/{figure}")
+    monkeypatch.setattr(RVQVAETask, "figures", lambda task, _: {figure: torch.tensor(float(task.global_step))})
     row = fit(tmp_path, store)
-    assert kept(tmp_path)["global_step"] == STEPS and kept(tmp_path, "best")["global_step"] == 6
-    assert (row["steps"], row["best_step"], row["validation"]["rising"]) == (STEPS, 6, 6.0)
+    assert kept(tmp_path)["global_step"] == STEPS and kept(tmp_path, "best")["global_step"] == best
+    assert (row["steps"], row["best_step"], row["validation"][figure]) == (STEPS, best, best)
 
 
 def test_figures_that_are_good_when_high_choose_the_highest(tmp_path, store, monkeypatch):
@@ -127,6 +130,21 @@ def test_a_run_that_is_stopped_many_times_is_still_the_same(tmp_path, store, mon
             at_step(patch, step, lambda: os.kill(os.getpid(), signal.SIGTERM))
             with pytest.raises(Stopped):
                 fit(tmp_path, store, "resume=true")
+    fit(tmp_path, store, "resume=true")
+    same(tmp_path, undisturbed)
+
+
+def test_rows_whose_checkpoint_was_never_written_are_written_once(tmp_path, store, monkeypatch, undisturbed):
+    save = AtomicIO.save_checkpoint
+
+    def fail(io, checkpoint, *rest, **options):
+        if checkpoint["global_step"] == 12:
+            raise RuntimeError("full")
+        save(io, checkpoint, *rest, **options)
+
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="full"):
+        patch.setattr(AtomicIO, "save_checkpoint", fail)
+        fit(tmp_path, store)
     fit(tmp_path, store, "resume=true")
     same(tmp_path, undisturbed)
 
@@ -199,11 +217,8 @@ def test_a_validation_that_is_not_finite_chooses_nothing(tmp_path, store, monkey
 
 def test_checkpoints_are_kept_for_good_where_that_is_wished(tmp_path, store):
     fit(tmp_path, store, "keep_every=2")
-    assert sorted(path.name for path in (tmp_path / PHASE).glob("*.ckpt")) == [
-        "best.ckpt",
-        "epoch_0002.ckpt",
-        "last.ckpt",
-    ]
+    names = sorted(path.stem for path in (tmp_path / PHASE).glob("*.ckpt"))
+    assert names == ["best", "epoch_0002", "last"]
     assert kept(tmp_path, "epoch_0002")["global_step"] == 12
     fit(tmp_path, store, "seed=1")
     assert not (tmp_path / PHASE / "epoch_0002.ckpt").exists(), "it is of an earlier training"
@@ -277,16 +292,10 @@ def test_children_end_with_a_parent_that_was_killed():
 
 
 def test_a_stopped_training_starts_no_other_phase_and_is_no_success(tmp_path):
-    arguments = [
-        "experiment=smoke",
-        f"runs_dir={tmp_path}/runs",
-        f"data_dir={tmp_path}/data",
-        "recipe.rvqvae.steps=100000",
-    ]
-    process = subprocess.Popen(
-        [sys.executable, "train.py", "stage=rvqvae", *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True,
-        stderr=subprocess.STDOUT,
-    )  # fmt: skip
+    folders = [f"runs_dir={tmp_path}/runs", f"data_dir={tmp_path}/data"]
+    arguments = ["experiment=smoke", *folders, "recipe.rvqvae.steps=100000"]
+    command = [sys.executable, "train.py", "stage=rvqvae", *arguments]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     last = tmp_path / "runs" / "smoke" / "rvqvae_face" / "last.ckpt"
     while not last.is_file() and process.poll() is None:
         time.sleep(0.1)
@@ -341,9 +350,8 @@ def test_sparse_is_not_trained_on_what_does_not_belong_together(smoke, tmp_path,
 
 def test_what_is_not_finished_is_not_built_on_and_said_where_it_is_used(smoke, tmp_path, store, caplog):
     run = changed(smoke, tmp_path, "rvqvae_hands", finished=False)
-    with pytest.raises(
-        SemTalkError, match="the training of 'rvqvae_hands' is not finished, and 'base' needs it.*resume=true"
-    ):
+    says = "the training of 'rvqvae_hands' is not finished, and 'base' needs it.*resume=true"
+    with pytest.raises(SemTalkError, match=says):
         load_needed("base", run, None, store.speakers)
     load_network(run, "rvqvae_hands")
     assert "its training is not finished" in caplog.text
