@@ -96,7 +96,9 @@ class Judge:
         metrics = {name: METRICS[name] for name in ("bc", "div")}
         rows = ("fused", "truth")
         table = evaluate_rows(self.takes, rows, metrics, self.embedder, self.body, self.joint_speed).table
-        numbers |= {f"{name}_share": table["fused"][name] / table["truth"][name] for name in metrics}
+        for name in metrics:
+            truth = table["truth"][name]
+            numbers[f"{name}_share"] = table["fused"][name] / truth if truth else float("nan")
         if self.embedder is not None:
             numbers["fgd"] = table["fused"]["fgd"]
         if sparse is not None:

@@ -85,6 +85,13 @@ def _find_place(trainer: pl.Trainer) -> None:
     """
     epochs, batches = trainer.fit_loop.epoch_progress.current, trainer.fit_loop.epoch_loop.batch_progress.current
     loader, begun = trainer.train_dataloader, epochs.ready > epochs.processed
+    if not begun:  # its epoch is over, which Lightning would go through again, without a batch
+        loop = trainer.fit_loop
+        for progress in (loop.epoch_progress.current, loop.epoch_progress.total):
+            progress.completed = progress.processed
+        for one in (loop, loop.epoch_loop):
+            one._restarting = False
+            one.reset_restart_stage()
     if isinstance(loader.sampler, EpochSampler):
         loader.sampler.set_epoch(epochs.processed, batches.completed * loader.batch_size if begun else 0)
         iter(trainer.fit_loop._data_fetcher)

@@ -110,7 +110,7 @@ def test_a_signal_ends_the_step_and_resuming_goes_on_as_if_nothing_had_been(
     same(tmp_path, undisturbed)
 
 
-@pytest.mark.parametrize("step", [0, 3, 7, 14])
+@pytest.mark.parametrize("step", [0, 3, 6, 7, 12, 14])
 def test_what_breaks_a_step_costs_no_more_than_what_was_not_kept(tmp_path, store, monkeypatch, undisturbed, step):
     def fail():
         raise RuntimeError("broken")
