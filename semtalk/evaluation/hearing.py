@@ -148,7 +148,10 @@ def hearing_table(
     rows = dict.fromkeys([*measured, *others.values()])
     table = {row: hearing(takes, row, body, others.get(row)) for row in rows}
     for row, values in measured.items():
-        for name in ("div", "bc"):
-            truth = measured["truth"][name]
-            table[row][f"{name}_share"] = values[name] / truth if truth else float("nan")
+        table[row] |= shares(values, measured["truth"])
     return table
+
+
+def shares(values: dict[str, float], truth: dict[str, float]) -> dict[str, float]:
+    """DIV and BC of a row as shares of the truth's; not a number where that is 0."""
+    return {f"{name}_share": values[name] / truth[name] if truth[name] else float("nan") for name in ("div", "bc")}

@@ -13,7 +13,7 @@ from torch import nn
 from semtalk.body import BodyModel
 from semtalk.data.store import Store, StoredRecording
 from semtalk.evaluation.evaluate import gate_report
-from semtalk.evaluation.hearing import OTHER, add_other_sound, hearing
+from semtalk.evaluation.hearing import OTHER, add_other_sound, hearing, shares
 from semtalk.evaluation.measure import evaluate_rows
 from semtalk.evaluation.metrics import METRICS
 from semtalk.evaluation.ridge import add_ridge
@@ -58,8 +58,6 @@ class Judge:
     facts: Facts
     body: BodyModel
     joint_speed: np.ndarray
-    takes: list[Take] = field(default_factory=list)
-    """Of the last time."""
     _ridge: dict[str, float] = field(default_factory=dict)
 
     def __call__(
@@ -88,29 +86,27 @@ class Judge:
             generator, self.facts.speakers, self.settings.features.stride, seed=self.settings.seed,
             counted=lambda frames: legacy_frames(min(frames, int(seconds * FPS))),
         )  # fmt: skip
-        self.takes, _ = maker.takes(self.recordings, base=False)
-        for take in self.takes:
+        takes, _ = maker.takes(self.recordings, base=False)
+        for take in takes:
             take.wave = take.recording["wave"]
-        add_other_sound(self.takes, maker)
-        numbers = hearing(self.takes, "fused", self.body, OTHER)
+        add_other_sound(takes, maker)
+        numbers = hearing(takes, "fused", self.body, OTHER)
         metrics = {name: METRICS[name] for name in ("bc", "div")}
         rows = ("fused", "truth")
-        table = evaluate_rows(self.takes, rows, metrics, self.embedder, self.body, self.joint_speed).table
-        for name in metrics:
-            truth = table["truth"][name]
-            numbers[f"{name}_share"] = table["fused"][name] / truth if truth else float("nan")
+        table = evaluate_rows(takes, rows, metrics, self.embedder, self.body, self.joint_speed).table
+        numbers |= shares(table["fused"], table["truth"])
         if self.embedder is not None:
             numbers["fgd"] = table["fused"]["fgd"]
         if sparse is not None:
-            numbers |= {f"gate_{name}": value for name, value in gate_report(self.takes, BETA).items()}
-            numbers["gate_share"] = active_steps(torch.cat([take.psi for take in self.takes])).float().mean().item()
-        return numbers | self._linear()
+            numbers |= {f"gate_{name}": value for name, value in gate_report(takes, BETA).items()}
+            numbers["gate_share"] = active_steps(torch.cat([take.psi for take in takes])).float().mean().item()
+        return numbers | self._linear(takes)
 
-    def _linear(self) -> dict[str, float]:
+    def _linear(self, takes: list[Take]) -> dict[str, float]:
         """What a linear map from the same speech reaches on the same takes."""
         if not self._ridge:
-            add_ridge(self.takes, self.store)
-            found = hearing(self.takes, "ridge", self.body)
+            add_ridge(takes, self.store)
+            found = hearing(takes, "ridge", self.body)
             self._ridge.update({f"ridge_{name}": found[name] for name in LINEAR})
         return self._ridge
 

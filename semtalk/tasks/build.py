@@ -128,7 +128,7 @@ def make_task(
         run_dir: Folder that holds the earlier phases' checkpoints.
         facts: For the checkpoints; the store's speakers by default.
         body: For losses on positions; the stand-in by default.
-        judge: Of what base and sparse generate in validation, see :class:`StageTask`.
+        judge: Of what base and sparse generate in validation, see :class:`semtalk.evaluation.judge.Judge`.
 
     Raises:
         SemTalkError: An earlier phase has no checkpoint; or sparse is asked for and no take has semantic labels.

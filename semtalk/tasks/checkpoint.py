@@ -105,7 +105,8 @@ def check_together(run_dir: str | Path, networks: Mapping[str, nn.Module], stamp
     Raises:
         SemTalkError: One was trained beside another network.
     """
-    prints = {phase: digest(network.state_dict()) for phase, network in networks.items()}
+    needed = {name for stamp in stamps.values() for name in stamp.beside} & set(networks)
+    prints = {name: digest(networks[name].state_dict()) for name in needed}
     for phase, stamp in stamps.items():
         for name, wanted in stamp.beside.items():
             if prints.get(name, wanted) != wanted:

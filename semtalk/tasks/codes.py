@@ -1,6 +1,6 @@
 """Stages that see speech: the base and the sparse network (paper sections 3.3 and 3.4)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -88,8 +88,9 @@ class CodePredictionTask(StageTask):
     recipe: CodeRecipe
 
     def __init__(
-        self, *args, tokenizer: Tokenizer, statistics: LatentStatistics | None = None, world: bool = False, **kwargs
-    ):
+        self, *args, tokenizer: Tokenizer, statistics: LatentStatistics | None = None, world: bool = False,
+        judge: Callable[..., dict[str, float]] | None = None, **kwargs,
+    ):  # fmt: skip
         """Wrap a network; see :class:`StageTask` for what is not listed.
 
         Args:
@@ -98,11 +99,12 @@ class CodePredictionTask(StageTask):
             statistics: Of the training split's latents, see :func:`latent_statistics`; needed for soft targets, and for
                 validation figures that mean something.
             world: The motion's translation is counted from the world's origin, as the release does.
+            judge: Measures what the networks generate in validation, as :class:`semtalk.evaluation.judge.Judge`.
             kwargs: Of :class:`StageTask`.
         """
         super().__init__(*args, **kwargs)
         self._tokenizer = Frozen(tokenizer)
-        self.world = world
+        self.world, self.judge = world, judge
         self.statistics = statistics or LatentStatistics.unit(tokenizer)
 
     @property

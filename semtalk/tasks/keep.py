@@ -97,6 +97,11 @@ def _find_place(trainer: pl.Trainer) -> None:
         iter(trainer.fit_loop._data_fetcher)
 
 
+def _any_process(trainer: pl.Trainer, asked: bool) -> bool:
+    """Whether one of the training's processes says so; all of them learn it."""
+    return trainer.strategy.reduce_boolean_decision(asked, all=False) if trainer.world_size > 1 else asked
+
+
 class Keeper(Checkpoint):
     """Writes the checkpoints of a phase, and stops it in good order when a signal asks for it.
 
@@ -188,8 +193,7 @@ class Keeper(Checkpoint):
         if batch_idx % trainer.accumulate_grad_batches:
             return
         due, asked = time.monotonic() - self.saved_at > 60 * self.minutes, self.asked is not None
-        if trainer.world_size > 1:
-            due, asked = (trainer.strategy.reduce_boolean_decision(one, all=False) for one in (due, asked))
+        due, asked = _any_process(trainer, due), _any_process(trainer, asked)
         if (due or asked) and batch_idx > 0:
             for progress in (loop.batch_progress.current, loop.batch_progress.total):
                 progress.ready -= 1  # this batch is not begun: a resumed training begins with it
@@ -212,10 +216,7 @@ class Keeper(Checkpoint):
             names = ["best", *names]
         self.validated = False
         self._save(trainer, *names)
-        asked = self.asked is not None
-        if trainer.world_size > 1:
-            asked = trainer.strategy.reduce_boolean_decision(asked, all=False)
-        if asked:
+        if _any_process(trainer, self.asked is not None):
             self._stop(trainer, module)
 
     def _is_best(self, trainer: pl.Trainer, module) -> bool:

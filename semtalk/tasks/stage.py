@@ -1,7 +1,7 @@
 """What all stages share: optimiser, schedule, reproducible randomness and the stamp of checkpoints."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import NoReturn
 
 import pytorch_lightning as pl
@@ -46,7 +46,6 @@ class StageTask(pl.LightningModule):
         stamp: Stamp | None = None,
         weights: Mapping[str, float] | None = None,
         progress: float | None = None,
-        judge: Callable[..., dict[str, float]] | None = None,
     ):
         """Wrap a network.
 
@@ -59,14 +58,12 @@ class StageTask(pl.LightningModule):
             stamp: What checkpoints say of themselves; without one they hold weights alone, and no command loads them.
             weights: Of losses beside the recipe's, for a task of one's own that adds some.
             progress: Share of the training that is done, outside of a ``pl.Trainer``; the trainer's own by default.
-            judge: Measures what base and sparse generate in validation, as :class:`semtalk.evaluation.judge.Judge`.
         """
         super().__init__()
         self.network = network
         self.recipe = recipe
         self.weights = {**recipe.losses.weights(), **(weights or {})}
         self.seed, self.fused, self.stamp, self._progress = seed, fused, stamp, progress
-        self.judge = judge
         self._body = Frozen(body or load_body(None))
 
     @property
