@@ -238,24 +238,15 @@ def _evaluate_run(settings: EvalSettings | TrainSettings, evaluation: Evaluation
 
 def _draw_take(take, evaluation: Evaluation, output: Path) -> list[Path]:
     """Write the generated take as npz and, if wished, its video beside the truth."""
-    from semtalk.motion.io import Motion, save_motion
-    from semtalk.motion.parts import poses_from_rotation
-    from semtalk.viz.video import Scene, write_video
-
-    def motion(row: str) -> Motion:
-        poses = poses_from_rotation(take.rotation[row])
-        arrays = (poses, take.expressions[row], take.trans[row], take.recording["betas"])
-        return Motion(*(array.numpy() for array in arrays))
+    from semtalk.evaluation.scene import take_motion, take_scene
+    from semtalk.motion.io import save_motion
+    from semtalk.viz.video import write_video
 
     path = output / f"{take.recording.id}.npz"
-    save_motion(path, motion("fused"))
+    save_motion(path, take_motion(take, "fused"))
     if not evaluation.video:
         return [path]
-    keywords = [(keyword or label, start, end) for label, start, end, _, keyword in take.recording.info["keywords"]]
-    scene = Scene(
-        {"ground truth": motion("truth"), "generated": motion("fused")},
-        take.recording["wave"].numpy(), take.psi.numpy(), evaluation.beta, keywords,
-    )  # fmt: skip
+    scene = take_scene(take, evaluation.beta)
     return [path, *write_video(scene, path.with_suffix(".mp4"), evaluation.video_seconds)]
 
 

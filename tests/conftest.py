@@ -109,6 +109,14 @@ READ: set[tuple[type, str]] = set()
 """Model and field of every setting that the code has read in this process; reading it to check it does not count."""
 
 
+def video_frames(path: Path) -> int:
+    """How many pictures a video has."""
+    import av
+
+    with av.open(str(path)) as video:
+        return sum(1 for _ in video.decode(video=0))
+
+
 def _record_reads() -> None:
     look, walk = Settings.__getattribute__, Settings.__iter__
 

@@ -1,7 +1,7 @@
 """Judges base and sparse network while they train by what users will see: the motion that they generate for val."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from semtalk.evaluation.hearing import OTHER, add_other_sound, hearing, shares
 from semtalk.evaluation.measure import evaluate_rows
 from semtalk.evaluation.metrics import METRICS
 from semtalk.evaluation.ridge import add_ridge
+from semtalk.evaluation.scene import take_scene
 from semtalk.evaluation.takes import Take, TakeMaker, legacy_frames
 from semtalk.generation.load import ROLLOUTS, decoding_of
 from semtalk.models.fusion import BETA, active_steps
@@ -25,6 +26,7 @@ from semtalk.motion.skeleton import FPS
 from semtalk.settings.commands import TrainSettings
 from semtalk.tasks.checkpoint import checkpoint_path, load_network
 from semtalk.tasks.stamp import Facts
+from semtalk.viz.video import Scene
 
 TAKE_SECONDS = 20
 """Of a take at most."""
@@ -61,8 +63,9 @@ class Judge:
     _ridge: dict[str, float] = field(default_factory=dict)
 
     def __call__(
-        self, tokenizer: Tokenizer, base: nn.Module, sparse: nn.Module | None, device: torch.device
-    ) -> dict[str, float]:
+        self, tokenizer: Tokenizer, base: nn.Module, sparse: nn.Module | None, device: torch.device,
+        show: Callable[[Scene], None] | None = None,
+    ) -> dict[str, float]:  # fmt: skip
         """Numbers of the motion that networks make; the networks are left as they are.
 
         Args:
@@ -70,6 +73,7 @@ class Judge:
             base: The base network.
             sparse: The sparse network, or none.
             device: Where to generate.
+            show: Is given the first take, always the same one.
 
         Returns:
             Numbers of :data:`semtalk.evaluation.hearing.HEARD`, FGD, ``ridge_jaw_r`` and ``ridge_expressions_r``; with
@@ -100,6 +104,8 @@ class Judge:
         if sparse is not None:
             numbers |= {f"gate_{name}": value for name, value in gate_report(takes, BETA).items()}
             numbers["gate_share"] = active_steps(torch.cat([take.psi for take in takes])).float().mean().item()
+        if show is not None:
+            show(take_scene(takes[0], BETA))
         return numbers | self._linear(takes)
 
     def _linear(self, takes: list[Take]) -> dict[str, float]:

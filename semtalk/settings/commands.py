@@ -259,6 +259,8 @@ class TrainSettings(Command):
     """Minutes between checkpoints within an epoch; one is written at the end of every epoch."""
     keep_every: Annotated[int, between(1, 10_000_000)] | None
     """Epochs between checkpoints that are kept for good, as epoch_0010.ckpt; null for none."""
+    rollout_video: Annotated[float, between(0.0, 600.0)]
+    """Seconds of a val take that are drawn in each validation of base and sparse; 0 for no video."""
     init: Text | None
     """Run whose weights training starts from; speakers that it does not know begin as the mean of those it does."""
     tokenizer: Text | None
@@ -267,6 +269,13 @@ class TrainSettings(Command):
     """Run whose FGD embedder this one takes over."""
     dry_run: bool
     """Print the plan (data, cost of every phase, sources of inputs) and train nothing."""
+
+    @model_validator(mode="after")
+    def what_is_drawn_is_generated(self) -> "TrainSettings":
+        """A video of validation needs generated motion."""
+        if self.rollout_video and not self.recipe.rollout_seconds:
+            raise ValueError("rollout_video draws what validation generates; it needs recipe.rollout_seconds above 0.")
+        return self
 
 
 class EvalSettings(Command, Evaluation):

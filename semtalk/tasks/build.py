@@ -151,7 +151,7 @@ def make_task(
             set_feature_statistics(network, store)
         takes = track(store.split("train"), "Encoding motion", transient=True)
         known["statistics"] = latent_statistics(tokenizer_of(needed), takes)
-        known["judge"] = judge
+        known |= {"judge": judge, "video_seconds": settings.rollout_video}
     if row.readouts:
         for part, readout in network.readouts.items():
             readout.mean.copy_(known["statistics"].mean[part])

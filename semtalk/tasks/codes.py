@@ -18,6 +18,7 @@ from semtalk.motion.skeleton import BODY_PARTS, DOWNSAMPLE
 from semtalk.settings.recipes import BaseMotionRecipe, CodeRecipe, SparseMotionRecipe
 from semtalk.tasks.calibration import Gain, Spread, calibrations
 from semtalk.tasks.stage import Frozen, StageTask
+from semtalk.tasks.watch import watch
 
 
 @dataclass
@@ -89,7 +90,7 @@ class CodePredictionTask(StageTask):
 
     def __init__(
         self, *args, tokenizer: Tokenizer, statistics: LatentStatistics | None = None, world: bool = False,
-        judge: Callable[..., dict[str, float]] | None = None, **kwargs,
+        judge: Callable[..., dict[str, float]] | None = None, video_seconds: float = 0.0, **kwargs,
     ):  # fmt: skip
         """Wrap a network; see :class:`StageTask` for what is not listed.
 
@@ -100,11 +101,12 @@ class CodePredictionTask(StageTask):
                 validation figures that mean something.
             world: The motion's translation is counted from the world's origin, as the release does.
             judge: Measures what the networks generate in validation, as :class:`semtalk.evaluation.judge.Judge`.
+            video_seconds: Of a take that the judge shows, see :func:`semtalk.tasks.watch.watch`; 0 for none.
             kwargs: Of :class:`StageTask`.
         """
         super().__init__(*args, **kwargs)
         self._tokenizer = Frozen(tokenizer)
-        self.world, self.judge = world, judge
+        self.world, self.judge, self.video_seconds = world, judge, video_seconds
         self.statistics = statistics or LatentStatistics.unit(tokenizer)
 
     @property
@@ -171,7 +173,10 @@ class CodePredictionTask(StageTask):
         """Log what is said of the motion that the networks generate."""
         if self.judge is None:
             return
-        numbers = self.judge(self.tokenizer, *self.judged(), self.device) if self.trainer.is_global_zero else None
+        numbers = None
+        if self.trainer.is_global_zero:
+            show = watch(self.trainer, self.video_seconds) if self.video_seconds else None
+            numbers = self.judge(self.tokenizer, *self.judged(), self.device, show)
         for name, value in self.trainer.strategy.broadcast(numbers).items():
             self.log(f"val/{name}", value)
 

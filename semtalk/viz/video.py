@@ -1,11 +1,13 @@
 """The video of a take: figures, sound, the semantic score over time with its threshold, and the gestured words."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from rich.progress import track
 
 from semtalk.files import atomic_write
 from semtalk.motion.io import Motion
@@ -111,13 +113,17 @@ def _compose(picture: np.ndarray, titles: list[str], strip: Image.Image) -> Imag
     return page
 
 
-def write_video(scene: Scene, path: str | Path, seconds: float | None = None) -> list[Path]:
+def write_video(
+    scene: Scene, path: str | Path, seconds: float | None = None, processes: int | None = None, quiet: bool = False
+) -> list[Path]:
     """Write an mp4 (H.264 and AAC) and, beside it, a contact sheet png of 8 frames.
 
     Args:
         scene: What to show.
         path: Of the mp4.
         seconds: Show only so much of it.
+        processes: How many draw at once, see :func:`semtalk.viz.figure.draw_motions`.
+        quiet: Show no progress.
 
     Returns:
         The paths of the mp4 and of the png.
@@ -127,7 +133,9 @@ def write_video(scene: Scene, path: str | Path, seconds: float | None = None) ->
     frames = frames if seconds is None else min(frames, int(seconds * FPS))
     chosen = set(np.linspace(0, frames - 1, SHEET_FRAMES + 2).astype(int)[1:-1].tolist())
     kept: list[Image.Image] = []
-    atomic_write(path, lambda temporary: _encode(scene, temporary, frames, chosen, kept))
+    pictures = draw_motions(list(scene.motions.values()), frames, SCENE, processes)
+    pictures = track(pictures, description="Drawing", total=frames, disable=quiet)
+    atomic_write(path, lambda temporary: _encode(scene, temporary, pictures, frames, chosen, kept))
     sheet = path.with_suffix(".png")
     columns = min(SHEET_COLUMNS, len(kept))
     small = [page.resize((page.width // 2, page.height // 2), Image.Resampling.LANCZOS) for page in kept]
@@ -139,9 +147,10 @@ def write_video(scene: Scene, path: str | Path, seconds: float | None = None) ->
     return [path, sheet]
 
 
-def _encode(scene: Scene, path: Path, frames: int, chosen: set[int], kept: list[Image.Image]) -> None:
+def _encode(
+    scene: Scene, path: Path, pictures: Iterable[np.ndarray], frames: int, chosen: set[int], kept: list[Image.Image]
+) -> None:
     import av
-    from rich.progress import track
 
     strip = Strip(scene, frames)
     titles = list(scene.motions)
@@ -149,8 +158,7 @@ def _encode(scene: Scene, path: Path, frames: int, chosen: set[int], kept: list[
         video = container.add_stream("libx264", rate=FPS, options={"crf": "20", "preset": "veryfast"})
         video.width, video.height, video.pix_fmt = SCENE[0], SCENE[1] + STRIP_HEIGHT, "yuv420p"
         audio = container.add_stream("aac", rate=SAMPLE_RATE, layout="mono")
-        pictures = draw_motions(list(scene.motions.values()), frames, SCENE)
-        for index, picture in enumerate(track(pictures, description="Drawing", total=frames)):
+        for index, picture in enumerate(pictures):
             page = _compose(picture, titles, strip.at(index))
             if index in chosen:
                 kept.append(page)

@@ -24,8 +24,8 @@ FOLDER = ROOT / "configs" / "experiment"
 EXPERIMENTS = sorted(str(path.relative_to(FOLDER).with_suffix("")) for path in FOLDER.rglob("*.yaml"))
 LAYERS = [
     {"errors", "lazy", "log"}, {"settings"}, {"swap"}, {"files"}, {"motion"}, {"body"}, {"features"},
-    {"data", "models", "losses", "metrics"},
-    {"tasks"}, {"generation", "viz", "release"}, {"evaluation"}, {"run"},
+    {"data", "models", "losses", "metrics", "viz"},
+    {"tasks"}, {"generation", "release"}, {"evaluation"}, {"run"},
 ]  # fmt: skip
 """Each layer may import itself and the layers before it."""
 
