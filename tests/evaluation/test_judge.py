@@ -70,6 +70,20 @@ def test_ridge_is_what_scikit_learn_fits_with_the_regularisation_that_val_prefer
     assert np.allclose(given, best.predict(inputs["val"]), atol=1e-4)
 
 
+def test_jaw_body_and_expressions_are_regularised_each_as_val_prefers(tmp_path):
+    noise, weights = np.random.default_rng(3), np.random.default_rng(4).normal(size=(35, 6))
+
+    def relation(around):
+        channels = noise.normal(size=(len(around), 430))
+        channels[:, R.JAW_COLUMNS] = around @ weights
+        return channels
+
+    fitted = R.SpeechRidge.fit(store_of(corpus(relation), tmp_path))
+    size = np.abs(fitted.weights).mean(axis=0)
+    assert np.allclose(fitted.weights[:, R.JAW_COLUMNS], weights, atol=0.2)
+    assert size[R.BODY_COLUMNS].max() < 0.02 and size[R.FACE_COLUMNS].max() < 0.02
+
+
 def test_ridge_is_kept_until_what_it_was_fitted_to_changes(tmp_path, monkeypatch):
     splits = corpus(lambda around: np.repeat(around[:, :1], 430, axis=1))
     store = store_of(splits, tmp_path)
@@ -153,8 +167,11 @@ def test_the_numbers_are_those_of_generated_motion(judged):
     )  # fmt: skip
     takes, _ = maker.takes(judge.recordings)
     add_other_sound(takes, maker)
+    R.add_ridge(takes, judge.store)
+    linear = hearing(takes, "ridge", judge.body)
     gate = {f"gate_{name}": value for name, value in gate_report(takes, 0.5).items()}
     wanted = hearing(takes, "fused", judge.body, OTHER) | gate
+    wanted |= {f"ridge_{name}": linear[name] for name in ("jaw_r", "expressions_r")}
     assert {"jaw_r", "own_other", "lower_error", "speed_hands", "gate_recall"} <= set(wanted)
     for name, value in wanted.items():
         assert numbers[name] == pytest.approx(value, rel=1e-4, nan_ok=True), name

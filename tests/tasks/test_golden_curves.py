@@ -1,0 +1,46 @@
+"""The first 50 steps of every phase: a change of the method is a change of a curve.
+
+The numbers are of one thread in float32. A change that is meant puts those that the failing test prints into
+``golden_curves.json``.
+"""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import run_command
+
+from semtalk.tasks.phases import PHASES
+
+STEPS = 50
+GOLDEN = Path(__file__).with_name("golden_curves.json")
+TOLERANCE = 0.02
+"""Of a mean over ten steps: other CPUs round otherwise, which training amplifies."""
+
+
+@pytest.fixture(scope="module")
+def curves(tmp_path_factory) -> dict[str, list[float]]:
+    """Phase -> mean loss of each ten steps."""
+    folder = tmp_path_factory.mktemp("golden")
+    recipes = ("rvqvae", "translation", "fgd", "base", "sparse")
+    sizes = [f"recipe.{name}.{key}" for name in recipes for key in (f"steps={STEPS}", "batch_size=4")]
+    run_command(
+        "train.py", "stage=all", "experiment=smoke", "trainer=cpu", "trainer.precision=32-true", "recipe.validations=1",
+        "recipe.rollout_seconds=0", "recipe.base.passes=3", "recipe.sparse.passes=3", "+trainer.log_every_n_steps=1",
+        f"runs_dir={folder}/runs", f"data_dir={folder}/data", *sizes,
+    )  # fmt: skip
+    found = {}
+    for phase in PHASES:
+        with (folder / "runs" / "smoke" / phase / "metrics.csv").open(newline="", encoding="utf-8") as file:
+            losses = [float(row["train/loss"]) for row in csv.DictReader(file) if row["train/loss"]]
+        found[phase] = np.reshape(losses, (-1, 10)).mean(axis=1).round(6).tolist()
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("phase", PHASES)
+def test_the_first_steps_of_a_phase_go_as_they_always_did(curves, phase):
+    golden = json.loads(GOLDEN.read_text(encoding="utf-8"))
+    assert curves[phase] == pytest.approx(golden.get(phase), rel=TOLERANCE), f"all curves are now {json.dumps(curves)}"
