@@ -13,10 +13,11 @@ MODULES = {
     "metrics": ("metrics",),
     "real_speech": ("real_speech",),
     "ablations": ("ablate_base", "ablate_rvqvae"),
+    "selection": ("select_base", "select_sparse"),
     "transcripts": ("transcripts",),
 }
 """Module -> its functions, each a benchmark."""
-CONFIGURED = ("real_speech", "ablate_base", "ablate_rvqvae")
+CONFIGURED = ("real_speech", "ablate_base", "ablate_rvqvae", "select_base", "select_sparse")
 """Benchmarks that take ``KEY=VALUE``; they train for long, and run only when they are named."""
 
 

@@ -7,25 +7,21 @@ is trained anew for each row of :data:`BASE_ROWS` and heard alone, without the s
 
 import shutil
 import statistics
-import sys
 import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import torch
-from hydra.errors import HydraException
-from omegaconf.errors import OmegaConfBaseException
 from rich.table import Table
 
-from benchmarks.common import RESULTS, append, console
+from benchmarks.common import RESULTS, append, console, in_a_sentence
 from benchmarks.real_speech import PROTOCOL, Options, seed_settings, train_phases
 from benchmarks.speech_report import cell
 from semtalk.body import BodyModel, load_body
 from semtalk.body.base import forward_kinematics
 from semtalk.data.open import open_corpus, open_store
 from semtalk.data.store import Store
-from semtalk.errors import SemTalkError
 from semtalk.evaluation.hearing import hearing
 from semtalk.evaluation.protocol import find_protocol
 from semtalk.evaluation.takes import TakeMaker, add_mean_pose
@@ -178,15 +174,13 @@ def show_rows(title: str, seeds: list[dict[str, dict[str, float]]]) -> None:
     console.print(table)
 
 
+@in_a_sentence()
 def _run(name: str, measure: Callable, *words: str) -> None:
-    try:
-        options = Options.of(words)
-        with tempfile.TemporaryDirectory() as folder:
-            runs = Path(options.runs_dir or folder).resolve()
-            seeds = [measure(options, runs, seed) for seed in range(options.seeds)]
-            settings = seed_settings(options, runs, 0)
-    except (SemTalkError, HydraException, OmegaConfBaseException) as error:
-        sys.exit(f"error: {error}")
+    options = Options.of(words)
+    with tempfile.TemporaryDirectory() as folder:
+        runs = Path(options.runs_dir or folder).resolve()
+        seeds = [measure(options, runs, seed) for seed in range(options.seeds)]
+        settings = seed_settings(options, runs, 0)
     facts = {"overrides": options.recorded, "features": settings.features.name, "corpus": settings.data.name}
     show_rows(f"{settings.data.name}, features {settings.features.name}, {options.seeds} seeds", seeds)
     append(RESULTS / f"{name}.json", {**facts, "seeds": seeds})

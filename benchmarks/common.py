@@ -1,19 +1,24 @@
 """What the benchmarks share: the machine, alternating repetitions, and the files of results."""
 
+import contextlib
 import ctypes
 import json
 import math
 import os
 import platform
 import statistics
+import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import torch
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 from rich.table import Table
 
+from semtalk.errors import SemTalkError
 from semtalk.tasks.speed import M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, keep_freed_memory, trainer_device
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -49,6 +54,15 @@ def default_memory() -> None:
     if hasattr(library, "mallopt"):
         library.mallopt(M_MMAP_THRESHOLD, 32 << 20)
         library.mallopt(M_TRIM_THRESHOLD, 64 << 20)
+
+
+@contextlib.contextmanager
+def in_a_sentence() -> Iterator[None]:
+    """Around what reads a user's ``KEY=VALUE``: what is to be mended is one sentence, and exit code 1."""
+    try:
+        yield
+    except (SemTalkError, HydraException, OmegaConfBaseException) as error:
+        sys.exit(f"error: {error}")
 
 
 def seconds(function: Callable) -> float:

@@ -11,16 +11,12 @@ nearest training window, the mean pose and the truth. Without ``data=``, the cor
 """
 
 import os
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from hydra.errors import HydraException
-from omegaconf.errors import OmegaConfBaseException
-
 from benchmarks.baselines import add_nearest
-from benchmarks.common import RESULTS, ROOT, append
+from benchmarks.common import RESULTS, ROOT, append, in_a_sentence
 from benchmarks.speech_report import draw_curves, mean_of, print_numbers, print_targets, reached_targets
 from semtalk.body import load_body
 from semtalk.data.open import open_corpus, open_store
@@ -167,11 +163,9 @@ def run_seeds(options: Options, runs: Path) -> None:
     print(f"{options.out}\n{picture}")
 
 
+@in_a_sentence()
 def real_speech(*words: str) -> None:
-    """Run the benchmark with words ``KEY=VALUE``; what the user should mend is one sentence, and exit code 1."""
-    try:
-        options = Options.of(words)
-        with tempfile.TemporaryDirectory() as folder:
-            run_seeds(options, Path(options.runs_dir or folder).resolve())
-    except (SemTalkError, HydraException, OmegaConfBaseException) as error:
-        sys.exit(f"error: {error}")
+    """Run the benchmark with words ``KEY=VALUE``."""
+    options = Options.of(words)
+    with tempfile.TemporaryDirectory() as folder:
+        run_seeds(options, Path(options.runs_dir or folder).resolve())

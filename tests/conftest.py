@@ -169,9 +169,13 @@ def store(corpus, body, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory) -> Path:
-    """Folder of the run of `train.py` in all stages; test processes share it, the first that asks for it trains it."""
+    """Folder of the run of `train.py` in all stages; test processes share it, the first that asks for it trains it.
+
+    It lies in ``SEMTALK_TRAINED``, where that is set, and is used again.
+    """
     base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "trained"
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder = Path(os.environ.get("SEMTALK_TRAINED", shared)) / "trained"
     with FileLock(f"{folder}.lock"):
         if not (folder / "done").is_file():
             shutil.rmtree(folder, ignore_errors=True)

@@ -24,6 +24,15 @@ ROOT = Path(__file__).resolve().parents[1]
 COPIED = ("semtalk", "configs", "tests", "benchmarks", "scripts", "examples", "docs", "pyproject.toml", "README.md")
 PRELOADED = ["torch", "pytorch_lightning", "torchmetrics", "hydra", "scipy.signal", "hypothesis", "mannequin", "pytest"]
 """What tests import besides this code: once, in the process that those of the mutants are forked from."""
+UNTRAINED = (
+    "semtalk/evaluation/",
+    "semtalk/generation/",
+    "semtalk/metrics/",
+    "semtalk/viz/",
+    "semtalk/release/",
+    "benchmarks/",
+)
+"""Begins the files that trained networks do not depend on: their mutants are tried on networks of the right code."""
 LONGEST = 600
 """Seconds after which tests that hang count as red."""
 PROMISE = "promise: "
@@ -68,13 +77,15 @@ def all_mutants() -> list[Mutant]:
 MUTANTS = all_mutants()
 
 
-def run_tests(root: str, tests: list[str], log: str) -> None:
+def run_tests(root: str, tests: list[str], log: str, trained: str | None) -> None:
     """In a process of its own: run tests of a copy with pytest, and end with its exit status."""
     import pytest
 
     os.chdir(root)
     sys.path.insert(0, root)
     os.environ["PYTHONPATH"] = root
+    if trained:
+        os.environ["SEMTALK_TRAINED"] = trained
     sys.dont_write_bytecode = True  # two versions of a file may be of one size and one second
     with Path(log).open("w", encoding="utf-8") as file, contextlib.redirect_stdout(file):
         status = pytest.main([*tests, "-x", "-q", "-p", "no:cacheprovider"])
@@ -89,7 +100,8 @@ class Runner:
     """Runs tests in a copy of the working tree."""
 
     def __init__(self, folder: Path):
-        self.root, self.log = folder / "copy", folder / "log.txt"
+        self.root, self.log, self.trained = folder / "copy", folder / "log.txt", folder / "shared"
+        self.trained.mkdir()
         for name in COPIED:
             source, target = ROOT / name, self.root / name
             if source.is_dir():
@@ -103,9 +115,10 @@ class Runner:
         self.context = multiprocessing.get_context("forkserver")
         self.context.set_forkserver_preload(PRELOADED)
 
-    def status(self, tests: list[str]) -> int | None:
-        """Exit status of pytest; none where it does not come to an end."""
-        process = self.context.Process(target=run_tests, args=(str(self.root), tests, str(self.log)))
+    def status(self, tests: list[str], share: bool) -> int | None:
+        """Exit status of pytest; none where it does not come to an end. Networks are trained anew without ``share``."""
+        trained = str(self.trained) if share else None
+        process = self.context.Process(target=run_tests, args=(str(self.root), tests, str(self.log), trained))
         process.start()
         process.join(LONGEST)
         if process.is_alive():
@@ -119,7 +132,7 @@ class Runner:
         path = self.root / mutant.file
         right = path.read_bytes()
         mutant.apply(self.root)
-        status = self.status(mutant.tests)
+        status = self.status(mutant.tests, mutant.file.startswith(UNTRAINED))
         path.write_bytes(right)
         words = {0: "survived", 1: "killed", None: "killed"}
         return words.get(status, "broken"), "it hangs" if status is None else self.red() if status else ""
@@ -136,7 +149,7 @@ def judged(mutants: list[Mutant]) -> Iterator[tuple[Mutant, str, str]]:
     with tempfile.TemporaryDirectory() as folder:
         runner = Runner(Path(folder))
         tests = list(dict.fromkeys(test for mutant in mutants for test in mutant.tests))
-        if runner.status(tests):
+        if runner.status(tests, share=True):
             raise SystemExit(f"The tests fail without any mutant: {runner.red()}")
         for mutant in mutants:
             yield mutant, *runner.judge(mutant)
