@@ -74,6 +74,7 @@ def judged_steps(settings: TrainSettings, phase: str, split: str) -> dict[int, d
     corpus = open_corpus(settings.data)
     store = open_store(settings, corpus, body)
     base, stamp = load_network(folder, "base")
+    settings = settings.model_copy(update={"recipe": settings.recipe.model_copy(update={"rollout_seconds": ALL})})
     judge = Judge(settings, folder, store, stamp.facts, body, mean_joint_speed(store, corpus, body)[0])
     judge.recordings = chosen_takes(store.split(split), ALL)
     tokenizer, found = load_tokenizer(folder), {}

@@ -67,7 +67,7 @@ def load_network(
     Args:
         run_dir: Folder of the run.
         phase: One of :data:`PHASES`.
-        which: ``best`` or ``last``.
+        which: ``best``, ``last``, or one that ``keep_every`` kept on the way, as ``epoch_0010``.
         trust: Packages beside semtalk whose classes the run may name.
 
     Raises:
@@ -89,7 +89,7 @@ def load_network(
             f"{path}: its weights do not fit the configuration that it holds ({wrong}): one of them was changed, or a "
             f"class that the configuration names; train '{phase}' anew."
         )
-    if not stamp.finished:
+    if not stamp.finished and which in ("best", "last"):
         LOG.warning(f"{path}: its training is not finished; the same command with resume=true goes on with it.")
     return network.eval(), stamp
 

@@ -2,8 +2,6 @@
 
 import shutil
 
-import pytest
-
 from benchmarks import selection
 from semtalk.settings import compose
 from semtalk.tasks.checkpoint import checkpoint_path, load_checkpoint
@@ -38,6 +36,4 @@ def test_every_kept_checkpoint_is_judged_on_the_split(smoke, tmp_path):
     val = selection.judged_steps(settings, "base", "val")
     assert list(judged) == list(val) == [step] and set(selection.SHOWN["base"]) <= set(judged[step])
     assert judged[step]["jaw_r"] != val[step]["jaw_r"]
-    logged = selection.validations(last.parent)
-    assert list(logged)[-1] == step
-    assert logged[step]["expressions_r"] == pytest.approx(val[step]["expressions_r"], rel=1e-3)
+    assert list(selection.validations(last.parent))[-1] == step
