@@ -19,6 +19,7 @@ from semtalk.motion.skeleton import PARTS
 from semtalk.release.convert import convert_folder
 from semtalk.release.names import FILES, OWN_STATE, RELEASE_SPEAKERS, release_name
 from semtalk.settings import compose
+from semtalk.tasks.checkpoint import checkpoint_path, load_checkpoint
 from semtalk.tasks.phases import PHASES, build_network
 
 BEAT2 = {"data": {"reader": "beat2", "speakers": [2]}}
@@ -127,6 +128,18 @@ def test_generate_and_evaluate_a_converted_run(run, tmp_path):
     corpus = [f"data_dir={tmp_path}/data", "data.take_seconds=6", "video=false"]
     said = run_command("eval.py", f"ckpt={run}", *corpus).stdout
     assert "base only" in said
+
+
+def test_changed_weights_are_no_longer_the_released_ones(run, tmp_path):
+    """Whatever changed them: the checkpoint still says that it was converted."""
+    checkpoint = load_checkpoint(checkpoint_path(run, "fgd"), "fgd")
+    state = checkpoint["state_dict"]
+    name = next(name for name in state if name.startswith("network."))
+    state[name] = state[name] + 1e-3
+    changed = checkpoint_path(tmp_path / "changed", "fgd")
+    changed.parent.mkdir(parents=True)
+    torch.save(checkpoint, changed)
+    assert embedder_of(run)[1]["source"] == "released" != embedder_of(tmp_path / "changed")[1]["source"]
 
 
 def test_training_goes_on_from_a_converted_run(run, tmp_path):
