@@ -70,7 +70,7 @@ class Step:
     def __call__(self) -> torch.Tensor:
         """Take a step; returns the loss before it."""
         loss = self.gradients()
-        self.task.configure_gradient_clipping(self.optimiser)
+        self.task.clip_gradients()
         self.optimiser.step()
         return loss
 

@@ -143,18 +143,23 @@ class StageTask(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def configure_gradient_clipping(self, optimizer, gradient_clip_val=None, gradient_clip_algorithm=None) -> None:
-        """Clip the norm of all gradients to the recipe's ``clip``; Lightning refuses to with a fused optimiser.
+        """Clip gradients in Lightning's place, which refuses to with a fused optimiser.
 
         Raises:
             SemTalkError: A loss or a gradient is not finite; no weight has changed by it yet.
         """
-        parameters = [p for p in self.network.parameters() if p.grad is not None]
-        norm = torch.nn.utils.get_total_norm([p.grad for p in parameters])
+        norm = self.clip_gradients()
         scaled = self.trainer.precision == "16-mixed"  # its scaler leaves out steps whose gradients overflow
         if not (torch.stack(list(self._terms.values())).isfinite().all() if scaled else norm.isfinite()):
             self._refuse(norm)
+
+    def clip_gradients(self) -> Tensor:
+        """Clip the norm of all gradients to the recipe's ``clip``; returns what it was."""
+        parameters = [p for p in self.network.parameters() if p.grad is not None]
+        norm = torch.nn.utils.get_total_norm([p.grad for p in parameters])
         if self.recipe.clip is not None:
             torch.nn.utils.clip_grads_with_norm_(parameters, self.recipe.clip, norm)
+        return norm
 
     def _refuse(self, norm: Tensor) -> NoReturn:
         wrong = [f"the loss '{name}' is {value.item()}" for name, value in self._terms.items() if not value.isfinite()]
