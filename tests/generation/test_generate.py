@@ -20,7 +20,7 @@ from semtalk.generation.speech import read_betas
 from semtalk.generation.writers import figure_mesh, write_bvh, write_glb
 from semtalk.models.decoding import Decoding
 from semtalk.motion.io import Motion, load_motion, save_motion
-from semtalk.motion.skeleton import JOINT_NAMES, PARENTS
+from semtalk.motion.skeleton import JOINT_NAMES, PARENTS, PARTS
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +146,19 @@ def test_a_take_moves_the_same_alone_and_beside_any_other(model, way):
             assert np.abs(own - same).max() < 1e-6, (speech.name, key)
         assert all(np.array_equal(index, alone.codes[part]) for part, index in result.codes.items())
         assert np.abs(result.psi - alone.psi).max() < 1e-6
+
+
+def test_takes_of_different_lengths_begin_where_each_of_them_does(model):
+    generator = talkative(model).generator
+    steps = 2 * 15 + 1
+    codes = {part: torch.randint(0, 8, (3, steps, len(generator.tokenizer.codebooks(part)))) for part in PARTS}
+    start = torch.tensor([[5.0, 0.0, 1.0], [-3.0, 0.0, 2.0], [0.5, 0.0, -4.0]])
+    frames, trans = generator.decode_takes(codes, start, [2, 1, 2])
+    assert torch.equal(trans[:, 0, [0, 2]], start[:, [0, 2]])
+    alone, path = generator.decode_takes({part: index[1:2] for part, index in codes.items()}, start[1:2], [1])
+    length = path.shape[1]
+    assert torch.allclose(path[0], trans[1, :length], atol=1e-5) and not trans[1, length:].any()
+    assert torch.allclose(alone.rotation[0], frames.rotation[1, :length], atol=1e-5)
 
 
 def test_options_reach_the_motion(model, motion, tmp_path):
