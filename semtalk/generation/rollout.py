@@ -16,6 +16,7 @@ from semtalk.generation.reader import STEPS, CodeReader
 from semtalk.models.base_motion import BaseMotionNetwork
 from semtalk.models.decoding import LIKELIEST, Decoding
 from semtalk.models.fusion import BETA, active_steps, semantic_score
+from semtalk.models.layers import smooth_steps
 from semtalk.models.masking import seed_mask
 from semtalk.models.predictor import Passes, SpeechFeatures
 from semtalk.models.sparse_motion import SparseMotionNetwork
@@ -31,7 +32,7 @@ from semtalk.motion.parts import (
     translation_from_root,
 )
 from semtalk.motion.rotation import matrix_to_6d, rotation_6d_to_matrix
-from semtalk.motion.skeleton import PARTS, SEED_FRAMES, WINDOW
+from semtalk.motion.skeleton import BODY_PARTS, PARTS, SEED_FRAMES, WINDOW
 from semtalk.settings import choose
 
 NEW_FRAMES = WINDOW - SEED_FRAMES
@@ -68,15 +69,15 @@ def orthonormal(rotation: Tensor) -> Tensor:
 
 
 def smooth_seams(latents: Tensor, seams: tuple[int, ...]) -> Tensor:
-    """Average the two latents (B, S, C) at each seam with their neighbours, weights 1/4, 1/2, 1/4.
+    """Average the four latents (B, S, C) around each seam with those around them, weights 1, 4, 6, 4, 1 of 16.
 
-    A window knows the one before it by 4 frames alone; what it would correct at once is spread over four steps.
+    A window knows the one before it by 4 frames alone; what it would correct at once is spread over eight steps.
     """
+    near = [step for seam in seams for step in range(seam - 2, seam + 2) if 0 <= step < latents.shape[1]]
+    if not near:
+        return latents
     smoothed = latents.clone()
-    for seam in seams:
-        for step in (seam - 1, seam):
-            after = min(step + 1, latents.shape[1] - 1)
-            smoothed[:, step] = (latents[:, step - 1] + 2 * latents[:, step] + latents[:, after]) / 4
+    smoothed[:, near] = smooth_steps(latents, times=2)[:, near]
     return smoothed
 
 
@@ -171,11 +172,13 @@ class MotionGenerator(nn.Module):
         Args:
             codes: Part -> (B, S, L) indices.
             start: (B, 3) where x and z start, in metres.
-            seams: First steps of windows, where latents are smoothed, see :func:`smooth_seams`.
+            seams: First steps of windows, where latents of the body are smoothed, see :func:`smooth_seams`; the face
+                follows the sound, which goes on.
             last: Give that many frames at the end alone; translation then begins with them.
         """
         latents = self.tokenizer.latents(codes)
-        frames = self.tokenizer.decode({name: smooth_seams(latent, seams) for name, latent in latents.items()}, last)
+        latents |= {name: smooth_seams(latents[name], seams) for name in BODY_PARTS}
+        frames = self.tokenizer.decode(latents, last)
         frames.rotation = orthonormal(frames.rotation)
         frames.root, frames.contact = self.translation.root(part_channels(frames, PARTS["lower"]))
         return frames, translation_from_root(frames.root, start)
