@@ -15,6 +15,8 @@ from semtalk.evaluation import ridge as R
 from semtalk.evaluation.evaluate import gate_report
 from semtalk.evaluation.hearing import OTHER, add_other_sound, hearing
 from semtalk.evaluation.judge import Judge, chosen_takes, hears_less
+from semtalk.evaluation.measure import evaluate_rows
+from semtalk.evaluation.metrics import METRICS
 from semtalk.evaluation.takes import TakeMaker, legacy_frames
 from semtalk.generation.load import load_generator
 from semtalk.tasks.checkpoint import load_network, read_stamp
@@ -171,6 +173,9 @@ def test_the_numbers_are_those_of_generated_motion(judged):
     linear = hearing(takes, "ridge", judge.body)
     gate = {f"gate_{name}": value for name, value in gate_report(takes, 0.5).items()}
     wanted = hearing(takes, "fused", judge.body, OTHER) | gate
+    metrics = {name: METRICS[name] for name in ("bc", "div")}
+    rows = evaluate_rows(takes, ("fused", "truth"), metrics, None, judge.body, judge.joint_speed).table
+    wanted |= {f"{name}_share": rows["fused"][name] / rows["truth"][name] for name in metrics}
     wanted |= {f"ridge_{name}": linear[name] for name in ("jaw_r", "expressions_r")}
     assert {"jaw_r", "own_other", "lower_error", "speed_hands", "gate_recall"} <= set(wanted)
     for name, value in wanted.items():

@@ -17,8 +17,10 @@ from semtalk.tasks.phases import PHASES
 
 STEPS = 50
 GOLDEN = Path(__file__).with_name("golden_curves.json")
-TOLERANCE = 0.02
-"""Of a mean over ten steps: other CPUs round otherwise, which training amplifies."""
+TOLERANCES = {"rvqvae": 0.1, "translation": 0.1, "fgd": 0.01, "base": 0.01, "sparse": 0.01}
+"""Of a mean over ten steps. With AVX2 and with AVX-512 they agree to 6 digits; without either, and with another LAPACK,
+the linear path and the codebooks of an RVQ-VAE begin otherwise where directions are worth the same: up to 0.06 there,
+0.004 in base, sparse and embedder."""
 
 
 @pytest.fixture(scope="module")
@@ -48,4 +50,6 @@ def curves(tmp_path_factory) -> dict[str, list[float]]:
 @pytest.mark.parametrize("phase", PHASES)
 def test_the_first_steps_of_a_phase_go_as_they_always_did(curves, phase):
     golden = json.loads(GOLDEN.read_text(encoding="utf-8"))
-    assert curves[phase] == pytest.approx(golden[phase], rel=TOLERANCE), f"all curves are now {json.dumps(curves)}"
+    assert curves[phase] == pytest.approx(golden[phase], rel=TOLERANCES[PHASES[phase].recipe]), (
+        f"all curves are now {json.dumps(curves)}"
+    )
