@@ -140,7 +140,7 @@ def train(settings: TrainSettings) -> None:
     for phase in phases:
         console.print(f"[bold]{phase}[/bold]")
         row = fit_phase(phase, settings, data, run_dir(settings), facts, body, judge)
-        remarks += [f"{phase} hears little: {remark}." for remark in hears_less(row["validation"])]
+        remarks += [f"{phase} hears less than it could: {remark}." for remark in hears_less(row["validation"])]
         numbers = ", ".join(f"{name} {value:.4g}" for name, value in row["validation"].items() if name in SHOWN)
         table.add_row(phase, str(row["steps"]), f"{row['seconds'] / 60:.1f}", str(row["best_step"]), numbers)
     console.print(table)
