@@ -291,8 +291,8 @@ def test_children_end_with_a_parent_that_was_killed():
         pytest.fail("the child outlives its parent by a minute")
 
 
-def test_a_stopped_training_starts_no_other_phase_and_is_no_success(tmp_path):
-    folders = [f"runs_dir={tmp_path}/runs", f"data_dir={tmp_path}/data"]
+def test_a_stopped_training_starts_no_other_phase_and_is_no_success(smoke, tmp_path):
+    folders = [f"runs_dir={tmp_path}/runs", f"data_dir={smoke[0]}/data"]
     arguments = ["experiment=smoke", *folders, "recipe.rvqvae.steps=100000"]
     command = [sys.executable, "train.py", "stage=rvqvae", *arguments]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

@@ -127,7 +127,8 @@ def test_recomputed_activations_give_the_same_gradients(phase):
 
 @pytest.mark.parametrize("phase", ["base", "sparse"])
 def test_networks_compile_as_one_graph(phase):
-    net = network(phase, "fast", "model.rvqvae.levels=2")
+    few = [f"model.network.{name}_layers=1" for name in ("face", "audio", "local")]
+    net = network(phase, "fast", "model.rvqvae.levels=2", *few)
     features, motion, masks = tiny_batch()
     expected = net.eval()(features, motion, masks, TRAINING_PASSES)
     whole = torch.compile(net, backend="eager", fullgraph=True)
