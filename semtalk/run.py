@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import sys
 from collections.abc import Callable
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,15 +26,24 @@ if TYPE_CHECKING:
     )
 
 
-def start(main: Callable[[], None]) -> None:
-    """Run a script's Hydra function, unless its arguments are such that Hydra could not say what is wrong."""
-    if any(argument.endswith("=null") for argument in sys.argv[1:]):
-        from semtalk.settings.compose import refuse_null_groups
+def start(main: Callable[[], None], name: str) -> None:
+    """Run a script's Hydra function with the words of the command line as Hydra wants them.
 
-        try:
-            refuse_null_groups(sys.argv[1:])
-        except SemTalkError as error:
-            sys.exit(f"error: {error}")
+    Args:
+        main: The function.
+        name: Of its configuration in ``configs/``.
+    """
+    from semtalk.settings.compose import refuse_null_groups
+    from semtalk.settings.words import for_hydra
+
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names of files need not be text
+    try:
+        refuse_null_groups(sys.argv[1:])
+    except SemTalkError as error:
+        sys.exit(f"error: {error}")
+    sys.argv[1:] = for_hydra(name, sys.argv[1:])
     main()
 
 
@@ -60,7 +70,7 @@ def command(function: Callable[[Command], None], name: str, config: DictConfig) 
 
 def run_dir(settings: Command) -> Path:
     """Folder that all stages of a run share: ``ckpt`` where it is given."""
-    return Path(getattr(settings, "ckpt", None) or Path(settings.runs_dir) / settings.name)
+    return Path(getattr(settings, "ckpt", None) or Path(settings.runs_dir) / settings.run_name)
 
 
 SHOWN = (
@@ -93,6 +103,7 @@ def train(settings: TrainSettings) -> None:
     corpus = open_corpus(settings.data)
 
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from semtalk.body import load_body
@@ -131,7 +142,8 @@ def train(settings: TrainSettings) -> None:
     facts = Facts(data.speakers, [float(value) for value in speed], body.name, generation, corpus.notes)
     for note in corpus.notes:
         LOG.info(note)
-    table = Table("phase", "steps", "minutes", "best at step", "its validation", title=f"Trained {run_dir(settings)}")
+    title = escape(f"Trained {run_dir(settings)}")
+    table = Table("phase", "steps", "minutes", "best at step", "its validation", title=title)
     console = Console()
     judge = None
     if settings.recipe.rollout_seconds:
@@ -232,7 +244,7 @@ def _evaluate_run(settings: EvalSettings | TrainSettings, evaluation: Evaluation
     paths += _draw_take(most_gestured(takes, evaluation.video_seconds), evaluation, output)
     if settings.logger.name == "wandb":
         video = next((path for path in paths if path.suffix == ".mp4"), None)
-        log_wandb(result, video, settings.logger.project, settings.name, output)
+        log_wandb(result, video, settings.logger.project, settings.run_name, output)
     LOG.info("\n".join(map(str, paths)))
 
 

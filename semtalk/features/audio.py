@@ -1,5 +1,6 @@
 """Reads sound of any format as 16 kHz mono, recognised by content and decoded block by block."""
 
+import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,8 +89,13 @@ def _refuse_cut_wav(path: Path) -> None:
     raise SemTalkError(f"{path}: cut short: a wav header without sound; copy it again.")
 
 
+def _system_name(path: Path) -> bytes:
+    """Path as libsndfile takes it: any name, and none that means something else to it, as ``-`` does."""
+    return os.fsencode(path.absolute())
+
+
 def _soundfile_blocks(path: Path) -> Iterator[np.ndarray]:
-    with soundfile.SoundFile(path) as file:
+    with soundfile.SoundFile(_system_name(path)) as file:
         same = file.samplerate == SAMPLE_RATE
         resampler = None if same else soxr.ResampleStream(file.samplerate, SAMPLE_RATE, 1, dtype="float32")
         for block in file.blocks(BLOCK, dtype="float32", always_2d=True):
@@ -103,7 +109,7 @@ def _ffmpeg_blocks(path: Path, why: Exception) -> Iterator[np.ndarray]:
     import av
 
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path.absolute())) as container:
             if not container.streams.audio:
                 raise SemTalkError(f"{path}: there is no sound in it.")
             stream = container.streams.audio[0]
@@ -120,6 +126,6 @@ def _ffmpeg_blocks(path: Path, why: Exception) -> Iterator[np.ndarray]:
 def sound_seconds(path: Path) -> float | None:
     """Length of a sound file by its header, or none where there is no readable one."""
     try:
-        return soundfile.info(path).duration
+        return soundfile.info(_system_name(path)).duration
     except (soundfile.LibsndfileError, OSError):
         return None
