@@ -267,9 +267,13 @@ def generate(settings: GenerateSettings) -> None:
     if settings.audio is None:
         raise SemTalkError("audio is not set: give a voice recording, as in `python generate.py audio=FILE.wav`.")
     from semtalk.features.audio import find_audio
+    from semtalk.generation.inputs import hear_words, read_betas, read_seed, read_utterances
     from semtalk.motion.skeleton import FPS
 
     paths = find_audio(settings.audio)
+    utterances, bad = read_utterances(paths, settings.transcript)
+    motion = None if settings.motion is None else read_seed(settings.motion)
+    betas = None if settings.betas is None else read_betas(settings.betas)
     formats = {"npz", *([settings.format] if isinstance(settings.format, str) else settings.format)}
 
     from functools import partial
@@ -277,7 +281,6 @@ def generate(settings: GenerateSettings) -> None:
     from rich.progress import track
 
     from semtalk.body import load_body
-    from semtalk.generation.inputs import read_utterances
     from semtalk.generation.speech import SemTalk
     from semtalk.tasks.speed import trainer_device
 
@@ -286,9 +289,9 @@ def generate(settings: GenerateSettings) -> None:
         run_dir(settings), settings.generation, str(device), load_body(settings.body.path, settings.body.model),
         settings.precision, dict(settings.decoding), settings.trust,
     )  # fmt: skip
-    utterances, bad = read_utterances(paths, settings.transcript, settings.whisper, settings.language)
+    hear_words(utterances, settings.transcript, settings.whisper, settings.language)
     results = model.generate(
-        utterances, settings.speaker, settings.emotion, settings.motion, settings.betas, settings.beta, settings.gate,
+        utterances, settings.speaker, settings.emotion, motion, betas, settings.beta, settings.gate,
         settings.batch, settings.samples, settings.seed, progress=partial(track, description="Generating"),
     )  # fmt: skip
     for line in model.counts():

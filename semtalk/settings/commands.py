@@ -260,7 +260,7 @@ class TrainSettings(Command):
     speed: Speed
     evaluation: Evaluation
     parts: Annotated[list[Part], Field(min_length=1), AfterValidator(distinct)]
-    """Body parts whose RVQ-VAEs are trained."""
+    """Body parts whose RVQ-VAEs are trained; the translation network goes with lower."""
     resume: bool
     """Go on from the last checkpoints."""
     checkpoint_minutes: Annotated[float, Field(gt=0.0, le=1e6)]
