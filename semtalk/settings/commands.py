@@ -315,6 +315,13 @@ class EvalSettings(Command, Evaluation):
                 raise ValueError(f"{key} is for motions=DIR, which is not set.")
         return self
 
+    @model_validator(mode="after")
+    def what_is_compared_is_measured(self) -> "EvalSettings":
+        """A comparison reads what evaluations left."""
+        if self.compare is not None and self.embedder is not None:
+            raise ValueError("embedder is for evaluating a run or motions=DIR; compare reads what that measured.")
+        return self
+
 
 class GenerateSettings(Command, Rollout):
     """``generate.py``."""
