@@ -13,4 +13,4 @@ def main(config: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    start(main)
+    start(main, "eval")

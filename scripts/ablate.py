@@ -33,7 +33,7 @@ def composed(name: str, overrides: list[str]):
 
 def folder(settings) -> Path:
     """Run folder of settings."""
-    return ROOT / settings.runs_dir / settings.name
+    return ROOT / settings.runs_dir / settings.run_name
 
 
 def read_row(settings) -> dict[str, float | None]:

@@ -18,6 +18,8 @@ NUMPY = {
     ("", "dtype"),
 }  # fmt: skip
 """Module below ``numpy``, ``numpy.core`` or ``numpy._core``, and name."""
+LONGEST_NAME = 255
+"""Bytes of the longest name that file systems take."""
 
 
 class StandIn:
@@ -81,7 +83,9 @@ def load_pickle(path: Path, stand_in: Callable[[str, str], bool] = lambda module
 def atomic_write(path: Path, write) -> None:
     """Call ``write(temporary_path)`` and rename the result to ``path``, so that no half file is ever seen."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    ending = f".{os.getpid()}.tmp{path.suffix}"
+    fits = len(os.fsencode(path.stem + ending)) < LONGEST_NAME
+    temporary = path.with_name(f".{path.stem}{ending}" if fits else ending)
     try:
         write(temporary)
         os.replace(temporary, path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import sys
 from collections.abc import Callable
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,15 +26,24 @@ if TYPE_CHECKING:
     )
 
 
-def start(main: Callable[[], None]) -> None:
-    """Run a script's Hydra function, unless its arguments are such that Hydra could not say what is wrong."""
-    if any(argument.endswith("=null") for argument in sys.argv[1:]):
-        from semtalk.settings.compose import refuse_null_groups
+def start(main: Callable[[], None], name: str) -> None:
+    """Run a script's Hydra function with the words of the command line as Hydra wants them.
 
-        try:
-            refuse_null_groups(sys.argv[1:])
-        except SemTalkError as error:
-            sys.exit(f"error: {error}")
+    Args:
+        main: The function.
+        name: Of its configuration in ``configs/``.
+    """
+    from semtalk.settings.compose import refuse_null_groups
+    from semtalk.settings.words import for_hydra
+
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names of files need not be text
+    try:
+        refuse_null_groups(sys.argv[1:])
+    except SemTalkError as error:
+        sys.exit(f"error: {error}")
+    sys.argv[1:] = for_hydra(name, sys.argv[1:])
     main()
 
 
@@ -60,7 +70,7 @@ def command(function: Callable[[Command], None], name: str, config: DictConfig) 
 
 def run_dir(settings: Command) -> Path:
     """Folder that all stages of a run share: ``ckpt`` where it is given."""
-    return Path(getattr(settings, "ckpt", None) or Path(settings.runs_dir) / settings.name)
+    return Path(getattr(settings, "ckpt", None) or Path(settings.runs_dir) / settings.run_name)
 
 
 SHOWN = (
@@ -93,6 +103,7 @@ def train(settings: TrainSettings) -> None:
     corpus = open_corpus(settings.data)
 
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from semtalk.body import load_body
@@ -131,7 +142,8 @@ def train(settings: TrainSettings) -> None:
     facts = Facts(data.speakers, [float(value) for value in speed], body.name, generation, corpus.notes)
     for note in corpus.notes:
         LOG.info(note)
-    table = Table("phase", "steps", "minutes", "best at step", "its validation", title=f"Trained {run_dir(settings)}")
+    title = escape(f"Trained {run_dir(settings)}")
+    table = Table("phase", "steps", "minutes", "best at step", "its validation", title=title)
     console = Console()
     judge = None
     if settings.recipe.rollout_seconds:
@@ -232,7 +244,7 @@ def _evaluate_run(settings: EvalSettings | TrainSettings, evaluation: Evaluation
     paths += _draw_take(most_gestured(takes, evaluation.video_seconds), evaluation, output)
     if settings.logger.name == "wandb":
         video = next((path for path in paths if path.suffix == ".mp4"), None)
-        log_wandb(result, video, settings.logger.project, settings.name, output)
+        log_wandb(result, video, settings.logger.project, settings.run_name, output)
     LOG.info("\n".join(map(str, paths)))
 
 
@@ -255,9 +267,13 @@ def generate(settings: GenerateSettings) -> None:
     if settings.audio is None:
         raise SemTalkError("audio is not set: give a voice recording, as in `python generate.py audio=FILE.wav`.")
     from semtalk.features.audio import find_audio
+    from semtalk.generation.inputs import hear_words, read_betas, read_seed, read_utterances
     from semtalk.motion.skeleton import FPS
 
     paths = find_audio(settings.audio)
+    utterances, bad = read_utterances(paths, settings.transcript)
+    motion = None if settings.motion is None else read_seed(settings.motion)
+    betas = None if settings.betas is None else read_betas(settings.betas)
     formats = {"npz", *([settings.format] if isinstance(settings.format, str) else settings.format)}
 
     from functools import partial
@@ -265,7 +281,6 @@ def generate(settings: GenerateSettings) -> None:
     from rich.progress import track
 
     from semtalk.body import load_body
-    from semtalk.generation.inputs import read_utterances
     from semtalk.generation.speech import SemTalk
     from semtalk.tasks.speed import trainer_device
 
@@ -274,9 +289,9 @@ def generate(settings: GenerateSettings) -> None:
         run_dir(settings), settings.generation, str(device), load_body(settings.body.path, settings.body.model),
         settings.precision, dict(settings.decoding), settings.trust,
     )  # fmt: skip
-    utterances, bad = read_utterances(paths, settings.transcript, settings.whisper, settings.language)
+    hear_words(utterances, settings.transcript, settings.whisper, settings.language)
     results = model.generate(
-        utterances, settings.speaker, settings.emotion, settings.motion, settings.betas, settings.beta, settings.gate,
+        utterances, settings.speaker, settings.emotion, motion, betas, settings.beta, settings.gate,
         settings.batch, settings.samples, settings.seed, progress=partial(track, description="Generating"),
     )  # fmt: skip
     for line in model.counts():

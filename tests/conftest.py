@@ -65,11 +65,11 @@ def run_command(script: str, *overrides: str, check: bool = True, **environment:
 
             def main() -> None:
                 with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
-                    config = hydra_compose(name, overrides=list(overrides))
+                    config = hydra_compose(name, overrides=sys.argv[1:])
                 run.command(function, name, config)
 
             with mock.patch.object(sys, "argv", [script, *overrides]):
-                run.start(main)
+                run.start(main, name)
         except SystemExit as error:
             said, status = str(error), 1
         except HydraException as error:

@@ -4,6 +4,7 @@ import csv
 from collections import Counter
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from semtalk.data.recording import SPLITS
@@ -12,7 +13,7 @@ from semtalk.data.store import Store
 
 def print_report(store: Store) -> None:
     """Print the table, and what was quarantined and why."""
-    table = Table("speaker", *(f"{split}: hours / takes / words" for split in SPLITS), title=str(store.folder))
+    table = Table("speaker", *(f"{split}: hours / takes / words" for split in SPLITS), title=escape(str(store.folder)))
     totals: dict[tuple, Counter] = {}
     for recording in store.recordings:
         for speaker in (recording.info["speaker"], "all"):
@@ -28,5 +29,5 @@ def print_report(store: Store) -> None:
         with listing.open(newline="", encoding="utf-8") as file:
             bad = Table("quarantined", "reason")
             for row in csv.DictReader(file):
-                bad.add_row(row["id"], row["reason"])
+                bad.add_row(escape(row["id"]), escape(row["reason"]))
         console.print(bad)

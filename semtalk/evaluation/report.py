@@ -33,7 +33,7 @@ class Lines(NamedTuple):
 
     def rich(self) -> Table:
         """For the screen."""
-        table = Table(*self.columns, title=self.title)
+        table = Table(*self.columns, title=escape(self.title))
         for row in self.rows:
             table.add_row(*(f"[red]{cell}[/red]" if cell == MISSED else escape(cell) for cell in row))
         return table

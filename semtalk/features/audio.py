@@ -1,5 +1,6 @@
 """Reads sound of any format as 16 kHz mono, recognised by content and decoded block by block."""
 
+import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,10 +10,13 @@ import soundfile
 import soxr
 
 from semtalk.errors import SemTalkError
-from semtalk.motion.skeleton import SAMPLE_RATE
+from semtalk.features.utterance import mono
+from semtalk.motion.skeleton import FPS, SAMPLE_RATE
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".m4a", ".ogg", ".opus", ".aac", ".webm", ".mp4")
 """What is taken from a folder; a file that is named is read whatever it is called."""
+RATES = (1000, 1_000_000)
+"""Lowest and highest rate in Hz that a recording of speech can have."""
 BLOCK = 1 << 18
 """Samples decoded at once."""
 UNKNOWN_SIZES = (0, 0xFFFFFFFF, 0x7FFFFFFF)
@@ -50,7 +54,8 @@ def load_audio(path: str | Path) -> np.ndarray:
     the name says does not matter.
 
     Raises:
-        SemTalkError: The file is missing, cut short, no sound, empty, or holds NaN or infinite samples.
+        SemTalkError: The file is missing, cut short, no sound, empty, shorter than a frame of motion, of a rate that
+            speech does not have, or holds samples that are NaN, infinite or not scaled.
     """
     path = Path(path)
     if not path.is_file():
@@ -65,8 +70,11 @@ def load_audio(path: str | Path) -> np.ndarray:
     wave = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
     if not len(wave):
         raise SemTalkError(f"{path}: the sound file is empty.")
-    if not np.isfinite(wave).all():
-        raise SemTalkError(f"{path}: the sound holds NaN or infinite samples.")
+    wave = mono(wave, str(path))
+    if len(wave) < SAMPLE_RATE // FPS:
+        raise SemTalkError(
+            f"{path}: {len(wave) / SAMPLE_RATE:.2g} s of sound; a frame of motion alone takes 1/{FPS} s."
+        )
     return wave
 
 
@@ -88,8 +96,20 @@ def _refuse_cut_wav(path: Path) -> None:
     raise SemTalkError(f"{path}: cut short: a wav header without sound; copy it again.")
 
 
+def _refuse_rate(path: Path, rate: int) -> None:
+    low, high = RATES
+    if not low <= rate <= high:
+        raise SemTalkError(f"{path}: {rate} samples a second; speech has {low} to {high}, so its header is wrong.")
+
+
+def _system_name(path: Path) -> bytes:
+    """Path as libsndfile takes it: any name, and none that means something else to it, as ``-`` does."""
+    return os.fsencode(path.absolute())
+
+
 def _soundfile_blocks(path: Path) -> Iterator[np.ndarray]:
-    with soundfile.SoundFile(path) as file:
+    with soundfile.SoundFile(_system_name(path)) as file:
+        _refuse_rate(path, file.samplerate)
         same = file.samplerate == SAMPLE_RATE
         resampler = None if same else soxr.ResampleStream(file.samplerate, SAMPLE_RATE, 1, dtype="float32")
         for block in file.blocks(BLOCK, dtype="float32", always_2d=True):
@@ -99,14 +119,15 @@ def _soundfile_blocks(path: Path) -> Iterator[np.ndarray]:
             yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
 
 
-def _ffmpeg_blocks(path: Path, why: Exception) -> Iterator[np.ndarray]:
+def _ffmpeg_blocks(path: Path, why: soundfile.LibsndfileError) -> Iterator[np.ndarray]:
     import av
 
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path.absolute())) as container:
             if not container.streams.audio:
                 raise SemTalkError(f"{path}: there is no sound in it.")
             stream = container.streams.audio[0]
+            _refuse_rate(path, stream.rate)
             resampler = av.AudioResampler(format="fltp", rate=SAMPLE_RATE)
             for frame in container.decode(stream):
                 for out in resampler.resample(frame):
@@ -114,12 +135,12 @@ def _ffmpeg_blocks(path: Path, why: Exception) -> Iterator[np.ndarray]:
             for out in resampler.resample(None):
                 yield out.to_ndarray().mean(axis=0)
     except av.FFmpegError as error:
-        raise SemTalkError(f"{path}: not a readable sound file ({why}).") from error
+        raise SemTalkError(f"{path}: not a readable sound file ({why.error_string.rstrip('.')}).") from error
 
 
 def sound_seconds(path: Path) -> float | None:
     """Length of a sound file by its header, or none where there is no readable one."""
     try:
-        return soundfile.info(path).duration
+        return soundfile.info(_system_name(path)).duration
     except (soundfile.LibsndfileError, OSError):
         return None

@@ -24,6 +24,12 @@ class Word(NamedTuple):
     end: float
 
 
+def impossible(word: tuple[str, float, float]) -> bool:
+    """Whether a word has times that cannot be: none, below zero, or an end before the start."""
+    _, start, end = word
+    return not (np.isfinite(start) and np.isfinite(end)) or end < start or start < 0
+
+
 def clean(words: Iterable[tuple[str, float, float]]) -> list[Word]:
     """Words as encoders know them: in order, without punctuation at their edges, and without what is no word.
 
@@ -60,7 +66,7 @@ def _checked(words: list[Word], path: Path) -> list[Word]:
     """Clean words; refuses times that cannot be."""
     words = clean(words)
     for before, word in zip([None, *words], words, strict=False):
-        if not (np.isfinite(word.start) and np.isfinite(word.end)) or word.end < word.start or word.start < 0:
+        if impossible(word):
             raise SemTalkError(f"{path}: '{word.text}' runs from {word.start} to {word.end} s; mend its times.")
         if before is not None and word.start < before.end - 0.5:
             raise SemTalkError(

@@ -4,7 +4,56 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from semtalk.errors import SemTalkError
+from semtalk.features.transcript import impossible
 from semtalk.motion.skeleton import FPS, SAMPLE_RATE
+
+MOST_CHANNELS = 8
+LOUDEST = 100.0
+"""Full scale is 1; what lies far above it is not scaled."""
+
+
+def mono(wave: np.ndarray, name: str = "the wave") -> np.ndarray:
+    """A wave as (S,) float32 with full scale 1: whole numbers are scaled, channels mixed.
+
+    Args:
+        wave: (S,), or (C, S) or (S, C) of up to 8 channels; of floats, or of int16 or int32.
+        name: What messages call it.
+
+    Raises:
+        SemTalkError: It has another shape or type, holds NaN or infinite samples, or is not scaled.
+    """
+    wave = np.asarray(wave)
+    if wave.dtype in (np.int16, np.int32):
+        wave = wave / np.float32(-np.iinfo(wave.dtype).min)
+    if wave.dtype.kind != "f":
+        raise SemTalkError(f"{name}: samples of type {wave.dtype}; give floats with full scale 1, int16 or int32.")
+    if wave.ndim == 2 and min(wave.shape) <= MOST_CHANNELS:
+        wave = wave.mean(axis=int(np.argmin(wave.shape)))
+    if wave.ndim != 1:
+        raise SemTalkError(
+            f"{name}: shape {wave.shape}; give (samples,), or (channels, samples) with up to {MOST_CHANNELS} channels."
+        )
+    if not np.isfinite(wave).all():
+        raise SemTalkError(f"{name}: the sound holds NaN or infinite samples.")
+    if (loudest := np.abs(wave).max(initial=0.0)) > LOUDEST:
+        raise SemTalkError(f"{name}: samples reach {loudest:.3g}, where full scale is 1; scale them.")
+    return wave.astype(np.float32, copy=False)
+
+
+def check_words(words: list[tuple[str, float, float]], name: str) -> None:
+    """See that words are (text, start, end) in seconds.
+
+    Raises:
+        SemTalkError: One is not, or has times that cannot be.
+    """
+    for word in words:
+        try:
+            wrong = impossible(word)
+        except (TypeError, ValueError) as error:
+            raise SemTalkError(f"{name}: the word {word!r} is no (text, start, end) with seconds.") from error
+        if wrong:
+            raise SemTalkError(f"{name}: '{word[0]}' runs from {word[1]} to {word[2]} s; mend its times.")
 
 
 @dataclass
@@ -12,7 +61,7 @@ class Utterance:
     """What is said: a recording with its words, to be encoded or turned into motion.
 
     Attributes:
-        wave: (S,) mono float32 at 16 kHz.
+        wave: (S,) mono float32 at 16 kHz; what :func:`mono` takes becomes that.
         words: (text, start, end) with times in seconds, in order; empty without a transcript.
         frames: T, the frames that features and motion cover; those of the wave by default, 1 at least.
         emotion: Emotion label, where it is known.
@@ -26,6 +75,8 @@ class Utterance:
     name: str = "audio"
 
     def __post_init__(self) -> None:
+        self.wave = mono(self.wave, self.name)
+        check_words(self.words, self.name)
         self.frames = self.frames or max(1, len(self.wave) * FPS // SAMPLE_RATE)
 
     def words_between(self, start: float, end: float) -> list[str]:

@@ -1,6 +1,6 @@
-"""What a user gives to ``generate.py``: files or folders of recordings, and their words."""
+"""What a user gives to ``generate.py``: recordings, their words, seed motion and shape; read before torch is."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,50 +11,72 @@ from semtalk.features.recognise import Recogniser
 from semtalk.features.transcript import read_transcript
 from semtalk.features.utterance import Utterance
 from semtalk.log import LOG
+from semtalk.motion.io import Motion, load_motion
+from semtalk.motion.skeleton import NUM_BETAS, SEED_FRAMES
 
+WAYS = ("auto", "whisper", "none")
+"""Where words come from when not from files."""
 TRANSCRIPT_SUFFIXES = (".TextGrid", ".json", ".srt", ".txt")
 
 
-def word_source(
-    transcript: str, whisper: str, language: str | None, recordings: int
-) -> Callable[[Path, np.ndarray], list]:
-    """Choose where words come from, and say so.
+UNKNOWN = "the words are unknown, so gestures follow the voice alone"
+
+
+def read_betas(betas: str | Path | Sequence[float] | None) -> np.ndarray:
+    """Body shape (300,) from an npz with ``betas``, from up to 300 numbers, or the mean shape for none."""
+    shape = np.zeros(NUM_BETAS, np.float32)
+    if betas is None:
+        return shape
+    if isinstance(betas, str | Path):
+        betas = load_motion(betas).betas
+    if len(betas) > NUM_BETAS or not np.isfinite(np.asarray(betas, np.float32)).all():
+        raise SemTalkError(f"betas: {len(betas)} values; give an npz, or up to {NUM_BETAS} finite numbers.")
+    shape[: len(betas)] = betas
+    return shape
+
+
+def read_seed(motion: str | Path | Motion) -> Motion:
+    """Motion whose first frames begin a take.
+
+    Raises:
+        SemTalkError: The file is bad, or too short.
+    """
+    motion = motion if isinstance(motion, Motion) else load_motion(motion)
+    if len(motion) < SEED_FRAMES:
+        raise SemTalkError(f"motion: {len(motion)} frames; a seed needs {SEED_FRAMES}.")
+    return motion
+
+
+def read_utterances(paths: list[Path], transcript: str) -> tuple[list[Utterance], list[str]]:
+    """Read recordings, and their words where these are in files; :func:`hear_words` hears the others'.
 
     Args:
-        transcript: A file, a folder of files with the recordings' names, ``whisper``, ``none``, or ``auto``: Whisper
-            where its model is on this machine.
-        whisper: The Whisper model.
-        language: What it hears; detected for none.
-        recordings: How many there are.
+        paths: The recordings.
+        transcript: A file, a folder of files with the recordings' names, or one of :data:`WAYS`.
 
     Returns:
-        Path of a recording and its wave (S,) -> words.
+        The recordings, and what is wrong with those that could not be read.
+
+    Raises:
+        SemTalkError: Not one of them could be read.
     """
-    unknown = "the words are unknown, so gestures follow the voice alone"
-    if transcript == "none":
-        LOG.info(f"transcript=none: {unknown}.")
-        return lambda path, wave: []
-    if transcript in ("auto", "whisper"):
+    utterances, bad = [], []
+    source = None if transcript in WAYS else Path(transcript)
+    if source is not None and len(paths) > 1 and not source.is_dir():
+        raise SemTalkError(f"transcript={transcript}: one file for {len(paths)} recordings; give a folder of files.")
+    for path in paths:
         try:
-            recognise = Recogniser(whisper, language)
-        except MissingModelError as error:
-            if transcript == "whisper":
-                raise
-            LOG.info(f"No transcript: {unknown} (transcript=FILE gives them). {error}")
-            return lambda path, wave: []
-
-        def heard(path: Path, wave: np.ndarray) -> list:
-            words = recognise(wave)
-            LOG.info(f"{path.name}: {len(words)} words were heard.")
-            return words
-
-        return heard
-    source = Path(transcript)
-    if source.is_dir():
-        return lambda path, wave: read_transcript(_beside(source, path.stem), wave)
-    if recordings > 1:
-        raise SemTalkError(f"transcript={transcript}: one file for {recordings} recordings; give a folder of files.")
-    return lambda path, wave: read_transcript(source, wave)
+            wave, words = load_audio(path), []
+            if source is not None:
+                words = read_transcript(_beside(source, path.stem) if source.is_dir() else source, wave)
+            utterances.append(Utterance(wave, words, name=path.stem))
+            if not np.abs(wave).max():
+                LOG.warning(f"{path} is silent.")
+        except SemTalkError as error:
+            bad.append(str(error))
+    if not utterances:
+        raise SemTalkError("; ".join(bad))
+    return utterances, bad
 
 
 def _beside(folder: Path, stem: str) -> Path:
@@ -64,34 +86,26 @@ def _beside(folder: Path, stem: str) -> Path:
     raise SemTalkError(f"{folder}: there is no transcript {stem} ({', '.join(TRANSCRIPT_SUFFIXES)}).")
 
 
-def read_utterances(
-    paths: list[Path], transcript: str, whisper: str, language: str | None
-) -> tuple[list[Utterance], list[str]]:
-    """Read recordings and their words.
+def hear_words(utterances: list[Utterance], transcript: str, whisper: str, language: str | None) -> None:
+    """Have Whisper hear words where no file holds them, or say that they are unknown.
 
-    Returns:
-        The recordings, and what is wrong with those that could not be read.
-
-    Raises:
-        SemTalkError: Not one of them could be read.
+    Args:
+        utterances: Their words are set.
+        transcript: As in :func:`read_utterances`: ``auto`` is Whisper where its model is on this machine.
+        whisper: The Whisper model.
+        language: What it hears; detected for none.
     """
-    waves, bad = {}, []
-    for path in paths:
-        try:
-            waves[path] = load_audio(path)
-        except SemTalkError as error:
-            bad.append(str(error))
-    if not waves:
-        raise SemTalkError("; ".join(bad))
-    words_of = word_source(transcript, whisper, language, len(paths))
-    utterances = []
-    for path, wave in waves.items():
-        if not np.abs(wave).max():
-            LOG.warning(f"{path} is silent.")
-        try:
-            utterances.append(Utterance(wave, words_of(path, wave), name=path.stem))
-        except SemTalkError as error:
-            bad.append(str(error))
-    if not utterances:
-        raise SemTalkError("; ".join(bad))
-    return utterances, bad
+    if transcript == "none":
+        LOG.info(f"transcript=none: {UNKNOWN}.")
+    if transcript not in ("auto", "whisper"):
+        return
+    try:
+        recognise = Recogniser(whisper, language)
+    except MissingModelError as error:
+        if transcript == "whisper":
+            raise
+        LOG.info(f"No transcript: {UNKNOWN} (transcript=FILE gives them). {error}")
+        return
+    for utterance in utterances:
+        utterance.words = recognise(utterance.wave)
+        LOG.info(f"{utterance.name}: {len(utterance.words)} words were heard.")

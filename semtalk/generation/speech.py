@@ -15,14 +15,15 @@ from semtalk.features.emotion import EMOTIONS
 from semtalk.features.extract import build_encoders, count_lines, encode, stack_features
 from semtalk.features.pretrained import pick_device
 from semtalk.features.transcript import clean, read_transcript
-from semtalk.features.utterance import Utterance, fit_wave
+from semtalk.features.utterance import Utterance, fit_wave, mono
+from semtalk.generation.inputs import read_betas, read_seed
 from semtalk.generation.load import load_generator
 from semtalk.generation.rollout import MotionGenerator, Rollout, padded_frames
 from semtalk.generation.writers import write_motion
 from semtalk.models.fusion import BETA
-from semtalk.motion.io import Motion, load_motion
+from semtalk.motion.io import Motion
 from semtalk.motion.parts import Frames, foot_contact, root_from_translation, rotation_from_poses
-from semtalk.motion.skeleton import DOWNSAMPLE, FEET, NUM_BETAS, SEED_FRAMES
+from semtalk.motion.skeleton import DOWNSAMPLE, FEET, SEED_FRAMES
 from semtalk.settings import choose
 from semtalk.settings.inputs import Features
 
@@ -56,19 +57,6 @@ class Generated:
         """Write ``.npz`` (for BEAT2's Blender add-on), ``.bvh`` or ``.glb``, and return the path."""
         write_motion(Path(path), self.motion, self.body)
         return Path(path)
-
-
-def read_betas(betas: str | Path | Sequence[float] | None) -> np.ndarray:
-    """Body shape (300,) from an npz with ``betas``, from up to 300 numbers, or the mean shape for none."""
-    shape = np.zeros(NUM_BETAS, np.float32)
-    if betas is None:
-        return shape
-    if isinstance(betas, str | Path):
-        betas = load_motion(betas).betas
-    if len(betas) > NUM_BETAS or not np.isfinite(np.asarray(betas, np.float32)).all():
-        raise SemTalkError(f"betas: {len(betas)} values; give an npz, or up to {NUM_BETAS} finite numbers.")
-    shape[: len(betas)] = betas
-    return shape
 
 
 class SemTalk:
@@ -122,19 +110,19 @@ class SemTalk:
         """Turn one recording into motion.
 
         Args:
-            audio: A sound file, or a wave (S,) at 16 kHz.
+            audio: A sound file, or a wave at 16 kHz: (S,), or channels, of floats, int16 or int32.
             transcript: A transcript file, words (text, start s, end s), or none.
             options: See :meth:`generate`; ``psi`` is one row of scores.
 
         Returns:
             :class:`Generated`.
         """
-        wave = audio if isinstance(audio, np.ndarray) else load_audio(audio)
+        wave = mono(audio) if isinstance(audio, np.ndarray) else load_audio(audio)
         words = read_transcript(transcript, wave) if isinstance(transcript, str | Path) else transcript or []
         name = "audio" if isinstance(audio, np.ndarray) else str(audio)
         if options.get("psi") is not None:
             options["psi"] = [options["psi"]]
-        return self.generate([Utterance(np.asarray(wave, np.float32), list(words), name=name)], **options)[0]
+        return self.generate([Utterance(wave, list(words), name=name)], **options)[0]
 
     def generate(
         self,
@@ -181,7 +169,7 @@ class SemTalk:
         index = self.speaker_index(speaker)
         begin = None
         if motion is not None:
-            motion = motion if isinstance(motion, Motion) else load_motion(motion)
+            motion = read_seed(motion)
             begin = self._seed(motion)
         shape = motion.betas if motion is not None and betas is None else read_betas(betas)
         results: dict[tuple[int, int], Generated] = {}
@@ -279,8 +267,6 @@ class SemTalk:
         }
 
     def _seed(self, motion: Motion) -> tuple[Tensor, Tensor]:
-        if len(motion) < SEED_FRAMES:
-            raise SemTalkError(f"motion: {len(motion)} frames; a seed needs {SEED_FRAMES}.")
         poses, trans, betas = (torch.from_numpy(a[None]) for a in (motion.poses, motion.trans, motion.betas))
         contact = foot_contact(self.body.joints(poses, betas, trans)[:, :, list(FEET)])
         expressions = torch.from_numpy(motion.expressions[None])

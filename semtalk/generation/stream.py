@@ -8,7 +8,7 @@ from torch import Tensor
 
 from semtalk.features.extract import FRAME_SLOTS, encode
 from semtalk.features.transcript import clean
-from semtalk.features.utterance import Utterance, fit_wave
+from semtalk.features.utterance import Utterance, check_words, fit_wave, mono
 from semtalk.generation.reader import STEPS, CodeReader
 from semtalk.generation.rollout import NEW_FRAMES, MotionGenerator, join_windows
 from semtalk.generation.speech import SemTalk
@@ -145,7 +145,8 @@ class SpeechStream:
 
     def push(self, wave: np.ndarray, words: list[tuple[str, float, float]] = ()) -> Motion:
         """Add sound (S,) at 16 kHz, and words whose seconds count from the take's beginning; returns the new frames."""
-        self.wave = np.concatenate([self.wave, np.asarray(wave, np.float32)])
+        check_words(words, "words")
+        self.wave = np.concatenate([self.wave, mono(wave)])
         self.words += clean(words)
         pieces = []
         while self._heard >= self._first + WINDOW:

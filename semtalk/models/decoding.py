@@ -122,7 +122,8 @@ class CoherentNoise:
             shape: Of the noise of one step.
             coherence: rho, see :class:`Decoding`.
         """
-        self.generators = [np.random.default_rng([seed, sample, zlib.crc32(take.encode())]) for take in takes]
+        numbers = [zlib.crc32(take.encode(errors="surrogateescape")) for take in takes]
+        self.generators = [np.random.default_rng([seed, sample, number]) for number in numbers]
         self.shape, self.coherence = shape, coherence
         self.last: np.ndarray | None = None
 

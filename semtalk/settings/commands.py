@@ -11,6 +11,7 @@ from semtalk.settings.common import (
     Name,
     Numbers,
     Part,
+    PathText,
     Reference,
     Settings,
     Text,
@@ -125,7 +126,7 @@ class Body(Settings):
 
     model: Literal["auto"] | Reference
     """auto: SMPL-X where ``path`` is set, else the stand-in; or a body of an installed package (docs/extending.md)."""
-    path: Text | None
+    path: PathText | None
     """Folder of the SMPL-X model; null for the stand-in."""
 
 
@@ -175,12 +176,14 @@ class Command(Settings):
 
     name: Name
     """Name of the run, which is its folder in runs_dir; all stages of a run share it."""
-    runs_dir: Text
+    runs_dir: PathText
     """Folder of all runs."""
-    data_dir: Text
+    data_dir: PathText
     """Folder of what is prepared and written of corpora."""
     seed: Annotated[int, between(0, MAX_SEED)]
     """Source of all randomness."""
+    seed_in_name: bool
+    """Whether the run's folder is called NAME_seedN; so it is where one command trains or evaluates several seeds."""
     strict: bool
     """Whether one bad recording stops the preparation; else it is left out and listed."""
     trust: list[Text]
@@ -191,6 +194,11 @@ class Command(Settings):
     model: Model
     recipe: Recipe
     trainer: Trainer
+
+    @property
+    def run_name(self) -> str:
+        """Name of the run's folder."""
+        return f"{self.name}_seed{self.seed}" if self.seed_in_name else self.name
 
     @model_validator(mode="after")
     def strides_fit(self) -> "Command":
@@ -252,7 +260,7 @@ class TrainSettings(Command):
     speed: Speed
     evaluation: Evaluation
     parts: Annotated[list[Part], Field(min_length=1), AfterValidator(distinct)]
-    """Body parts whose RVQ-VAEs are trained."""
+    """Body parts whose RVQ-VAEs are trained; the translation network goes with lower."""
     resume: bool
     """Go on from the last checkpoints."""
     checkpoint_minutes: Annotated[float, Field(gt=0.0, le=1e6)]
@@ -261,11 +269,11 @@ class TrainSettings(Command):
     """Epochs between checkpoints that are kept for good, as epoch_0010.ckpt; null for none."""
     rollout_video: Annotated[float, between(0.0, 600.0)]
     """Seconds of a val take that are drawn in each validation of base and sparse; 0 for no video."""
-    init: Text | None
+    init: PathText | None
     """Run whose weights training starts from; speakers that it does not know begin as the mean of those it does."""
-    tokenizer: Text | None
+    tokenizer: PathText | None
     """Run whose RVQ-VAEs and translation network this one takes over."""
-    embedder: Text | None
+    embedder: PathText | None
     """Run whose FGD embedder this one takes over."""
     dry_run: bool
     """Print the plan (data, cost of every phase, sources of inputs) and train nothing."""
@@ -282,21 +290,21 @@ class EvalSettings(Command, Evaluation):
     """``eval.py``."""
 
     logger: Logger
-    ckpt: Text | None
+    ckpt: PathText | None
     """Folder of the run; null for runs_dir/name."""
-    out: Text | None
+    out: PathText | None
     """Folder of the results."""
-    motions: Text | None
+    motions: PathText | None
     """Folder of motion files of any method, in the run's place."""
-    truth: Text | None
+    truth: PathText | None
     """Folder of the true motion files, for ``motions``."""
-    audio: Text | None
+    audio: PathText | None
     """Folder of the recordings, for ``motions``."""
-    embedder: Text | None
+    embedder: PathText | None
     """Run whose FGD embedder measures; null for the run's own."""
-    mean_speed: Text | None
+    mean_speed: PathText | None
     """File of the joints' mean speeds, for ``motions``."""
-    compare: Text | Annotated[list[Text], Field(min_length=1)] | None
+    compare: PathText | Annotated[list[PathText], Field(min_length=1)] | None
     """Runs to compare."""
 
     @model_validator(mode="after")
@@ -307,19 +315,26 @@ class EvalSettings(Command, Evaluation):
                 raise ValueError(f"{key} is for motions=DIR, which is not set.")
         return self
 
+    @model_validator(mode="after")
+    def what_is_compared_is_measured(self) -> "EvalSettings":
+        """A comparison reads what evaluations left."""
+        if self.compare is not None and self.embedder is not None:
+            raise ValueError("embedder is for evaluating a run or motions=DIR; compare reads what that measured.")
+        return self
+
 
 class GenerateSettings(Command, Rollout):
     """``generate.py``."""
 
-    ckpt: Text | None
+    ckpt: PathText | None
     """Folder of the run; null for runs_dir/name."""
-    out: Text | None
+    out: PathText | None
     """Folder of the results."""
-    audio: Text | Annotated[list[Text], Field(min_length=1)] | None
+    audio: PathText | Annotated[list[PathText], Field(min_length=1)] | None
     """A recording, a folder of them, or a list."""
-    transcript: Text
+    transcript: PathText
     """A file or folder of transcripts; auto, or none."""
-    whisper: Text
+    whisper: PathText
     """The Whisper model that hears words."""
     language: Text | None
     """Language of the speech; null to detect it."""
@@ -327,9 +342,9 @@ class GenerateSettings(Command, Rollout):
     """A speaker number of the training corpus; null for the first."""
     emotion: Text | None
     """Emotion label, where the run reads labels."""
-    motion: Text | None
+    motion: PathText | None
     """Motion file whose first 4 frames begin each take."""
-    betas: Text | Annotated[list[float], Field(min_length=1)] | None
+    betas: PathText | Annotated[list[float], Field(min_length=1)] | None
     """Body shape: an npz or numbers."""
     precision: Literal["float32", "bf16"]
     """Of base and sparse network; bf16 is faster on GPUs and on CPUs with matrix units, and some codes change."""

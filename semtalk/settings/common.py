@@ -3,7 +3,16 @@
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError
 
 MAX_SEED = 2**32 - 1
 
@@ -33,7 +42,22 @@ Dropout = Annotated[float, Field(ge=0.0, lt=1.0)]
 Weight = Annotated[float, between(0.0, 1e6)]
 Part = Literal["face", "upper", "hands", "lower"]
 Text = Annotated[str, Field(min_length=1)]
-"""A path, or a word."""
+"""A word."""
+IS_PATH = "a path"
+
+
+def _any_path(value: Any) -> str:
+    """A path; pydantic's own text refuses names that are no Unicode, which systems admit."""
+    if not isinstance(value, str) or not value:
+        raise PydanticCustomError("string_type", "no path")
+    return value
+
+
+PathText = Annotated[
+    str, PlainValidator(_any_path), PlainSerializer(str, return_type=Any),
+    WithJsonSchema({"type": "string", "minLength": 1}), IS_PATH,
+]  # fmt: skip
+"""A path, on the command line as the shell hands it over (semtalk/settings/words.py)."""
 NAME, SHARD, DURATION = r"^[^/\\]*[^/\\.\s][^/\\]*$", "^[0-9]+/[0-9]+$", "^[0-9]+:[0-9]{2}:[0-9]{2}:[0-9]{2}$"
 REFERENCE = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"
 PATTERNS = {

@@ -6,6 +6,7 @@ from pathlib import Path
 from semtalk.errors import SemTalkError
 from semtalk.settings.check import settings_of
 from semtalk.settings.commands import Command
+from semtalk.settings.words import for_hydra
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
@@ -31,7 +32,7 @@ def compose(name: str = "train", *overrides: str) -> Command:
 
     Args:
         name: ``train``, ``eval``, ``generate`` or ``prepare``.
-        overrides: As on the command line.
+        overrides: As on the command line; paths are not quoted.
 
     Raises:
         SemTalkError: A key has a value that it does not take.
@@ -42,5 +43,5 @@ def compose(name: str = "train", *overrides: str) -> Command:
 
     refuse_null_groups(overrides)
     with hydra.initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        composed = hydra.compose(name, overrides=list(overrides))
+        composed = hydra.compose(name, overrides=for_hydra(name, overrides))
         return settings_of(name, OmegaConf.to_container(composed, resolve=True, throw_on_missing=True))

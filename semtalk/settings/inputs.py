@@ -9,6 +9,7 @@ from semtalk.settings.common import (
     MAX_SEED,
     Name,
     Numbers,
+    PathText,
     Reference,
     Settings,
     Size,
@@ -51,9 +52,9 @@ class Slot(Settings):
     """The encoder: a word of the list, or package.module:Name with keys of its own."""
     dim: Size
     """Channels."""
-    model: Text | None = None
+    model: PathText | None = None
     """Folder, package or repository of a pretrained model."""
-    path: Text | None = None
+    path: PathText | None = None
     """A file of words or vectors."""
     amplitude_hop: Annotated[int, between(1, 65536)] = 1
     """Of rhythm: samples between the values of the amplitude envelope."""
@@ -126,7 +127,7 @@ class Corpus(Settings):
 
     name: Name
     """What runs and reports are named by."""
-    store: Text
+    store: PathText
     """Folder of prepared corpora."""
 
 
@@ -135,7 +136,7 @@ class SampleData(Corpus):
 
     reader: Literal["sample"]
     """What reads it."""
-    root: Text
+    root: PathText
     """Folder that it is written to."""
     seed: Annotated[int, between(0, MAX_SEED)]
     """Of what is said; another seed is another corpus."""
@@ -150,7 +151,7 @@ class BEAT2Data(Corpus):
 
     reader: Literal["beat2"]
     """What reads it."""
-    root: Text | None
+    root: PathText | None
     """Folder that holds beat_english_v2.0.0."""
     speakers: Literal["all"] | Numbers
     """Speaker numbers, as in [2], or all."""
@@ -163,25 +164,25 @@ class SHOWData(Corpus):
 
     reader: Literal["show"]
     """What reads it."""
-    root: Text | None
+    root: PathText | None
     """Folder that holds chemistry, conan, oliver and seth."""
     speakers: Literal["all"] | Annotated[list[Text], Field(min_length=1), AfterValidator(distinct)]
     """Names, or all."""
     min_seconds: Annotated[float, between(0.0, 3600.0)]
     """Shorter recordings are left out."""
-    split_file: Text | None
+    split_file: PathText | None
     """A csv of recordings and splits; null for the published split."""
     words: Literal["whisper", "none"]
     """Where words come from where there is no transcript."""
-    whisper: Text
+    whisper: PathText
     """The Whisper model."""
     language: Text | None
     """Language of the speech; null to detect it."""
     hands: Literal["smplx", "mean"]
     """Whether hand components are turned into joints by the SMPL-X file, or hands are the mean."""
-    smplx_path: Text | None
+    smplx_path: PathText | None
     """Folder of the SMPL-X model."""
-    made: Text
+    made: PathText
     """Folder of transcripts and labels that are made for the corpus."""
 
 

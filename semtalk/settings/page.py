@@ -21,6 +21,12 @@ HEAD = """# Every key
 `python train.py KEY=VALUE`, and so for the other commands; the values are in `configs/`. This page is made from
 `semtalk/settings` (`python -m semtalk.settings.page`), which refuses any other value in one sentence. Editors find JSON
 schemas in `docs/schema`.
+
+A key whose value is a path takes any name as the shell hands it over: `"audio=it's, (1) ${x}.wav"`. Where it takes
+a list, `[a.wav,b c.wav]` is one, unless a file of just that name exists; in a list, and in a sweep of `-m`, a comma
+belongs to a name only where such a file exists or the name is quoted once more: `"audio=['a,b.wav',c.wav]"`. `null`
+is no path (`./null` is), and what is wholly in quotes of its own is Hydra's, with its `${...}`:
+`out='"${runs_dir}/x"'`.
 """
 
 

@@ -180,5 +180,5 @@ def print_plan(settings: TrainSettings, phases: list[str], corpus: Corpus | SemT
     for name, place in input_sources(settings, corpus):
         table.add_row(name, escape(str(place)))
     console.print(table)
-    run = Path(settings.runs_dir) / settings.name
-    console.print(f"Nothing was trained (dry_run=true); the run would be {run}.")
+    run = Path(settings.runs_dir) / settings.run_name
+    console.print(escape(f"Nothing was trained (dry_run=true); the run would be {run}."))

@@ -41,7 +41,7 @@ def make_logger(settings: TrainSettings, folder: Path):
         except ModuleNotFoundError as error:
             raise SemTalkError("logger=tensorboard: run `pip install tensorboard` first.") from error
     return loggers.WandbLogger(
-        project=settings.logger.project, group=settings.name, name=f"{settings.name}-{folder.name}",
+        project=settings.logger.project, group=settings.run_name, name=f"{settings.run_name}-{folder.name}",
         save_dir=folder, config=settings.plain(),
     )  # fmt: skip
 

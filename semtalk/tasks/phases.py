@@ -181,12 +181,16 @@ PHASES = {
 
 
 def phases_of(words: Sequence[str], parts: Sequence[str]) -> list[str]:
-    """Phases of a stage: a phase's own name, or ``rvqvae`` for those of the chosen parts."""
+    """Phases of a stage: a phase's own name, or ``rvqvae`` for those of the chosen parts.
+
+    Beside ``rvqvae``, translation is trained with the lower body, whose RVQ-VAE it reads.
+    """
+    less = {"translation"} if "rvqvae" in words and "lower" not in parts else set()
     chosen = (
         name
         for word in words
         for name, phase in PHASES.items()
-        if word == name or (word == phase.recipe and phase.part in parts)
+        if (word == name and name not in less) or (word == phase.recipe and phase.part in parts)
     )
     return list(dict.fromkeys(chosen))
 

@@ -46,7 +46,7 @@ def _add_animation(writer, path: Path, step: int) -> None:
     """Have tensorboard show a video as an animated picture, as ``add_video`` does with a moviepy of before 2."""
     from tensorboard.compat.proto.summary_pb2 import Summary
 
-    with av.open(str(path)) as video:
+    with av.open(str(path.absolute())) as video:
         width, height = video.streams.video[0].width // 2, video.streams.video[0].height // 2
         frames = [frame.to_image(width=width, height=height) for frame in video.decode(video=0)][::EVERY]
     data = io.BytesIO()

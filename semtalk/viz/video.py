@@ -154,7 +154,7 @@ def _encode(
 
     strip = Strip(scene, frames)
     titles = list(scene.motions)
-    with av.open(str(path), "w") as container:
+    with av.open(str(path.absolute()), "w") as container:
         video = container.add_stream("libx264", rate=FPS, options={"crf": "20", "preset": "veryfast"})
         video.width, video.height, video.pix_fmt = SCENE[0], SCENE[1] + STRIP_HEIGHT, "yuv420p"
         audio = container.add_stream("aac", rate=SAMPLE_RATE, layout="mono")

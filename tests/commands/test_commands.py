@@ -13,11 +13,12 @@ from conftest import ROOT, run_command, run_program
 from semtalk.errors import SemTalkError
 from semtalk.features.extract import SLOTS, build_encoders, feature_dims
 from semtalk.models.fusion import BETA
+from semtalk.motion.skeleton import PARTS
 from semtalk.settings import compose
 from semtalk.tasks.build import new_task
 from semtalk.tasks.fit import length_of, make_trainer
 from semtalk.tasks.keep import Keeper
-from semtalk.tasks.phases import PHASES, build_network
+from semtalk.tasks.phases import MOTION_PHASES, PHASES, build_network, phases_of
 
 GROUPS = sorted(path for path in (ROOT / "configs").glob("*/*.yaml") if path.parent.name not in ("hydra", "experiment"))
 FOLDER = ROOT / "configs" / "experiment"
@@ -154,6 +155,7 @@ def test_help_is_quick_and_says_what_matters(script):
         (["eval.py", "protocol=mine"], "choose one of legacy, evaltools, corrected"),
         (["eval.py", "motions=/nowhere", "truth=/nowhere"], "there is no such folder"),
         (["eval.py", "compare=[runs/one]"], "two runs or more"),
+        (["eval.py", "compare=[runs/one,runs/two]", "embedder=runs/one"], "compare reads what that measured"),
         (["scripts/prepare.py", "shard=3/2"], "give i/n"),
         (["scripts/label_semantics.py", "data=show"], "ckpt is not set"),
         (["train.py", "data=show", "data.root=/nowhere"], "is this a SHOW folder"),
@@ -192,6 +194,26 @@ def test_nothing_is_prepared_for_a_training_that_cannot_be(tmp_path, wrong, says
     result = run_command("train.py", wrong, f"data_dir={tmp_path}", f"runs_dir={tmp_path}", check=False)
     assert result.returncode == 1 and says in result.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["sample"], "the embedded corpus, and no store of it"
+
+
+def test_chosen_parts_are_trained_without_those_that_they_do_not_need(smoke, tmp_path):
+    said = run_command(
+        "train.py", *smoke[1], "parts=[hands]", f"runs_dir={tmp_path}", "recipe.rvqvae.steps=1", "recipe.fgd.steps=1",
+        "seed=3", "seed_in_name=true",
+    ).stdout  # fmt: skip
+    assert sorted(path.name for path in (tmp_path / "smoke_seed3").iterdir() if path.is_dir()) == [
+        "fgd",
+        "rvqvae_hands",
+    ]
+    assert "translation" not in said
+    assert phases_of(["rvqvae", "translation"], ["lower"]) == ["rvqvae_lower", "translation"]
+    assert phases_of(["translation"], ["hands"]) == ["translation"], "asked for by itself"
+    assert phases_of(["rvqvae", "translation", "fgd"], PARTS) == [*MOTION_PHASES, "fgd"]
+
+
+def test_an_embedder_that_is_not_there_is_refused(smoke):
+    said = run_command("eval.py", *smoke[1], "embedder=/does/not/exist", "video=false", check=False)
+    assert said.returncode == 1 and "/does/not/exist/fgd/best.ckpt: there is no checkpoint" in said.stderr
 
 
 def test_generate_names_the_command_that_makes_a_checkpoint(tmp_path):

@@ -56,7 +56,7 @@ def run_line(line: str) -> str:
         return run_command(script, *arguments, *own).stdout
     said = ""
     for seed in "01":  # what Hydra's multirun does, in this process
-        job = [one.replace("seed=0,1", f"seed={seed}").replace("${seed}", seed) for one in arguments[1:]]
+        job = [one.replace("seed=0,1", f"seed={seed}") for one in arguments[1:]] + ["seed_in_name=true"]
         said += run_command(script, *job, *own).stdout
     return said
 

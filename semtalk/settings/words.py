@@ -1,0 +1,127 @@
+"""Words of the command line as Hydra's grammar wants them: paths as the shell hands them over are quoted for it."""
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from functools import cache
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel
+
+from semtalk.settings.check import fields_of, models_of
+from semtalk.settings.commands import COMMANDS
+from semtalk.settings.common import IS_PATH
+
+WORD = re.compile(r"(\+{0,2})([\w.]+)=(.*)", re.DOTALL)
+QUOTED = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
+ELEMENT = re.compile(rf"\s*(?:{QUOTED}|\[[^\[\]]*\])\s*(?=,|\Z)|[^,]*", re.DOTALL)
+"""Of a list or a sweep: quoted, a list of its own, or anything up to a comma."""
+SWEEP = re.compile(r"(choice|range|interval|glob|shuffle|sort|tag)\(.*\)", re.DOTALL)
+MULTIRUN = ("-m", "--multirun", "hydra.mode=MULTIRUN")
+SEEDED = ("train", "eval")
+"""Commands whose seed is of the run itself."""
+
+
+def for_hydra(name: str, words: Sequence[str]) -> list[str]:
+    """Words of a command line with their paths quoted, and with the seed in the name of runs that differ in it.
+
+    A path is what a key holds whose type is :data:`semtalk.settings.common.PathText`. Left as they are: null, what is
+    quoted for Hydra, and with ``--multirun`` the commas and functions of a sweep. What exists is taken literally.
+
+    Args:
+        name: One of :data:`COMMANDS`.
+        words: As the shell hands them over.
+    """
+    keys, sweeps = path_keys(COMMANDS[name]), not set(words).isdisjoint(MULTIRUN)
+    given = [_quoted(word, keys, sweeps) for word in words]
+    if name in SEEDED and sweeps and _sweeps_seeds(words):
+        given.append("seed_in_name=true")
+    return given
+
+
+def _sweeps_seeds(words: Iterable[str]) -> bool:
+    """Whether runs differ in their seed, and nobody says what is to become of their names."""
+    values = {match[2]: match[3] for word in words if (match := WORD.fullmatch(word))}
+    seed = values.get("seed", "")
+    said = "seed_in_name" in values or "${seed}" in values.get("name", "")
+    return not said and ("," in seed or SWEEP.fullmatch(seed) is not None)
+
+
+@cache
+def path_keys(model: type[BaseModel], prefix: str = "") -> dict[str, set[str]]:
+    """Keys that hold paths -> what they take: a ``path``, a ``list`` of anything, ``paths`` in a list."""
+    keys: dict[str, set[str]] = {}
+    for name, field in fields_of(model).items():
+        for inner in models_of(field.annotation):
+            for key, kinds in path_keys(inner, f"{prefix}{name}.").items():
+                keys[key] = keys.get(key, set()) | kinds
+        kinds = _kinds(field.annotation, field.metadata)
+        if kinds & {"path", "paths"}:
+            keys[prefix + name] = kinds
+    return keys
+
+
+def _kinds(annotation: Any, metadata: Iterable[Any] = ()) -> set[str]:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _kinds(arguments[0], (*arguments[1:], *metadata))
+    if origin in (Union, UnionType):
+        return set().union(*map(_kinds, arguments))
+    if origin is list:
+        return {"list", *(["paths"] if "path" in _kinds(arguments[0]) else [])}
+    return {"path"} if IS_PATH in metadata else set()
+
+
+def _quoted(word: str, keys: dict[str, set[str]], sweeps: bool) -> str:
+    match = WORD.fullmatch(word)
+    if match is None or match[2] not in keys:
+        return word
+    return f"{match[1]}{match[2]}={_value(match[3], keys[match[2]], sweeps)}"
+
+
+def _value(value: str, kinds: set[str], sweeps: bool = False) -> str:
+    if value.lower() in ("", "null"):
+        return value
+    if value == "???":  # which OmegaConf takes for a value that is missing, quoted or not
+        return literal("./???")
+    if os.path.lexists(value):
+        return literal(value)
+    if re.fullmatch(QUOTED, value, re.DOTALL):
+        return value
+    if "list" in kinds and value[0] == "[" and value[-1] == "]" and "],[" not in value:
+        if "paths" not in kinds:
+            return value
+        return f"[{','.join(_value(element, {'path'}) for element in _elements(value[1:-1]))}]"
+    if sweeps and SWEEP.fullmatch(value):
+        return value
+    if sweeps and len(elements := _elements(value)) > 1:
+        return ",".join(_value(element, kinds) for element in elements)
+    return literal(value)
+
+
+def _elements(text: str) -> list[str]:
+    """Elements between commas; a comma belongs to a name where only the name that holds it exists."""
+    pieces, at = [], 0
+    while at <= len(text):
+        piece = ELEMENT.match(text, at)[0]
+        pieces.append(piece)
+        at += len(piece) + 1
+    elements = []
+    while pieces:
+        joined = ((count, ",".join(pieces[:count])) for count in range(1, len(pieces) + 1))
+        spelt = ((count, form) for count, one in joined for form in (one, one.strip()))
+        count, element = next((one for one in spelt if os.path.lexists(one[1])), (1, pieces[0].strip()))
+        elements.append(element)
+        pieces = pieces[count:]
+    return elements
+
+
+def literal(text: str) -> str:
+    r"""A text that Hydra and OmegaConf give back as it is: quoted, its quotes and every ``${`` escaped.
+
+    Backslashes count only before these, and are doubled there.
+    """
+    text = re.sub(r"(\\*)\$\{", r"\1\1\\${", text)
+    text = re.sub(r"(\\*)(?:'|\Z)", lambda match: match[1] * 2 + "\\'" * match[0].endswith("'"), text)
+    return f"'{text}'"

@@ -1,0 +1,158 @@
+"""Paths on the command line: any that the system admits, as the shell hands them over."""
+
+import os
+import re
+from typing import get_args
+
+import pytest
+from conftest import run_program
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
+
+from semtalk.errors import SemTalkError
+from semtalk.settings import compose
+from semtalk.settings.commands import COMMANDS
+from semtalk.settings.inputs import Slot
+from semtalk.settings.words import for_hydra, path_keys
+
+NAMES = [
+    "my voice (1).wav", "a,b.wav", "it's.wav", "x=y.wav", "ünï çödé 中文.wav", "[z].wav", "${oops}.wav", "#hash.wav",
+    "~t.wav", r"\.wav", "\\${oops}'\\", '"both" \'quotes\'', "{a:1}", "choice(1).wav", "[1]x,[2].wav", "null.wav", "12",
+    "true", "a:b.wav", "%d $HOME `ls` !.wav", "new\nline.wav", "\udcff.wav", "-m", "+x", "a" * 255,
+]  # fmt: skip
+MISSING = object()
+LESS = re.compile(r"features\.slots\.(?!words\.path)")
+"""Keys that the encoders of their slots do not take here."""
+
+
+def places(model, settings) -> dict[str, str | None]:
+    """Key of a path -> what settings hold there; without the keys of other corpora than theirs."""
+    found = {}
+    for key in path_keys(model):
+        value = settings
+        for part in key.split("."):
+            value = getattr(value, part, MISSING)
+        if value is not MISSING and not LESS.match(key):
+            found[key] = value
+    return found
+
+
+@pytest.mark.parametrize(
+    ("command", "corpus"),
+    [("train", "show"), ("train", "sample"), ("eval", "beat2"), ("generate", "sample"), ("prepare", "beat2")],
+)
+def test_every_key_of_a_path_takes_any_name(command, corpus):
+    words = [
+        f"data={corpus}",
+        "features=light",
+        "features.slots.words.encoder=fasttext",
+        "++features.slots.words.model=null",
+    ]
+    keys = places(COMMANDS[command], compose(command, *words))
+    given = dict(zip(keys, NAMES, strict=False))
+    assert "data.root" in given and "features.slots.words.path" in given
+    settings = compose(command, *words, *(f"++{key}={name}" for key, name in given.items()))
+    assert places(COMMANDS[command], settings) == given
+
+
+@pytest.mark.parametrize("key", ["out", "audio"])
+def test_any_name_is_taken(key):
+    words = for_hydra("generate", [f"{key}={name}" for name in NAMES])
+    given = [override.value() for override in OverridesParser.create().parse_overrides(words)]
+    assert OmegaConf.to_container(OmegaConf.create(given), resolve=True) == NAMES
+
+
+def test_the_keys_that_hold_paths_are_known():
+    known = set().union(*(path_keys(model) for model in COMMANDS.values()))
+    assert {
+        "audio", "transcript", "motion", "betas", "out", "ckpt", "data.root", "body.path", "motions", "truth", "init",
+        "tokenizer", "embedder", "mean_speed", "compare", "runs_dir", "data_dir", "data.store", "data.split_file",
+        "data.smplx_path", "data.made", "whisper", "data.whisper", "features.slots.hubert.model",
+        "features.slots.words.path",
+    } <= known  # fmt: skip
+    assert not known & {"name", "tag", "seed", "language", "emotion", "data.speakers", "trust", "logger.project"}
+    assert "a path" in get_args(get_args(Slot.__annotations__["path"])[0])
+
+
+def test_lists_hold_names(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert compose("generate", "audio=[x.wav,y z.wav]").audio == ["x.wav", "y z.wav"]
+    names = [name for name in NAMES if "," not in name and name not in ("null", "\"both\" 'quotes'")]
+    assert compose("generate", f"audio=[{','.join(names)}]").audio == names
+    assert compose("generate", "audio=[ a.wav , 'b,c.wav' ]").audio == ["a.wav", "b,c.wav"]
+    assert compose("generate", "audio=[a,b.wav,c.wav]").audio == ["a", "b.wav", "c.wav"]
+    for name in ("a,b.wav", "[x,y].wav", " c"):
+        (tmp_path / name).touch()
+    assert compose("generate", "audio=[a,b.wav,[x,y].wav, c,d]").audio == ["a,b.wav", "[x,y].wav", " c", "d"]
+    assert compose("eval", "compare=[a b,c (1)]").compare == ["a b", "c (1)"]
+    assert compose("generate", "betas=[1.0,2.5]").betas == [1.0, 2.5]
+
+
+def test_what_exists_is_taken_literally(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert compose("generate", "audio=[a]", "betas='b c'", "out=[a]").out == "[a]", "no list can be meant"
+    assert compose("generate", "audio=[a]").audio == ["a"] and compose("generate", "audio='b c'").audio == "b c"
+    for name in ("[a]", "'b c'"):
+        (tmp_path / name).touch()
+    assert compose("generate", "audio=[a]").audio == "[a]" and compose("generate", "audio='b c'").audio == "'b c'"
+
+
+def test_null_and_quoted_words_are_hydras():
+    assert compose("generate", "out=null", "audio=NULL").out is None
+    assert compose("generate", "out='${runs_dir}/x'", "runs_dir=my ${runs}").out == "my ${runs}/x"
+    with pytest.raises(SemTalkError, match="out=: give text or null"):
+        compose("generate", "out=")
+    assert compose("generate", "out=???").out == "./???"
+
+
+def test_words_are_the_same_when_they_are_given_on():
+    """Lightning starts further processes with what the first was started with."""
+    words = [f"out={name}" for name in NAMES] + ["audio=[x.wav,y z.wav]", "seed=3", "--cfg", "job"]
+    once = for_hydra("generate", words)
+    assert for_hydra("generate", once) == once and once[-3:] == words[-3:]
+
+
+def jobs(*words: str) -> list[list[str]]:
+    """What Hydra's sweeper makes of a command line."""
+    overrides = OverridesParser.create().parse_overrides([word for word in for_hydra("train", words) if word[0] != "-"])
+    return [list(job) for batch in BasicSweeper.split_arguments(overrides, None) for job in batch]
+
+
+def test_sweeps_are_swept(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert jobs("-m", "init=a (1),it's") == [["init='a (1)'"], [r"init='it\'s'"]]
+    assert jobs("--multirun", "init=choice(a,b)", "data_dir=x y") == [["init=a", "data_dir='x y'"],
+                                                                    ["init=b", "data_dir='x y'"]]  # fmt: skip
+    assert for_hydra("train", ["init=a,b"]) == ["init='a,b'"]
+    assert for_hydra("eval", ["-m", "compare=[a,b],[c d,e]"])[1] == "compare=['a','b'],['c d','e']"
+    os.mkdir("a,b")
+    assert jobs("-m", "init=a,b") == [["init='a,b'"]] and len(jobs("-m", "init=a,b,c")) == 2
+
+
+def test_seeds_of_one_command_have_names_of_their_own():
+    assert compose("train", "seed=3", "name=mine", "seed_in_name=true").run_name == "mine_seed3"
+    assert compose("train", "seed=3", "name=mine").run_name == "mine"
+    assert jobs("-m", "seed=0,1") == [["seed=0", "seed_in_name=True"], ["seed=1", "seed_in_name=True"]]
+    assert jobs("-m", "seed=range(2)", "name=a")[1] == ["seed=1", "name=a", "seed_in_name=True"]
+    for words in (["-m", "seed=1", "name=a,b"], ["seed=1"], ["-m", "seed=0,1", "name=of_${seed}"],
+                  ["-m", "seed=0,1", "seed_in_name=false"]):  # fmt: skip
+        assert "seed_in_name=true" not in for_hydra("train", words), words
+    assert "seed_in_name=true" in for_hydra("eval", ["-m", "seed=0,1"])
+    assert "seed_in_name=true" not in for_hydra("generate", ["-m", "seed=0,1"]), "there it is the motion's"
+
+
+def test_seeds_write_to_two_folders_of_any_name(tmp_path):
+    runs = tmp_path / "it's [a] ${run}, x=y"
+    runs.mkdir()  # else the comma divides what is swept
+    said = run_program(
+        "train.py", "-m", "seed=0,1", "name=n", f"runs_dir={runs}", "data=beat2", "dry_run=true", "stage=fgd",
+        COLUMNS="400",
+    ).stdout  # fmt: skip
+    assert f"{runs}/n_seed0." in said and f"{runs}/n_seed1." in said
+
+
+@pytest.mark.parametrize("name", ["my voice (1), it's [z].wav", "${oops}.wav"])
+def test_names_come_through_the_command_line(tmp_path, name):
+    said = run_program("generate.py", f"audio={tmp_path}/{name}", check=False)
+    assert said.returncode == 1 and f"error: {tmp_path}/{name}: no such sound file" in said.stderr
