@@ -13,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from semtalk.errors import SemTalkError
 from semtalk.log import LOG, print_messages
+from semtalk.places import called
 
 if TYPE_CHECKING:
     from semtalk.settings.commands import (
@@ -253,7 +254,7 @@ def _draw_take(take, evaluation: Evaluation, output: Path) -> list[Path]:
 def generate(settings: GenerateSettings) -> None:
     """Turn voice recordings into motion: npz, other formats, and a video of each."""
     if settings.audio is None:
-        raise SemTalkError("audio is not set: give a voice recording, as in `python generate.py audio=FILE.wav`.")
+        raise SemTalkError(f"audio is not set: give a voice recording, as in `{called('generate')} audio=FILE.wav`.")
     from semtalk.features.audio import find_audio
     from semtalk.motion.skeleton import FPS
 

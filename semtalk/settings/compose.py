@@ -1,13 +1,11 @@
 """Settings without the command line: the same ``configs/``, composed with the same overrides."""
 
 from collections.abc import Iterable
-from pathlib import Path
 
 from semtalk.errors import SemTalkError
+from semtalk.places import CONFIGS
 from semtalk.settings.check import settings_of
 from semtalk.settings.commands import Command
-
-CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
 
 def refuse_null_groups(overrides: Iterable[str]) -> None:
