@@ -9,12 +9,13 @@ COMMANDS = {
     "prepare": ("prepare_corpus", "prepare a large corpus, or a share of it"),
 }
 """Command -> its function in :mod:`semtalk.run`, and what it does. Its configuration has its name."""
+RUNS = "list what was trained, and what is at work"
 
 
 def usage() -> str:
     """What there is."""
     lines = ["SemTalk: speech to holistic SMPL-X motion (face, hands, upper and lower body).", ""]
-    lines += [f"  semtalk {name:<10} {said}" for name, (_, said) in COMMANDS.items()]
+    lines += [f"  semtalk {name:<10} {said}" for name, (_, said) in (COMMANDS | {"runs": ("", RUNS)}).items()]
     example = "semtalk train stage=all name=first"
     return "\n".join([*lines, "", f"Keys are given as in `{example}`; `semtalk train --help` has those that matter."])
 
@@ -31,8 +32,24 @@ def main() -> None:
         print(__version__)
     elif name in COMMANDS:
         composed(name, given)
+    elif name == "runs":
+        runs(given[2:])
     else:
-        sys.exit(f"error: {name}: there is no such command; choose one of {', '.join(COMMANDS)}.")
+        sys.exit(f"error: {name}: there is no such command; choose one of {', '.join(COMMANDS)}, runs.")
+
+
+def runs(arguments: list[str]) -> None:
+    """List runs."""
+    from semtalk.errors import SemTalkError
+    from semtalk.runs import HELP, print_runs
+
+    if {"-h", "--help"} & set(arguments):
+        print(HELP)
+        return
+    try:
+        print_runs(arguments)
+    except SemTalkError as error:
+        sys.exit(f"error: {error}")
 
 
 def composed(name: str, given: list[str]) -> None:

@@ -229,7 +229,7 @@ def _evaluate_run(settings: EvalSettings | TrainSettings, evaluation: Evaluation
     result, measured, takes = evaluate_run(settings, evaluation, folder, store, corpus, speed, body, device)
     print_result(result)
     output = Path(out or folder / "eval" / evaluation.folder)
-    paths = write_result(result, result_page(result), measured, output)
+    paths = write_result(result, result_page(result), measured, output, device)
     paths += _draw_take(most_gestured(takes, evaluation.video_seconds), evaluation, output)
     if settings.logger.name == "wandb":
         video = next((path for path in paths if path.suffix == ".mp4"), None)
@@ -266,6 +266,7 @@ def generate(settings: GenerateSettings) -> None:
     from rich.progress import track
 
     from semtalk.body import load_body
+    from semtalk.environment import write_environment
     from semtalk.generation.inputs import read_utterances
     from semtalk.generation.speech import SemTalk
     from semtalk.tasks.speed import trainer_device
@@ -283,6 +284,7 @@ def generate(settings: GenerateSettings) -> None:
     for line in model.counts():
         LOG.info(line)
     folder = Path(settings.out or run_dir(settings) / "generated")
+    write_environment(folder, device)
     for result in results:
         utterance = result.utterance
         name = utterance.name if settings.samples == 1 else f"{utterance.name}_{result.sample}"
