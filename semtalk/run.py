@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from semtalk.errors import SemTalkError
 from semtalk.log import LOG, print_messages
+from semtalk.places import called
 
 if TYPE_CHECKING:
     from semtalk.settings.commands import (
@@ -240,7 +241,7 @@ def _evaluate_run(settings: EvalSettings | TrainSettings, evaluation: Evaluation
     result, measured, takes = evaluate_run(settings, evaluation, folder, store, corpus, speed, body, device)
     print_result(result)
     output = Path(out or folder / "eval" / evaluation.folder)
-    paths = write_result(result, result_page(result), measured, output)
+    paths = write_result(result, result_page(result), measured, output, device)
     paths += _draw_take(most_gestured(takes, evaluation.video_seconds), evaluation, output)
     if settings.logger.name == "wandb":
         video = next((path for path in paths if path.suffix == ".mp4"), None)
@@ -265,7 +266,7 @@ def _draw_take(take, evaluation: Evaluation, output: Path) -> list[Path]:
 def generate(settings: GenerateSettings) -> None:
     """Turn voice recordings into motion: npz, other formats, and a video of each."""
     if settings.audio is None:
-        raise SemTalkError("audio is not set: give a voice recording, as in `python generate.py audio=FILE.wav`.")
+        raise SemTalkError(f"audio is not set: give a voice recording, as in `{called('generate')} audio=FILE.wav`.")
     from semtalk.features.audio import find_audio
     from semtalk.generation.inputs import hear_words, read_betas, read_seed, read_utterances
     from semtalk.motion.skeleton import FPS
@@ -281,6 +282,7 @@ def generate(settings: GenerateSettings) -> None:
     from rich.progress import track
 
     from semtalk.body import load_body
+    from semtalk.environment import write_environment
     from semtalk.generation.speech import SemTalk
     from semtalk.tasks.speed import trainer_device
 
@@ -297,6 +299,7 @@ def generate(settings: GenerateSettings) -> None:
     for line in model.counts():
         LOG.info(line)
     folder = Path(settings.out or run_dir(settings) / "generated")
+    write_environment(folder, device)
     for result in results:
         utterance = result.utterance
         name = utterance.name if settings.samples == 1 else f"{utterance.name}_{result.sample}"

@@ -10,6 +10,7 @@ from semtalk.errors import SemTalkError
 from semtalk.evaluation.protocol import find_protocol
 from semtalk.evaluation.result import WEIGHT, Result
 from semtalk.metrics.functional import frechet_distance
+from semtalk.places import called
 
 REPEATS = 1000
 FGD_REPEATS = 200
@@ -49,7 +50,9 @@ def read_evaluation(path: str | Path, split: str) -> Evaluation:
     if not (folder / "metrics.json").is_file():
         folder = folder / "eval" / split
     if not (folder / "metrics.json").is_file():
-        raise SemTalkError(f"compare: {path} holds no evaluation ({folder}/metrics.json); run eval.py on it first.")
+        raise SemTalkError(
+            f"compare: {path} holds no evaluation ({folder}/metrics.json); run `{called('eval')}` on it first."
+        )
     result = Result.read(folder / "metrics.json")
     row = next(name for name in MAIN_ROWS if name in result.metrics)
     with (folder / "per_take.csv").open(newline="", encoding="utf-8") as file:

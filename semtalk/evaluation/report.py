@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from semtalk.environment import write_environment
 from semtalk.evaluation.hearing import HEARD, OTHER
 from semtalk.evaluation.known_answers import GOALS, reached
 from semtalk.evaluation.metrics import heading, scale
@@ -163,6 +164,7 @@ def print_comparison(comparison: dict, folder: Path) -> None:
     print_tables([table], said)
     texts = {"compare.json": json.dumps(comparison, indent=2), "compare.md": markdown(title, [table], said)}
     LOG.info("\n".join(map(str, write_texts(folder, texts))))
+    write_environment(folder, "cpu")
 
 
 def log_wandb(result: Result, video: Path | None, project: str | None, name: str, folder: Path) -> None:

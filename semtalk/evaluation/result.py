@@ -5,23 +5,16 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from semtalk.environment import versions, write_environment
 from semtalk.files import atomic_write
 
 WEIGHT = " weight"
 """Behind a metric's name: the column of its weights in ``per_take.csv``, where they are not the frames."""
-PACKAGES = ("semtalk", "torch", "numpy", "scipy", "librosa", "pytorch-lightning")
-"""What numbers depend on; their versions are in every result."""
-
-
-def versions() -> dict[str, str]:
-    """Package -> version of what numbers depend on."""
-    return {name: version(name) for name in PACKAGES}
 
 
 @dataclass(frozen=True)
@@ -99,8 +92,19 @@ def write_texts(folder: Path, texts: Mapping[str, str]) -> list[Path]:
     return [folder / name for name in texts]
 
 
-def write_result(result: Result, markdown: str, measured: Measured, folder: Path) -> list[Path]:
-    """Write ``metrics.json``, ``metrics.md``, ``per_take.csv`` and the FGD features; returns their paths."""
+def write_result(result: Result, markdown: str, measured: Measured, folder: Path, device: Any = "cpu") -> list[Path]:
+    """Write ``metrics.json``, ``metrics.md``, ``per_take.csv``, the FGD features and ``environment.json``.
+
+    Args:
+        result: What was found.
+        markdown: Its page.
+        measured: Its numbers.
+        folder: Where to.
+        device: That motion was generated on.
+
+    Returns:
+        Paths of the first three.
+    """
     rows = io.StringIO(newline="")
     writer = csv.DictWriter(rows, fieldnames=list(measured.per_take[0]))
     writer.writeheader()
@@ -111,4 +115,5 @@ def write_result(result: Result, markdown: str, measured: Measured, folder: Path
         arrays = {row: np.concatenate(found) for row, found in measured.features.items()}
         arrays["lengths"] = np.array([len(found) for found in measured.features["truth"]])
         atomic_write(folder / "features.npz", lambda temporary: np.savez(temporary, **arrays))
+    write_environment(folder, device)
     return paths

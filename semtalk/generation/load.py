@@ -10,6 +10,7 @@ from semtalk.generation.release import ReleaseMotionGenerator
 from semtalk.generation.rollout import MotionGenerator
 from semtalk.log import LOG
 from semtalk.models.decoding import FACTORS, Decoding
+from semtalk.places import called
 from semtalk.settings import recipes, validated
 from semtalk.settings.inputs import Features, Slot
 from semtalk.tasks.checkpoint import check_together, checkpoint_path, load_codecs, load_network
@@ -97,7 +98,9 @@ def load_generator(
         check_codes(codecs, wanted.model.rvqvae, said)
         check_features({"base": networks["base"][0]}, wanted.features, said)
     else:
-        LOG.warning(f"{run_dir} has no sparse network: base alone makes the motion (train.py stage=sparse trains one).")
+        LOG.warning(
+            f"{run_dir} has no sparse network: base alone makes the motion ({called('train')} stage=sparse trains one)."
+        )
     stamps = {phase: stamp for phase, (_, stamp) in networks.items()}
     trained = codecs | {phase: network for phase, (network, _) in networks.items()}
     check_together(run_dir, trained, stamps)

@@ -1,6 +1,6 @@
 """What the commands take: one frozen tree for each file in ``configs/``."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -24,6 +24,13 @@ from semtalk.settings.recipes import Recipe, WantedDecoding
 
 Batches = Annotated[int, between(1, 1_000_000_000)] | Annotated[float, Field(gt=0.0, le=1.0)]
 """A number of batches, or a share of them."""
+
+
+PhaseName = Literal[
+    "rvqvae_face", "rvqvae_upper", "rvqvae_hands", "rvqvae_lower", "translation", "fgd", "base", "sparse"
+]  # fmt: skip
+"""What is trained, in its order; see :data:`semtalk.tasks.phases.PHASES`."""
+PHASE_NAMES: tuple[str, ...] = get_args(PhaseName)
 
 
 class Trainer(Settings):
@@ -145,8 +152,7 @@ class Stage(Settings):
     name: Text
     """What the command line calls it."""
     phases: Annotated[
-        list[Literal["rvqvae", "rvqvae_face", "rvqvae_upper", "rvqvae_hands", "rvqvae_lower", "translation", "fgd",
-                     "base", "sparse"]],
+        list[Literal["rvqvae", PhaseName]],
         Field(min_length=1), AfterValidator(distinct),
     ]  # fmt: skip
     """In their order."""

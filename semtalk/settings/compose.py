@@ -1,14 +1,12 @@
 """Settings without the command line: the same ``configs/``, composed with the same overrides."""
 
 from collections.abc import Iterable
-from pathlib import Path
 
 from semtalk.errors import SemTalkError
+from semtalk.places import CONFIGS
 from semtalk.settings.check import settings_of
 from semtalk.settings.commands import Command
 from semtalk.settings.words import for_hydra
-
-CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
 
 def refuse_null_groups(overrides: Iterable[str]) -> None:

@@ -16,6 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "configuration.md"
 SCHEMAS = ROOT / "docs" / "schema"
 CONFIGS = ROOT / "configs"
+CALLED = "${hydra.help.app_name}"
+"""What ``--help`` puts in its lines as the command: ``python train.py``, or ``semtalk train`` where it is called so."""
 HEAD = """# Every key
 
 `python train.py KEY=VALUE`, and so for the other commands; the values are in `configs/`. This page is made from
@@ -152,16 +154,17 @@ def meaning(name: str, example: str) -> str:
 def help_of(name: str) -> str:
     """``configs/hydra/help/NAME.yaml``."""
     given = HELP[name]
-    lines = ["${hydra.help.header}", "", *given.usage, "", "Choices (group=option):", "$APP_CONFIG_GROUPS"]
+    usage = (line.replace(f"python {given.script}", CALLED) for line in given.usage)
+    lines = ["${hydra.help.header}", "", *usage, "", "Choices (group=option):", "$APP_CONFIG_GROUPS"]
     lines.append("Options that matter (key=value); docs/configuration.md has them all:")
     for example in given.keys:
         said = wrap(" ".join(meaning(name, example).split()), 88)
         lines += [f"  {example:<24} {said[0]}", *(f"{'':27}{line}" for line in said[1:])]
-    lines.append(f"Show the full configuration: python {given.script} --cfg job")
+    lines.append(f"Show the full configuration: {CALLED} --cfg job")
     template = "\n".join(f"  {line}".rstrip() for line in lines)
     return (
         "# Made by python -m semtalk.settings.page.\n"
-        f'app_name: {given.script.split("/")[-1]}\nheader: "{given.header}"\ntemplate: |-\n{template}\nfooter: ""\n'
+        f'app_name: python {given.script}\nheader: "{given.header}"\ntemplate: |-\n{template}\nfooter: ""\n'
     )
 
 

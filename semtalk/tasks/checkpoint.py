@@ -14,6 +14,7 @@ from semtalk.errors import SemTalkError
 from semtalk.files import atomic_write
 from semtalk.log import LOG
 from semtalk.models.tokenizer import Tokenizer
+from semtalk.places import called
 from semtalk.settings import refuse_untrusted
 from semtalk.tasks.phases import PHASES, RVQVAE_PHASES, build_network, tokenizer_of
 from semtalk.tasks.sizes import misfit, network_weights
@@ -33,7 +34,7 @@ def load_checkpoint(path: Path, phase: str) -> dict[str, Any]:
     """
     if not path.is_file():
         raise SemTalkError(
-            f"{path}: there is no checkpoint of '{phase}' here. Make it with `python train.py "
+            f"{path}: there is no checkpoint of '{phase}' here. Make it with `{called('train')} "
             f"stage={PHASES[phase].stage}` and the same data, model and name."
         )
     try:
@@ -112,7 +113,7 @@ def check_together(run_dir: str | Path, networks: Mapping[str, nn.Module], stamp
             if prints.get(name, wanted) != wanted:
                 raise SemTalkError(
                     f"{run_dir}: its '{phase}' was trained beside another '{name}' than the one that is there now; "
-                    f"train it again with `python train.py stage={PHASES[phase].stage}` and the run's other arguments."
+                    f"train it again: `{called('train')} stage={PHASES[phase].stage}` and the run's other arguments."
                 )
 
 
@@ -156,7 +157,7 @@ def load_needed(
             where = checkpoint_path(folders[name], name)
             raise SemTalkError(
                 f"{where}: the training of '{name}' is not finished, and '{phase}' needs it; go on with "
-                f"`python train.py stage={PHASES[name].stage} resume=true` and the run's other arguments."
+                f"`{called('train')} stage={PHASES[name].stage} resume=true` and the run's other arguments."
             )
     networks = {name: network for name, (network, _) in loaded.items()}
     check_together(run_dir, networks, {name: stamp for name, (_, stamp) in loaded.items()})

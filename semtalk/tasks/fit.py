@@ -5,6 +5,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from pytorch_lightning.callbacks import RichProgressBar
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from semtalk.body import BodyModel
+from semtalk.claim import claim
 from semtalk.data.datamodule import MotionDataModule
 from semtalk.data.windows import MOTION_KEYS
 from semtalk.errors import SemTalkError
@@ -197,8 +199,8 @@ def fit_phase(
         A row for the closing table: phase, steps, seconds; the best checkpoint's path, its step, its validation.
 
     Raises:
-        SemTalkError: A loss or a gradient is not finite; there is no validation; or the checkpoint to go on from is
-            damaged.
+        SemTalkError: A loss or a gradient is not finite; there is no validation; the checkpoint to go on from is
+            damaged; or another process trains the phase.
         Stopped: A signal asked for it; the checkpoint is written.
     """
     _quiet()
@@ -228,10 +230,11 @@ def fit_phase(
     if int(os.environ.get("LOCAL_RANK", "0")):
         end_with_parent()
     began = time.monotonic()
-    trainer.fit(task, datamodule=data, ckpt_path=last if resume else None, weights_only=True)
-    if keeper.step is None:
-        raise SemTalkError(f"{folder}: the training ended before a validation, so there is no best checkpoint.")
-    keeper.finish(trainer)
+    with claim(folder) if trainer.is_global_zero else nullcontext():
+        trainer.fit(task, datamodule=data, ckpt_path=last if resume else None, weights_only=True)
+        if keeper.step is None:
+            raise SemTalkError(f"{folder}: the training ended before a validation, so there is no best checkpoint.")
+        keeper.finish(trainer)
     return {
         "phase": phase, "steps": trainer.global_step, "seconds": time.monotonic() - began,
         "checkpoint": str(checkpoint_path(run_dir, phase)), "best_step": keeper.step, "validation": keeper.numbers,

@@ -20,6 +20,7 @@ from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from semtalk.data.datamodule import EpochSampler
+from semtalk.environment import write_environment
 from semtalk.errors import SemTalkError
 from semtalk.files import atomic_write
 from semtalk.log import LOG
@@ -128,17 +129,20 @@ class Keeper(Checkpoint):
         self.folder, self.monitor, self.config, self.minutes, self.every = folder, monitor, config, minutes, every
         self.fresh = resumed_at is None
         self.rows = [] if self.fresh else read_curves(folder / "metrics.csv", resumed_at)
-        self.score, self.numbers, self.step = math.inf, {}, None
+        self.score, self.numbers, self.step, self.seconds = math.inf, {}, None, 0.0
+        self.began, self.described = time.monotonic(), False
         self.asked: int | None = None
         self.validated = False
 
     def state_dict(self) -> dict[str, Any]:
-        """The best validation so far."""
-        return {"score": self.score, "numbers": self.numbers, "step": self.step}
+        """The best validation so far, and how long the training took, with what it goes on from."""
+        seconds = self.seconds + time.monotonic() - self.began
+        return {"score": self.score, "numbers": self.numbers, "step": self.step, "seconds": seconds}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from it."""
         self.score, self.numbers, self.step = state["score"], state["numbers"], state["step"]
+        self.seconds = state.get("seconds", 0.0)  # earlier versions did not count
 
     def path(self, name: str) -> Path:
         """Of a checkpoint."""
@@ -160,6 +164,9 @@ class Keeper(Checkpoint):
             trainer.save_checkpoint(self.path(name))
         self.saved_at = time.monotonic()
         if trainer.is_global_zero:
+            if not self.described:
+                write_environment(self.folder, trainer.strategy.root_device, going_on=not self.fresh)
+                self.described = True
             if self.fresh:
                 text = yaml.safe_dump(dict(self.config), sort_keys=False)
                 atomic_write(self.folder / "config.yaml", lambda path: path.write_text(text, encoding="utf-8"))
@@ -175,7 +182,8 @@ class Keeper(Checkpoint):
             module.stamp = replace(module.stamp, finished=False)
         if not self.fresh:
             _find_place(trainer)
-        self.saved_at, self.earlier = time.monotonic(), {}
+        self.began = self.saved_at = time.monotonic()
+        self.earlier = {}
         if threading.current_thread() is threading.main_thread():
             self.earlier = {number: signal.signal(number, self._ask) for number in SIGNALS}
 
@@ -255,14 +263,15 @@ class Keeper(Checkpoint):
         """Mark the best checkpoint as finished."""
         self.keep_curves(trainer)
         if trainer.is_global_zero:
-            finish_checkpoint(self.path("best"))
+            finish_checkpoint(self.path("best"), self.state_dict()["seconds"])
             shutil.rmtree(self.folder / LOG_FOLDER, ignore_errors=True)
         trainer.strategy.barrier()
 
 
-def finish_checkpoint(path: Path) -> None:
-    """Mark a checkpoint as that of a finished training."""
+def finish_checkpoint(path: Path, seconds: float) -> None:
+    """Mark a checkpoint as that of a finished training, which took so long."""
     checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     if not checkpoint["semtalk"].get("finished", True):
         checkpoint["semtalk"]["finished"] = True
+        checkpoint["callbacks"]["Keeper"]["seconds"] = seconds
         atomic_write(path, lambda temporary: torch.save(checkpoint, temporary))

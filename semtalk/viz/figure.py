@@ -1,15 +1,19 @@
 """Draws motions as wooden figures standing side by side, headless, with pyvista.
 
-Drawing takes about 70 ms for each figure and frame on one core, so that frames are shared out over processes.
+Drawing takes about 70 ms for each figure and frame on one core, so that frames are shared out over processes. They are
+plain programs that are fed through pipes: those of ``multiprocessing`` would run the script again that asked for them.
 """
 
-import multiprocessing
 import os
+import pickle
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 
+from semtalk.errors import SemTalkError
 from semtalk.motion.io import Motion
 
 COLOURS = ("#9aa5b1", "#c9a26b")
@@ -74,16 +78,55 @@ class FigureRenderer:
         return np.asarray(self.plotter.screenshot(return_img=True))[..., :3]
 
 
-_renderer: FigureRenderer | None = None
+def serve() -> None:
+    """Draw what comes through standard input until it ends, and send the pictures through standard output."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started this process ends it
+    jobs, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what libraries print is no picture
+    renderer = FigureRenderer(*pickle.load(jobs))
+    while True:
+        try:
+            batch = pickle.load(jobs)
+        except EOFError:  # nobody is there any more
+            return
+        pickle.dump([renderer.draw(*scene) for scene in batch], answers)
+        answers.flush()
 
 
-def _start(betas: list[np.ndarray], size: tuple[int, int]) -> None:
-    global _renderer
-    _renderer = FigureRenderer(betas, size)
+class Drawer:
+    """A process that draws."""
 
+    def __init__(self, betas: list[np.ndarray], size: tuple[int, int]):
+        """Start it, with the arguments of :class:`FigureRenderer`."""
+        program = f"import sys; sys.path[:] = {sys.path}; from semtalk.viz.figure import serve; serve()"
+        self.process = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.send((betas, size))
 
-def _draw_batch(batch: list[tuple]) -> list[np.ndarray]:
-    return [_renderer.draw(poses, places) for poses, places in batch]
+    def send(self, content) -> None:
+        """Give it something to do."""
+        try:
+            pickle.dump(content, self.process.stdin)
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            self._fail()
+
+    def receive(self) -> list[np.ndarray]:
+        """The pictures of what it was given to draw."""
+        try:
+            return pickle.load(self.process.stdout)
+        except (EOFError, pickle.UnpicklingError):
+            self._fail()
+
+    def _fail(self) -> None:
+        raise SemTalkError(
+            f"a process that draws ended with status {self.process.wait()}, and says above why; nothing is drawn with "
+            "video=false."
+        )
+
+    def end(self) -> None:
+        """End it, whatever it does."""
+        self.process.kill()
+        self.process.communicate()
 
 
 def draw_motions(motions: list[Motion], frames: int, size: tuple[int, int], processes: int | None = None) -> Iterator:
@@ -104,13 +147,24 @@ def draw_motions(motions: list[Motion], frames: int, size: tuple[int, int], proc
         for t in range(frames)
     ]
     batches = [scenes[first : first + BATCH] for first in range(0, frames, BATCH)]
-    processes = processes or min(8, len(batches), len(os.sched_getaffinity(0)))
+    processes = min(processes or min(8, len(os.sched_getaffinity(0))), len(batches))
     arguments = ([motion.betas for motion in motions], size)
     if processes == 1:  # a process of its own takes longer to start than a few frames to draw
         renderer = FigureRenderer(*arguments)
         yield from (renderer.draw(*scene) for scene in scenes)
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, initializer=_start, initargs=arguments) as pool:
-        for pictures in pool.map(_draw_batch, batches):
+    drawers: list[Drawer] = []
+    try:
+        for _ in range(processes):
+            drawers.append(Drawer(*arguments))
+        for drawer, batch in zip(drawers, batches[:processes], strict=True):
+            drawer.send(batch)
+        for index in range(len(batches)):
+            drawer = drawers[index % processes]
+            pictures = drawer.receive()
+            if index + processes < len(batches):
+                drawer.send(batches[index + processes])
             yield from pictures
+    finally:
+        for drawer in drawers:
+            drawer.end()

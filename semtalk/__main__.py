@@ -1,0 +1,79 @@
+"""The console command: ``semtalk train ...`` does in any folder what ``python train.py ...`` does in a checkout."""
+
+import sys
+
+COMMANDS = {
+    "train": ("train", "train a stage, or all of them"),
+    "eval": ("evaluate", "measure a run, or any method's motion files; compare runs"),
+    "generate": ("generate", "turn voice recordings into motion"),
+    "prepare": ("prepare_corpus", "prepare a large corpus, or a share of it"),
+}
+"""Command -> its function in :mod:`semtalk.run`, and what it does. Its configuration has its name."""
+RUNS = "list what was trained, and what is at work"
+
+
+def usage() -> str:
+    """What there is."""
+    lines = ["SemTalk: speech to holistic SMPL-X motion (face, hands, upper and lower body).", ""]
+    lines += [f"  semtalk {name:<10} {said}" for name, (_, said) in (COMMANDS | {"runs": ("", RUNS)}).items()]
+    example = "semtalk train stage=all name=first"
+    return "\n".join([*lines, "", f"Keys are given as in `{example}`; `semtalk train --help` has those that matter."])
+
+
+def main() -> None:
+    """Run the command that the first argument names."""
+    given = list(sys.argv)
+    name = given[1] if len(given) > 1 else "--help"
+    if name in ("-h", "--help"):
+        print(usage())
+    elif name == "--version":
+        from semtalk import __version__
+
+        print(__version__)
+    elif name in COMMANDS:
+        composed(name, given)
+    elif name == "runs":
+        runs(given[2:])
+    else:
+        sys.exit(f"error: {name}: there is no such command; choose one of {', '.join(COMMANDS)}, runs.")
+
+
+def runs(arguments: list[str]) -> None:
+    """List runs."""
+    from semtalk.errors import SemTalkError
+    from semtalk.runs import HELP, print_runs
+
+    if {"-h", "--help"} & set(arguments):
+        print(HELP)
+        return
+    try:
+        print_runs(arguments)
+    except SemTalkError as error:
+        sys.exit(f"error: {error}")
+
+
+def composed(name: str, given: list[str]) -> None:
+    """Run a command that Hydra composes the configuration of.
+
+    Args:
+        name: Of the command.
+        given: ``sys.argv``.
+    """
+    import hydra
+    from omegaconf import DictConfig
+
+    from semtalk import run
+    from semtalk.places import CONFIGS
+
+    def configured(config: DictConfig) -> None:
+        sys.argv = given  # with which Lightning starts the processes of further devices
+        run.command(getattr(run, COMMANDS[name][0]), name, config)
+
+    sys.argv = [given[0], *given[2:]]
+    if {"-h", "--help"} & set(sys.argv):
+        sys.argv.append(f"hydra.help.app_name='semtalk {name}'")
+    run.start(hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=name)(configured), name)
+
+
+if __name__ == "__main__":
+    main()
