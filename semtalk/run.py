@@ -138,13 +138,19 @@ def train(settings: TrainSettings) -> None:
             and not checkpoint_path(run_dir(settings), phase).is_file()
         ]
         share_checkpoints(settings.init, run_dir(settings), lacking, "init")
+        trained = "base" in phases or checkpoint_path(run_dir(settings), "base").is_file()
+        if new and "sparse" in phases and not trained:
+            raise SemTalkError(
+                f"init={settings.init}: its base network does not know the speakers {new}, and sparse is trained "
+                "beside base; train both (stage=semtalk)."
+            )
     speed, _ = mean_joint_speed(data.store, corpus, body)
     generation = known.generation if known else "default"
     facts = Facts(data.speakers, [float(value) for value in speed], body.name, generation, corpus.notes)
     for note in corpus.notes:
         LOG.info(note)
     title = escape(f"Trained {run_dir(settings)}")
-    table = Table("phase", "steps", "minutes", "best at step", "its validation", title=title)
+    table = Table("phase", "steps", "minutes", "best at step", "chosen by", "its validation", title=title)
     console = Console()
     judge = None
     if settings.recipe.rollout_seconds:
@@ -154,8 +160,10 @@ def train(settings: TrainSettings) -> None:
         console.print(f"[bold]{phase}[/bold]")
         row = fit_phase(phase, settings, data, run_dir(settings), facts, body, judge)
         remarks += [f"{phase} hears less than it could: {remark}." for remark in hears_less(row["validation"])]
-        numbers = ", ".join(f"{name} {value:.4g}" for name, value in row["validation"].items() if name in SHOWN)
-        table.add_row(phase, str(row["steps"]), f"{row['seconds'] / 60:.1f}", str(row["best_step"]), numbers)
+        shown = {name: value for name, value in row["validation"].items() if name in (*SHOWN, row["select"])}
+        numbers = ", ".join(f"{name} {value:.4g}" for name, value in shown.items())
+        took, best = f"{row['seconds'] / 60:.1f}", str(row["best_step"])
+        table.add_row(phase, str(row["steps"]), took, best, row["select"], numbers)
     console.print(table)
     for remark in remarks:
         LOG.info(remark)

@@ -109,12 +109,27 @@ def check_together(run_dir: str | Path, networks: Mapping[str, nn.Module], stamp
     needed = {name for stamp in stamps.values() for name in stamp.beside} & set(networks)
     prints = {name: digest(networks[name].state_dict()) for name in needed}
     for phase, stamp in stamps.items():
-        for name, wanted in stamp.beside.items():
-            if prints.get(name, wanted) != wanted:
-                raise SemTalkError(
-                    f"{run_dir}: its '{phase}' was trained beside another '{name}' than the one that is there now; "
-                    f"train it again: `{called('train')} stage={PHASES[phase].stage}` and the run's other arguments."
-                )
+        check_beside(str(run_dir), phase, stamp, prints)
+
+
+def check_beside(said: str, phase: str, stamp: Stamp, prints: Mapping[str, str]) -> None:
+    """See that a network was trained beside those that are there.
+
+    Args:
+        said: Begins the error.
+        phase: Of the network.
+        stamp: Of the network.
+        prints: Phase -> :func:`digest` of the network that is there.
+
+    Raises:
+        SemTalkError: It was trained beside another one.
+    """
+    for name, wanted in stamp.beside.items():
+        if prints.get(name, wanted) != wanted:
+            raise SemTalkError(
+                f"{said}: its '{phase}' was trained beside another '{name}' than the one that is there now; "
+                f"train it again: `{called('train')} stage={PHASES[phase].stage}` and the run's other arguments."
+            )
 
 
 def load_for_speakers(

@@ -22,8 +22,8 @@ from semtalk.log import LOG
 from semtalk.settings.commands import Trainer, TrainSettings
 from semtalk.settings.recipes import PhaseRecipe
 from semtalk.tasks.build import make_task
-from semtalk.tasks.checkpoint import checkpoint_path, load_checkpoint
-from semtalk.tasks.keep import LOG_FOLDER, AtomicIO, Keeper, end_with_parent
+from semtalk.tasks.checkpoint import check_beside, checkpoint_path, load_checkpoint
+from semtalk.tasks.keep import BEGUN, LOG_FOLDER, AtomicIO, Keeper, end_with_parent
 from semtalk.tasks.phases import PHASES
 from semtalk.tasks.sizes import load_weights, network_weights
 from semtalk.tasks.speed import apply_speed, keep_freed_memory, phase_precision, resolve_plan, trainer_device
@@ -196,7 +196,8 @@ def fit_phase(
     """Train one phase, or go on with it when ``resume`` is set.
 
     Returns:
-        A row for the closing table: phase, steps, seconds; the best checkpoint's path, its step, its validation.
+        A row for the closing table: phase, steps, seconds; the best checkpoint's path, its step, its validation, and
+        the figure that chose it.
 
     Raises:
         SemTalkError: A loss or a gradient is not finite; there is no validation; the checkpoint to go on from is
@@ -211,13 +212,14 @@ def fit_phase(
     pl.seed_everything(settings.seed, verbose=False)
     folder = run_dir / phase
     last = checkpoint_path(run_dir, phase, "last")
-    resume = is_resumed(settings) and last.is_file()
+    resume = is_resumed(settings) and last.is_file() and not (folder / BEGUN).is_file()
     before = resumable(last, phase) if resume else None
     recipe = getattr(settings.recipe, PHASES[phase].recipe)
     task = make_task(phase, settings, data.store, run_dir, facts, body, judge)
     if before is not None:
-        was, said = Stamp.read(before).settings, f"resume=true: {last}"
-        load_weights(task.network, network_weights(before), phase, settings, was, said)
+        stamp, said = Stamp.read(before), f"resume=true: {last}"
+        load_weights(task.network, network_weights(before), phase, settings, stamp.settings, said)
+        check_beside(said, phase, stamp, task.stamp.beside)
     apply_speed(task.network, speed)
     data.serve(recipe.batch_size, None if PHASES[phase].speech else (*MOTION_KEYS, "betas", "speaker"))
     batches = batches_of(settings.trainer, len(data.train_dataloader()))
@@ -238,4 +240,5 @@ def fit_phase(
     return {
         "phase": phase, "steps": trainer.global_step, "seconds": time.monotonic() - began,
         "checkpoint": str(checkpoint_path(run_dir, phase)), "best_step": keeper.step, "validation": keeper.numbers,
+        "select": recipe.select,
     }  # fmt: skip

@@ -27,6 +27,8 @@ from semtalk.log import LOG
 
 LOG_FOLDER = "log"
 """Of a phase: where Lightning writes the rows of this process; ``metrics.csv`` beside it holds those of all."""
+BEGUN = ".begun"
+"""Of a phase: stands from the start of a new training until its first checkpoint; those beside it are another's."""
 RISING = ("val/jaw_r", "val/expressions_r", "val/gate_f1", "val/gate_accuracy")
 """Figures that are good when they are high; all others are when they are low."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGUSR1] if hasattr(signal, "SIGUSR1") else []))
@@ -135,9 +137,11 @@ class Keeper(Checkpoint):
         self.validated = False
 
     def state_dict(self) -> dict[str, Any]:
-        """The best validation so far, and how long the training took, with what it goes on from."""
+        """The best validation so far with the figure that chose it, and how long the training took in all."""
         seconds = self.seconds + time.monotonic() - self.began
-        return {"score": self.score, "numbers": self.numbers, "step": self.step, "seconds": seconds}
+        return {
+            "figure": self.monitor, "score": self.score, "numbers": self.numbers, "step": self.step, "seconds": seconds,
+        }  # fmt: skip
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from it."""
@@ -174,6 +178,7 @@ class Keeper(Checkpoint):
             for path in stale:
                 if path.stem not in names:
                     path.unlink()
+            (self.folder / BEGUN).unlink(missing_ok=True)
         self.fresh = False
 
     def on_train_start(self, trainer: pl.Trainer, module) -> None:
@@ -182,6 +187,9 @@ class Keeper(Checkpoint):
             module.stamp = replace(module.stamp, finished=False)
         if not self.fresh:
             _find_place(trainer)
+        elif trainer.is_global_zero:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            (self.folder / BEGUN).touch()
         self.began = self.saved_at = time.monotonic()
         self.earlier = {}
         if threading.current_thread() is threading.main_thread():
@@ -260,12 +268,19 @@ class Keeper(Checkpoint):
         raise Stopped(128 + (self.asked or signal.SIGTERM))
 
     def finish(self, trainer: pl.Trainer) -> None:
-        """Mark the best checkpoint as finished."""
+        """Mark the best checkpoint as finished.
+
+        Raises:
+            Stopped: A signal came after the last step.
+        """
         self.keep_curves(trainer)
         if trainer.is_global_zero:
             finish_checkpoint(self.path("best"), self.state_dict()["seconds"])
             shutil.rmtree(self.folder / LOG_FOLDER, ignore_errors=True)
         trainer.strategy.barrier()
+        if _any_process(trainer, self.asked is not None):
+            LOG.info(f"Stopped after {self.folder.name}; the same command with resume=true goes on.")
+            raise Stopped(128 + (self.asked or signal.SIGTERM))
 
 
 def finish_checkpoint(path: Path, seconds: float) -> None:

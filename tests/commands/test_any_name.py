@@ -1,5 +1,6 @@
 """Files and folders of names that mean something to Hydra, to the screen or to FFmpeg go through every command."""
 
+import logging
 import shutil
 
 import numpy as np
@@ -33,6 +34,8 @@ def odd(smoke, tmp_path, monkeypatch):
     folder = tmp_path / ODD
     shutil.copytree(smoke[0] / "runs" / "smoke", folder / ODD)
     monkeypatch.chdir(folder)
+    # a name that is no text cannot go into the report of a test process
+    monkeypatch.setattr(logging.getLogger("semtalk"), "propagate", False)
     return folder
 
 

@@ -1,6 +1,8 @@
 """The presets of the paper hold the paper's numbers."""
 
 import inspect
+import json
+from pathlib import Path
 
 import pytest
 
@@ -81,3 +83,14 @@ def test_ablations_change_what_they_name():
     for name, changed in changes.items():
         assert changed(compose("train", f"experiment=ablation/{name}")), name
         assert not changed(compose("train")), name
+
+
+PRESETS = Path(__file__).with_name("presets.json")
+
+
+@pytest.mark.parametrize("name", ["paper", "small", "strong"])
+def test_no_value_of_a_preset_changes_unseen(name):
+    """Every key of model and recipe: a change that is meant puts the new value into ``presets.json``."""
+    settings = compose("train", f"model={name}", f"recipe={name}").plain()
+    pinned = json.loads(PRESETS.read_text(encoding="utf-8"))[name]
+    assert {key: settings[key] for key in pinned} == pinned

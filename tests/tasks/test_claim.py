@@ -23,6 +23,7 @@ from semtalk.environment import environment, write_environment
 from semtalk.files import checkpoint_facts
 from semtalk.runs import PHASE_NAMES, read_phase, read_run, state_of
 from semtalk.tasks import PHASES, Facts, fit_phase
+from semtalk.tasks.keep import BEGUN
 
 PHASE = "rvqvae_upper"
 HOLD = "import sys; from pathlib import Path; from semtalk.claim import claim\nwith claim(Path(sys.argv[1])): {}"
@@ -116,6 +117,7 @@ def test_a_training_claims_its_phase(run, store, tmp_path, monkeypatch):
     seen = []
     monkeypatch.setattr("semtalk.tasks.keep.finish_checkpoint", lambda path, seconds: seen.append(worker(path.parent)))
     fit(tmp_path, store)
+    assert not (tmp_path / PHASE / BEGUN).exists()
     assert seen[0][0] == "at work" and worker(tmp_path / PHASE) == ("", "")
     with claim(tmp_path / PHASE), pytest.raises(SemTalkError, match="is training here"):
         fit(tmp_path, store)

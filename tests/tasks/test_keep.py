@@ -3,6 +3,7 @@
 import csv
 import math
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import time
 
 import pytest
 import torch
-from conftest import ROOT
+from conftest import ROOT, run_command
 from tiny import TINY
 
 from semtalk import SemTalk, SemTalkError, compose
@@ -20,7 +21,7 @@ from semtalk.data.datamodule import EpochSampler, MotionDataModule
 from semtalk.tasks import Facts, fit_phase
 from semtalk.tasks.build import make_task
 from semtalk.tasks.checkpoint import load_needed, load_network, read_stamp
-from semtalk.tasks.keep import AtomicIO, Stopped
+from semtalk.tasks.keep import BEGUN, AtomicIO, Stopped
 from semtalk.tasks.motion import RVQVAETask
 
 PHASE = "rvqvae_upper"
@@ -150,6 +151,26 @@ def test_rows_whose_checkpoint_was_never_written_are_written_once(tmp_path, stor
     same(tmp_path, undisturbed)
 
 
+def test_what_an_earlier_training_left_is_not_gone_on_with(tmp_path, store, monkeypatch):
+    """The new one was killed before it wrote a checkpoint: the same command begins it again."""
+    fit(tmp_path / "new", store, "seed=1")
+    fit(tmp_path / "run", store)
+    with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
+        at_step(patch, 2, lambda: 1 / 0)
+        fit(tmp_path / "run", store, "seed=1")
+    assert read_stamp(tmp_path / "run", PHASE).config["seed"] == 0, "until there is a new one"
+    fit(tmp_path / "run", store, "seed=1", "resume=true")
+    same(tmp_path / "run", tmp_path / "new")
+
+
+def test_a_signal_after_the_last_step_starts_no_other_phase(tmp_path, store, monkeypatch, undisturbed):
+    monkeypatch.setattr(RVQVAETask, "on_train_end", lambda task: os.kill(os.getpid(), signal.SIGTERM), raising=False)
+    with pytest.raises(Stopped) as stopped:
+        fit(tmp_path, store)
+    assert stopped.value.code == 143 and read_stamp(tmp_path, PHASE).finished
+    same(tmp_path, undisturbed)
+
+
 def test_accumulated_gradients_are_never_cut_in_two(tmp_path, store, monkeypatch):
     more = ["+trainer.accumulate_grad_batches=2", "recipe.rvqvae.steps=7"]
     fit(tmp_path / "whole", store, *more)
@@ -187,7 +208,8 @@ def test_the_last_good_network_stays_until_a_new_one_is_written(tmp_path, store,
     monkeypatch.setattr(RVQVAETask, "losses", nan_in_the_second_step)
     with pytest.raises(SemTalkError, match="rvqvae_upper, step 2: the loss 'rotation' is nan.*the training stops"):
         fit(tmp_path, store, "seed=1")
-    assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
+    now = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    assert now.pop(BEGUN) == b"" and now == before
 
 
 def test_a_gradient_that_is_not_finite_changes_no_weight(tmp_path, store, monkeypatch):
@@ -319,6 +341,23 @@ def changed(smoke, folder, phase: str, **stamp):
         checkpoint["state_dict"][name] += 1
     torch.save(checkpoint, path)
     return run
+
+
+@pytest.mark.parametrize(
+    ("other", "says"),
+    [
+        ("rvqvae_hands", "its 'base' was trained beside another 'rvqvae_hands'.*stage=semtalk"),
+        ("base", "its 'sparse' was trained beside another 'base'.*stage=semtalk"),
+    ],
+)
+def test_a_training_goes_on_beside_the_networks_that_it_began_with(smoke, tmp_path, other, says):
+    phase = says.split("'")[1]
+    changed(smoke, tmp_path, other)
+    said = run_command(
+        "train.py", f"stage={phase}", *smoke[1], f"runs_dir={tmp_path}", "name=run", "resume=true",
+        f"recipe.{phase}.steps=12", check=False,
+    )  # fmt: skip
+    assert said.returncode == 1 and re.search(says, said.stderr), said.stderr
 
 
 @pytest.mark.parametrize(
