@@ -265,7 +265,10 @@ class Keeper(Checkpoint):
         LOG.info(
             f"Stopped: {module.phase} is at step {trainer.global_step}; the same command with resume=true goes on."
         )
-        raise Stopped(128 + (self.asked or signal.SIGTERM))
+        raise self._stopped()
+
+    def _stopped(self) -> Stopped:
+        return Stopped(128 + (self.asked or signal.SIGTERM))
 
     def finish(self, trainer: pl.Trainer) -> None:
         """Mark the best checkpoint as finished.
@@ -280,7 +283,7 @@ class Keeper(Checkpoint):
         trainer.strategy.barrier()
         if _any_process(trainer, self.asked is not None):
             LOG.info(f"Stopped after {self.folder.name}; the same command with resume=true goes on.")
-            raise Stopped(128 + (self.asked or signal.SIGTERM))
+            raise self._stopped()
 
 
 def finish_checkpoint(path: Path, seconds: float) -> None:
