@@ -19,6 +19,11 @@ PACKAGES = (
 """What numbers depend on."""
 
 
+def cores() -> int:
+    """CPU cores that this process may use; some systems tell only how many there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def versions() -> dict[str, str]:
     """Package -> version of what numbers depend on, where it is installed."""
     found = {"semtalk": __version__}
@@ -64,7 +69,7 @@ def environment(device: Any) -> dict[str, Any]:
         "python": platform.python_version(),
         "machine": {
             "host": platform.node(), "system": platform.platform(), "cpu": _processor(),
-            "cores": len(os.sched_getaffinity(0)), "threads": torch.get_num_threads(), "gpus": gpus,
+            "cores": cores(), "threads": torch.get_num_threads(), "gpus": gpus,
             "cuda": torch.version.cuda,
         },
         "device": str(device),

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from semtalk.environment import cores
 from semtalk.errors import SemTalkError
 from semtalk.motion.io import Motion
 
@@ -147,7 +148,7 @@ def draw_motions(motions: list[Motion], frames: int, size: tuple[int, int], proc
         for t in range(frames)
     ]
     batches = [scenes[first : first + BATCH] for first in range(0, frames, BATCH)]
-    processes = min(processes or min(8, len(os.sched_getaffinity(0))), len(batches))
+    processes = min(processes or min(8, cores()), len(batches))
     arguments = ([motion.betas for motion in motions], size)
     if processes == 1:  # a process of its own takes longer to start than a few frames to draw
         renderer = FigureRenderer(*arguments)
