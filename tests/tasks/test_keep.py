@@ -122,6 +122,7 @@ def test_what_breaks_a_step_costs_no_more_than_what_was_not_kept(tmp_path, store
         fit(tmp_path, store, "checkpoint_minutes=1e-9")
     if step:
         assert kept(tmp_path)["global_step"] == step
+    assert (tmp_path / PHASE / BEGUN).exists() == (step == 0), "a resume begins again only where nothing was kept"
     fit(tmp_path, store, "resume=true")
     same(tmp_path, undisturbed)
 
