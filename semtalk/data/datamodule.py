@@ -1,5 +1,6 @@
 """Batches for Lightning: shuffled by seed and epoch alone, split evenly over processes."""
 
+import os
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -52,6 +53,12 @@ class EpochSampler(Sampler[int]):
 
 def _as_it_is(batch):
     return batch
+
+
+def _out_of_the_group(number: int) -> None:
+    """Signals to a training's process group are for the training, which ends its readers itself."""
+    if hasattr(os, "setpgrp"):
+        os.setpgrp()
 
 
 class MotionDataModule(pl.LightningDataModule):
@@ -108,6 +115,7 @@ class MotionDataModule(pl.LightningDataModule):
         return DataLoader(
             dataset, batch_size=batch_size, sampler=sampler, drop_last=shuffle, collate_fn=_as_it_is,
             num_workers=workers, pin_memory=torch.cuda.is_available() and not resident, persistent_workers=workers > 0,
+            worker_init_fn=_out_of_the_group,
         )  # fmt: skip
 
     def _put_on_gpu(self, dataset: WindowDataset) -> bool:

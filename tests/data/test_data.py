@@ -1,6 +1,8 @@
 """Readers, the embedded corpus, the store, windows and the sampler."""
 
 import json
+import multiprocessing
+import os
 import shutil
 
 import numpy as np
@@ -280,3 +282,10 @@ def test_real_takes_without_annotation_are_unlabelled(real_data, body, tmp_path)
     store = prepare(BEAT2Corpus(str(real_data / "beat2_two_takes")), compose().features, body, tmp_path)
     unlabelled = {one.id for one in store.recordings if one["semantic"].isnan().all()}
     assert unlabelled == {"2_scott_0_2_a", "2_scott_0_2_b", "2_scott_0_2_c"} and len(store.recordings) == 4
+
+
+def test_signals_to_a_trainings_group_do_not_reach_its_readers(store):
+    iterator = iter(MotionDataModule(store, batch_size=2, workers=1).train_dataloader())
+    next(iterator)
+    (reader,) = multiprocessing.active_children()
+    assert os.getpgid(reader.pid) != os.getpgid(0)
