@@ -130,13 +130,17 @@ def test_codes_are_decoded_once_and_seeds_are_used(smoke):
 def test_every_stage_resumes(smoke):
     folder, arguments = smoke
     shutil.copytree(folder / "runs" / "smoke", folder / "runs" / "resumed")
-    longer = [f"recipe.{phase}.steps=14" for phase in ("rvqvae", "translation", "fgd", "base", "sparse")]
+    lengthened = ("translation", "fgd", "sparse")  # base and sparse go on beside the networks they began with alone
+    longer = [f"recipe.{phase}.steps=14" for phase in lengthened]
     run_command("train.py", "stage=all", *arguments, "name=resumed", "resume=true", "recipe.rollout_seconds=0", *longer)
     for path in sorted((folder / "runs" / "smoke").glob("*/last.ckpt")):
         before, after = (
             torch.load(folder / "runs" / name / path.parent.name / "last.ckpt", weights_only=True)["global_step"]
             for name in ("smoke", "resumed")
         )
+        if path.parent.name not in lengthened:
+            assert before == after, path.parent.name
+            continue
         assert before < after, path.parent.name
         rows = list(csv.DictReader((folder / "runs" / "resumed" / path.parent.name / "metrics.csv").open()))
         assert int(rows[0]["step"]) < before <= int(rows[-1]["step"]) + 1, "one curve in one file"

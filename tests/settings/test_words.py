@@ -50,10 +50,11 @@ def test_every_key_of_a_path_takes_any_name(command, corpus):
         "++features.slots.words.model=null",
     ]
     keys = places(COMMANDS[command], compose(command, *words))
-    given = dict(zip(keys, NAMES, strict=False))
+    together = [key for key in keys if key != "compare"]  # which reads what others measured, and takes no embedder
+    given = dict(zip(together, NAMES, strict=False))
     assert "data.root" in given and "features.slots.words.path" in given
     settings = compose(command, *words, *(f"++{key}={name}" for key, name in given.items()))
-    assert places(COMMANDS[command], settings) == given
+    assert {key: name for key, name in places(COMMANDS[command], settings).items() if key in given} == given
 
 
 @pytest.mark.parametrize("key", ["out", "audio"])
