@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 from rich.table import Table
 
+from semtalk.environment import processor
 from semtalk.errors import SemTalkError
 from semtalk.tasks.speed import M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, keep_freed_memory, trainer_device
 
@@ -38,11 +39,12 @@ def device() -> torch.device:
 
 def machine() -> dict[str, str | int]:
     """What was measured on."""
-    cpu = platform.processor() or platform.machine()
-    if Path("/proc/cpuinfo").is_file():
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        cpu = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), cpu)
-    facts = {"cpu": cpu, "threads": torch.get_num_threads(), "cores": os.cpu_count(), "torch": torch.__version__}
+    facts = {
+        "cpu": processor() or platform.machine(),
+        "threads": torch.get_num_threads(),
+        "cores": os.cpu_count(),
+        "torch": torch.__version__,
+    }
     if device().type == "cuda":
         facts |= {"gpu": torch.cuda.get_device_name(), "cuda": torch.version.cuda}
     return facts | {"python": platform.python_version(), "date": time.strftime("%Y-%m-%d")}

@@ -1,7 +1,5 @@
 """What the rollouts of a validation cost at the paper's sizes, beside the training between two validations."""
 
-import cProfile
-import pstats
 import tempfile
 from pathlib import Path
 
@@ -12,7 +10,6 @@ from benchmarks.training import Step
 from semtalk.body import load_body
 from semtalk.data.store import mean_joint_speed
 from semtalk.evaluation.judge import Judge
-from semtalk.generation.rollout import MotionGenerator
 from semtalk.settings import compose
 from semtalk.tasks.phases import build_network
 from semtalk.tasks.stamp import Facts
@@ -37,13 +34,7 @@ def judge() -> None:
         def validation() -> None:
             judging(generator.tokenizer, generator.base, generator.sparse, device())
 
-        first, profile = seconds(validation), cProfile.Profile()
-        again = profile.runcall(seconds, validation)
-    rollouts = sum(
-        cumulative
-        for (_, _, name), (_, _, _, cumulative, _) in pstats.Stats(profile).stats.items()
-        if name == MotionGenerator.rollout.__name__
-    )
+        first, again = seconds(validation), seconds(validation)
     steps = WINDOWS // settings.recipe.base.batch_size * settings.recipe.base.epochs // settings.recipe.validations
     step = Step("base", "fast", BATCH)
     took = min(seconds(step) for _ in range(3)) * settings.recipe.base.batch_size / BATCH
@@ -51,7 +42,7 @@ def judge() -> None:
         "judge",
         {
             "seconds of takes": settings.recipe.rollout_seconds, "seconds, the first time": first,
-            "seconds, again": again, "of it in rollouts": rollouts, "seconds of a base step": took,
+            "seconds, again": again, "seconds of a base step": took,
             "steps between validations": steps, "share of the training": again / (steps * took),
         },
     )  # fmt: skip

@@ -21,9 +21,10 @@ from semtalk.data.datamodule import CorpusDataModule
 from semtalk.data.open import open_corpus, open_store
 from semtalk.data.store import mean_joint_speed
 from semtalk.evaluation.judge import Judge, chosen_takes
+from semtalk.files import checkpoint_facts
 from semtalk.run import run_dir
 from semtalk.settings.commands import Stage, TrainSettings
-from semtalk.tasks.checkpoint import load_checkpoint, load_network, load_tokenizer
+from semtalk.tasks.checkpoint import load_network, load_tokenizer
 from semtalk.tasks.fit import length_of
 from semtalk.tasks.keep import RISING
 
@@ -81,7 +82,7 @@ def judged_steps(settings: TrainSettings, phase: str, split: str) -> dict[int, d
     for path in sorted((folder / phase).glob("epoch_*.ckpt")):
         network = load_network(folder, phase, path.stem)[0]
         networks = (network, None) if phase == "base" else (base, network)
-        found[load_checkpoint(path, phase)["global_step"]] = judge(tokenizer, *networks, torch.device("cpu"))
+        found[checkpoint_facts(path)["global_step"]] = judge(tokenizer, *networks, torch.device("cpu"))
     return found
 
 

@@ -46,7 +46,7 @@ def _git(*arguments: str) -> str | None:
     return said.stdout.strip() if said.returncode == 0 else None
 
 
-def _processor() -> str:
+def processor() -> str:
     """Name of the CPU."""
     path = Path("/proc/cpuinfo")
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
@@ -68,7 +68,7 @@ def environment(device: Any) -> dict[str, Any]:
         "versions": versions(),
         "python": platform.python_version(),
         "machine": {
-            "host": platform.node(), "system": platform.platform(), "cpu": _processor(),
+            "host": platform.node(), "system": platform.platform(), "cpu": processor(),
             "cores": cores(), "threads": torch.get_num_threads(), "gpus": gpus,
             "cuda": torch.version.cuda,
         },

@@ -133,11 +133,11 @@ def compare(paths: list[str], split: str, seed: int = 0) -> dict:
                 gap = np.nanpercentile(gap, [2.5, 97.5]) if np.isfinite(gap).any() else (0, 0)
                 cell["differs"] = bool(gap[0] > 0 or gap[1] < 0)
             table[run.name][metric] = cell
-    notes = (
-        []
-        if same_embedder
-        else ["FGD is left out: the runs were measured with different embedders (eval.py embedder=RUN gives them one)"]
-    )
+    notes = []
+    if not same_embedder:
+        notes.append(
+            "FGD is left out: the runs were measured with different embedders (eval.py embedder=RUN gives them one)"
+        )
     return {
         "runs": table,
         "takes": len(first.takes),

@@ -16,10 +16,8 @@ from semtalk.motion.skeleton import NUM_BETAS, SEED_FRAMES
 
 WAYS = ("auto", "whisper", "none")
 """Where words come from when not from files."""
-TRANSCRIPT_SUFFIXES = (".TextGrid", ".json", ".srt", ".txt")
-
-
 UNKNOWN = "the words are unknown, so gestures follow the voice alone"
+TRANSCRIPT_SUFFIXES = (".TextGrid", ".json", ".srt", ".txt")
 
 
 def read_betas(betas: str | Path | Sequence[float] | None) -> np.ndarray:

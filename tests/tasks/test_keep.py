@@ -344,13 +344,16 @@ def changed(smoke, folder, phase: str, **stamp):
     return run
 
 
-@pytest.mark.parametrize(
+BESIDE_ANOTHER = pytest.mark.parametrize(
     ("other", "says"),
     [
         ("rvqvae_hands", "its 'base' was trained beside another 'rvqvae_hands'.*stage=semtalk"),
         ("base", "its 'sparse' was trained beside another 'base'.*stage=semtalk"),
     ],
 )
+
+
+@BESIDE_ANOTHER
 def test_a_training_goes_on_beside_the_networks_that_it_began_with(smoke, tmp_path, other, says):
     phase = says.split("'")[1]
     changed(smoke, tmp_path, other)
@@ -361,13 +364,7 @@ def test_a_training_goes_on_beside_the_networks_that_it_began_with(smoke, tmp_pa
     assert said.returncode == 1 and re.search(says, said.stderr), said.stderr
 
 
-@pytest.mark.parametrize(
-    ("other", "says"),
-    [
-        ("rvqvae_hands", "its 'base' was trained beside another 'rvqvae_hands'.*stage=semtalk"),
-        ("base", "its 'sparse' was trained beside another 'base'.*stage=semtalk"),
-    ],
-)
+@BESIDE_ANOTHER
 def test_networks_that_do_not_belong_together_make_no_motion(smoke, tmp_path, other, says):
     run = changed(smoke, tmp_path, other)
     with pytest.raises(SemTalkError, match=says):
