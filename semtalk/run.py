@@ -34,17 +34,18 @@ def start(main: Callable[[], None], name: str) -> None:
         main: The function.
         name: Of its configuration in ``configs/``.
     """
-    from semtalk.settings.compose import refuse_null_groups
-    from semtalk.settings.words import for_hydra
-
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names of files need not be text
-    try:
-        refuse_null_groups(sys.argv[1:])
-    except SemTalkError as error:
-        sys.exit(f"error: {error}")
-    sys.argv[1:] = for_hydra(name, sys.argv[1:])
+    if any("=" in word and not word.startswith("hydra.") for word in sys.argv[1:]):  # --help waits for no settings
+        from semtalk.settings.compose import refuse_null_groups
+        from semtalk.settings.words import for_hydra
+
+        try:
+            refuse_null_groups(sys.argv[1:])
+        except SemTalkError as error:
+            sys.exit(f"error: {error}")
+        sys.argv[1:] = for_hydra(name, sys.argv[1:])
     main()
 
 
