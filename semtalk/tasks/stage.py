@@ -65,6 +65,7 @@ class StageTask(pl.LightningModule):
         self.weights = {**recipe.losses.weights(), **(weights or {})}
         self.seed, self.fused, self.stamp, self._progress = seed, fused, stamp, progress
         self._body = Frozen(body or load_body(None))
+        self._terms: dict[str, Tensor] = {}
 
     @property
     def body(self) -> BodyModel:
@@ -103,13 +104,15 @@ class StageTask(pl.LightningModule):
         """Seed this step, and let go of the last one's gradients before there are activations beside them."""
         if batch_idx % self.trainer.accumulate_grad_batches == 0:
             self.network.zero_grad(set_to_none=True)
+            self._terms = {}
         torch.manual_seed((self.seed * 1_000_003 + self.global_step) * 1_009 + self.global_rank)
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """Log and return the loss."""
         losses = self.losses(batch)
         total = self.total(losses)
-        self._terms = {name: value.detach() for name, value in losses.items()}
+        for name, value in losses.items():  # summed over the batches of a step: one that is not finite is not forgotten
+            self._terms[name] = value.detach() + self._terms.get(name, 0)
         size = len(batch["speaker"])
         self.log_dict({f"train/{name}": value for name, value in losses.items()}, batch_size=size)
         self.log("train/loss", total, prog_bar=True, batch_size=size)

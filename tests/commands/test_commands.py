@@ -212,6 +212,15 @@ def test_chosen_parts_are_trained_without_those_that_they_do_not_need(smoke, tmp
     assert phases_of(["rvqvae", "translation", "fgd"], PARTS) == [*MOTION_PHASES, "fgd"]
 
 
+def test_sparse_is_not_trained_beside_a_base_that_lacks_its_speakers(smoke, tmp_path):
+    places = [f"data_dir={tmp_path}/data", f"runs_dir={tmp_path}/runs", "data.speakers=3", "name=more"]
+    result = run_command(
+        "train.py", *smoke[1], *places, "stage=sparse", f"init={smoke[0]}/runs/smoke", check=False,
+    )  # fmt: skip
+    assert result.returncode == 1 and "its base network does not know the speakers" in result.stderr
+    assert not list((tmp_path / "runs").rglob("sparse")), "nothing is trained"
+
+
 def test_an_embedder_that_is_not_there_is_refused(smoke):
     said = run_command("eval.py", *smoke[1], "embedder=/does/not/exist", "video=false", check=False)
     assert said.returncode == 1 and "/does/not/exist/fgd/best.ckpt: there is no checkpoint" in said.stderr

@@ -1,6 +1,7 @@
 """What a training keeps, whatever ends it: checkpoints, curves, and the status that a stop ends with."""
 
 import csv
+import itertools
 import math
 import os
 import re
@@ -211,6 +212,18 @@ def test_the_last_good_network_stays_until_a_new_one_is_written(tmp_path, store,
         fit(tmp_path, store, "seed=1")
     now = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
     assert now.pop(BEGUN) == b"" and now == before
+
+
+def test_a_loss_of_an_earlier_batch_of_the_step_is_named(tmp_path, store, monkeypatch):
+    losses, calls = RVQVAETask.losses, itertools.count()
+
+    def nan_in_the_first_batch(task, batch):
+        found = losses(task, batch)
+        return found | {"rotation": found["rotation"] * (math.nan if next(calls) == 0 else 1.0)}
+
+    monkeypatch.setattr(RVQVAETask, "losses", nan_in_the_first_batch)
+    with pytest.raises(SemTalkError, match="step 1: the loss 'rotation' is nan"):
+        fit(tmp_path, store, "+trainer.accumulate_grad_batches=2")
 
 
 def test_a_gradient_that_is_not_finite_changes_no_weight(tmp_path, store, monkeypatch):
