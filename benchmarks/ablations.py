@@ -46,6 +46,8 @@ BASE_ROWS = {
     "no dropout in the direct path": ("model.network.local_dropout=0",),
     "hard code targets": ("recipe.base.softness=0",),
     SUMMED: ("recipe.base.select=loss",),
+    "all passes, hiding joints and frames": ("recipe.base.passes=3",),
+    "all passes, hiding cells": ("recipe.base.passes=3", "recipe.base.mask.hides=cells"),
 }
 """Row -> what is changed."""
 READ_ROWS = {"the last weights": ("last", None), "likeliest codes": ("best", LIKELIEST)}
