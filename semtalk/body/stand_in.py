@@ -5,6 +5,8 @@ a jaw hinge and which 100 smooth modes deform: it is no SMPL-X face, but jaw and
 millimetres as they do there. Every number from it is marked as a stand-in's.
 """
 
+from functools import cache
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -58,6 +60,14 @@ def _hand_mean() -> Tensor:
     return matrix_to_axis_angle(torch.stack(means)).float()
 
 
+@cache
+def _measures() -> tuple[Tensor, Tensor, Tensor]:
+    """Rest joints (55, 3) of the neutral shape, what each beta adds to them (10, 55, 3), and the mean hand (30, 3)."""
+    neutral = _rest_joints(np.zeros(SHAPE_COEFFICIENTS))
+    directions = np.stack([_rest_joints(row) - neutral for row in np.eye(SHAPE_COEFFICIENTS)])
+    return torch.as_tensor(neutral).float(), torch.as_tensor(directions).float(), _hand_mean()
+
+
 class StandInBody(BodyModel):
     """Joints for 10 betas and a 642-vertex face."""
 
@@ -66,11 +76,8 @@ class StandInBody(BodyModel):
 
     def __init__(self):
         super().__init__()
-        neutral = _rest_joints(np.zeros(SHAPE_COEFFICIENTS))
-        directions = [_rest_joints(row) - neutral for row in np.eye(SHAPE_COEFFICIENTS)]
-        self.register_buffer("neutral", torch.as_tensor(neutral, dtype=torch.float32), persistent=False)
-        self.register_buffer("directions", torch.as_tensor(np.stack(directions), dtype=torch.float32), persistent=False)
-        self.register_buffer("hand_mean", _hand_mean(), persistent=False)
+        for name, values in zip(("neutral", "directions", "hand_mean"), _measures(), strict=True):
+            self.register_buffer(name, values.clone(), persistent=False)
         template, hinge, modes = face_mesh()
         self.register_buffer("template", template, persistent=False)
         self.register_buffer("hinge", hinge, persistent=False)
