@@ -46,10 +46,14 @@ def test_shards_and_processes_share_one_store(copied, tmp_path):
     assert not list(shared.rglob("*.lock")) and not list(shared.rglob("*tmp*"))
 
 
+@pytest.mark.slow
 def test_shards_through_a_hydra_launcher(copied, tmp_path):
     run_program("scripts/prepare.py", "-m", "shard=1/3,3/3", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2",
                 *arguments(copied, tmp_path / "store"), f"runs_dir={tmp_path}/runs")  # fmt: skip
     assert len(list((tmp_path / "store").rglob("*.record.json"))) == 8
+
+
+def test_a_shard_is_one_of_how_many():
     for shard in ("0/2", "3/2", "a/b", "2"):
         with pytest.raises(SemTalkError, match="give i/n"):
             parse_shard(shard)
