@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from semtalk.body import BodyModel, load_body
 from semtalk.data.open import store_folder
-from semtalk.data.prepare import prepare
+from semtalk.data.preparation import prepare
 from semtalk.data.recording import Corpus
 from semtalk.data.store import Store
 from semtalk.data.windows import WindowDataset

@@ -2,6 +2,7 @@
 
 import re
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 from conftest import ROOT
@@ -37,6 +38,12 @@ def test_packages_offer_what_they_say(package):
     assert set(module.__all__) <= set(dir(module)) and all(getattr(module, name) for name in module.__all__)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         module.nothing  # noqa: B018
+
+
+def test_no_module_hides_what_its_package_offers():
+    for package in INTERFACE:
+        beside = {path.stem for path in Path(import_module(package).__file__).parent.iterdir()}
+        assert not beside & set(import_module(package).__all__), "importing it would take the name's place"
 
 
 def test_the_page_of_the_interface_shows_every_name_of_it():

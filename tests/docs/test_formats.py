@@ -11,7 +11,7 @@ import torch
 from conftest import ROOT, run_command
 from safetensors import safe_open
 
-from semtalk.evaluation.compare import compare
+from semtalk.evaluation.comparison import compare
 from semtalk.evaluation.report import print_comparison
 from semtalk.motion.skeleton import JOINT_NAMES, NUM_JOINTS, PARENTS
 from semtalk.tasks.phases import PHASES

@@ -65,7 +65,7 @@ def test_links_of_pages_lead_to_pages_or_to_files_that_the_site_can_show():
 
 @pytest.mark.parametrize("path", WRITTEN, ids=lambda path: path.name)
 def test_pages_name_only_what_exists(path):
-    text = path.read_text(encoding="utf-8")
+    text = re.sub(r"(?ms)^```python$.*?^```$", "", path.read_text(encoding="utf-8"))
     for script in set(re.findall(r"python ((?:\w+/)*\w+\.py)", text)):
         assert (ROOT / script).is_file(), script
     for group, option in set(re.findall(rf"(?<![\w.])({GROUPS})=(\w+)", text)):
