@@ -10,19 +10,21 @@ from mkdocs.structure.files import File, Files, InclusionLevel
 
 LINK = re.compile(r"\]\(\.\./([^)#]+\.(?:py|json|toml|yaml))\)")
 """A link of a page to a file of the repository."""
+NOTEBOOK = re.compile(r"\]\((\w+)\.ipynb\)")
 ROLE = re.compile(r":(?:class|func|meth|attr|mod|data):(?=<code>)")
 SOURCES = "source"
 """Folder of the site for them."""
 
 
 def notebook_page(path: Path) -> str:
-    """Cells of a notebook as Markdown."""
+    """Cells of a notebook as Markdown, and where it is."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    texts = ("".join(cell["source"]) for cell in cells)
-    return "\n\n".join(
+    texts = ["".join(cell["source"]) for cell in cells]
+    shown = [
         text if cell["cell_type"] == "markdown" else f"```python\n{text}\n```"
         for cell, text in zip(cells, texts, strict=True)
-    )
+    ]
+    return "\n\n".join([*shown, f"The notebook itself: [{path.name}]({path.name})."])
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -41,7 +43,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page, config: MkDocsConfig, files: Files) -> str:
-    """Have links to sources lead to their pages."""
+    """Have links to sources lead to their pages, and those to notebooks too but for a notebook's own."""
+    own = Path(page.file.src_uri).stem
+    markdown = NOTEBOOK.sub(lambda link: link[0] if link[1] == own else f"]({link[1]}.md)", markdown)
     return LINK.sub(rf"]({SOURCES}/\1.md)", markdown)
 
 
