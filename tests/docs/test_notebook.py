@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 
+import pytest
 import soundfile
 from conftest import ROOT, run_program, video_frames
 
@@ -45,17 +46,32 @@ def test_the_notebook_is_one_of_ten_cells_without_outputs():
         assert not cell.get("outputs") and cell.get("execution_count") is None
 
 
-def test_every_cell_runs(smoke, tmp_path):
+@pytest.fixture
+def place(smoke, tmp_path):
+    """A folder as the notebook and the pages expect it: with a run, 1.5 s of a voice, and Jupyter's player."""
     shutil.copytree(smoke[0] / "runs" / "smoke", tmp_path / "runs" / "sample_small")
-    (tmp_path / "examples").mkdir()
+    for name in ("examples", "docs", "IPython"):
+        (tmp_path / name).mkdir()
     wave, rate = soundfile.read(ROOT / "examples" / "spoken.flac")
-    soundfile.write(tmp_path / "examples" / "spoken.flac", wave[: int(1.5 * rate)], rate)
-    (tmp_path / "IPython").mkdir()
+    for name in ("examples/spoken.flac", "voice.wav"):
+        soundfile.write(tmp_path / name, wave[: int(1.5 * rate)], rate)
     (tmp_path / "IPython" / "display.py").write_text(PLAYER)
-    (tmp_path / "docs").mkdir()
-    said = run_program("-c", RUN, str(PATH), cwd=tmp_path / "docs", PYTHONPATH=f"{ROOT}:{tmp_path}").stdout
-    made = tmp_path / "docs" / "your_voice"
+    return tmp_path
+
+
+def test_every_cell_runs(place):
+    said = run_program("-c", RUN, str(PATH), cwd=place / "docs", PYTHONPATH=f"{ROOT}:{place}").stdout
+    made = place / "docs" / "your_voice"
     assert "speakers: [1, 2]" in said and "poses (45, 55, 3)" in said and "psi (12,)" in said
     assert re.search(r"1.5 s: \w+", said) and re.search(r"differ by \d", said) and "jaw and loudness" in said
     assert video_frames(made / "voice.mp4") == len(load_motion(made / "voice.npz")) == 45
     assert "Frames: 45" in (made / "voice.bvh").read_text() and (made / "voice.glb").read_bytes()[:4] == b"glTF"
+
+
+def test_the_python_of_the_readme_and_of_your_voice_runs(place):
+    for page in ("README.md", "docs/voice.md"):
+        blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), flags=re.S)
+        said = run_program("-c", "\n".join([*blocks, "print(*globals())"]), cwd=place, PYTHONPATH=str(ROOT)).stdout
+        assert "model" in said.split() and len(load_motion(place / "out.npz")) == 45
+        (place / "out.npz").unlink()
+    assert "frames" in said.split(), "the stream"

@@ -6,7 +6,9 @@ import unicodedata
 
 import pytest
 import yaml
-from conftest import ROOT
+from conftest import COMMANDS, ROOT
+
+from semtalk.settings import compose
 
 SITE = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -74,6 +76,24 @@ def test_pages_name_only_what_exists(path):
         assert option in there | own or option.isupper(), f"{path.name}: {group}={option}"
     for target in set(re.findall(r"`make ([\w-]+)`|^make ([\w-]+)", text, flags=re.M)):
         assert re.search(rf"(?m)^{''.join(target)}:", (ROOT / "Makefile").read_text()), target
+
+
+def commands() -> list[tuple[str, ...]]:
+    """Words of the pages' commands, each once; sweeps are left out, and extending.md, which is run by another test."""
+    found = []
+    for path in WRITTEN:
+        for block in re.findall(r"(?ms)^```bash\n(.*?)^```$", path.read_text(encoding="utf-8")):
+            lines = [line for line in block.splitlines() if re.search(r"python (scripts/)?\w+\.py ", line)]
+            for words in (shlex.split(line, comments=True) for line in lines):
+                words = words[next(index for index, word in enumerate(words) if word.endswith("python")) + 1 :]
+                if words[0] in COMMANDS and "-m" not in words and path.name != "extending.md":
+                    found.append(tuple(words))
+    return list(dict.fromkeys(found))
+
+
+@pytest.mark.parametrize("words", commands(), ids=" ".join)
+def test_commands_of_pages_have_keys_and_values_that_there_are(words):
+    assert compose(COMMANDS[words[0]][1], *words[1:]).name
 
 
 def test_the_readme_is_short_and_begins_with_a_voice_that_becomes_motion():
