@@ -110,6 +110,8 @@ def test_the_readme_is_short_and_begins_with_a_voice_that_becomes_motion():
     assert [shlex.split(line, comments=True)[0] for line in commands.splitlines()] == ["make", ".venv/bin/python"]
     assert len([line for line in python.splitlines() if line]) == 3
     assert "`make test`" in text
+    table = re.search(r"(?m)(^\|.*\n)+", text).group()
+    assert "| SemTalk |" in table and table in (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
 
 
 def test_what_builds_the_site_is_pinned():
