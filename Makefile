@@ -1,4 +1,4 @@
-.PHONY: demo test lint clean
+.PHONY: demo test docs lint clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -17,9 +17,13 @@ demo: .venv/.installed
 test: .venv/.installed
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
+docs: .venv/.installed
+	$(BIN)/pip install --quiet -c constraints.txt -e .[docs]
+	$(BIN)/mkdocs build --strict
+
 lint: .venv/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
 clean:
-	rm -rf .venv runs data
+	rm -rf .venv runs data site

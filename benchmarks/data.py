@@ -15,7 +15,7 @@ from benchmarks.common import ROOT, alternate, record
 from semtalk.body import load_body
 from semtalk.data.datamodule import MotionDataModule
 from semtalk.data.open import open_corpus
-from semtalk.data.prepare import prepare as prepare_corpus
+from semtalk.data.preparation import prepare as prepare_corpus
 from semtalk.data.recording import Corpus
 from semtalk.data.store import Store
 from semtalk.data.windows import WindowDataset

@@ -22,7 +22,7 @@ from rich.table import Table
 from benchmarks.common import RESULTS, without_nan
 from semtalk.body import load_body
 from semtalk.data.beat2 import BEAT2Corpus
-from semtalk.data.prepare import prepare
+from semtalk.data.preparation import prepare
 from semtalk.data.store import Store
 from semtalk.data.windows import MOTION_KEYS, WindowDataset
 from semtalk.evaluation.takes import true_frames

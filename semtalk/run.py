@@ -198,7 +198,7 @@ def evaluate(settings: EvalSettings) -> None:
 
 
 def _compare(settings: EvalSettings) -> None:
-    from semtalk.evaluation.compare import compare
+    from semtalk.evaluation.comparison import compare
     from semtalk.evaluation.report import print_comparison
 
     paths = [settings.compare] if isinstance(settings.compare, str) else settings.compare

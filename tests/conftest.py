@@ -162,7 +162,7 @@ def corpus(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def store(corpus, body, tmp_path_factory):
-    from semtalk.data.prepare import prepare
+    from semtalk.data.preparation import prepare
 
     return prepare(corpus, compose().features, body, tmp_path_factory.mktemp("store"))
 

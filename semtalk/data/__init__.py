@@ -7,7 +7,7 @@ __getattr__, __dir__, __all__ = exports(
     {
         "semtalk.data.datamodule": "BEAT2DataModule SHOWDataModule SampleDataModule CorpusDataModule MotionDataModule",
         "semtalk.data.recording": "Corpus Entry Recording SemanticInterval read_semantics",
-        "semtalk.data.prepare": "prepare",
+        "semtalk.data.preparation": "prepare",
         "semtalk.data.sources": "file_stamp",
         "semtalk.data.store": "Store",
     },

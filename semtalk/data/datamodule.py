@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -9,7 +10,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from semtalk.body import BodyModel, load_body
 from semtalk.data.open import store_folder
-from semtalk.data.prepare import prepare
+from semtalk.data.preparation import prepare
 from semtalk.data.recording import Corpus
 from semtalk.data.store import Store
 from semtalk.data.windows import WindowDataset
@@ -148,7 +149,7 @@ class CorpusDataModule(MotionDataModule):
         store: str | Path = "data/store",
         body: BodyModel | None = None,
         strict: bool = False,
-        **windows,
+        **windows: Any,
     ):
         """Choose corpus and windows.
 
@@ -180,7 +181,7 @@ class BEAT2DataModule(CorpusDataModule):
 
     def __init__(
         self, root: str, features: Features, speakers: list[int] | str = (2,), additional: bool = False,
-        name: str = "beat2", **windows,
+        name: str = "beat2", **windows: Any,
     ):  # fmt: skip
         """Choose recordings; ``windows`` is as in :class:`CorpusDataModule`.
 
@@ -201,7 +202,7 @@ class BEAT2DataModule(CorpusDataModule):
 class SHOWDataModule(CorpusDataModule):
     """Windows of SHOW."""
 
-    def __init__(self, root: str, features: Features, speakers: list[str] | str = "all", **options):
+    def __init__(self, root: str, features: Features, speakers: list[str] | str = "all", **options: Any):
         """Choose recordings.
 
         Args:
@@ -221,7 +222,7 @@ class SampleDataModule(CorpusDataModule):
 
     def __init__(
         self, root: str | Path = "data/sample", features: Features | None = None, speakers: int = 3,
-        take_seconds: float = 20.0, corpus_seed: int = 0, name: str = "sample", **windows,
+        take_seconds: float = 20.0, corpus_seed: int = 0, name: str = "sample", **windows: Any,
     ):  # fmt: skip
         """Choose the corpus; ``windows`` is as in :class:`CorpusDataModule`.
 

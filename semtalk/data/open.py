@@ -32,7 +32,7 @@ def store_folder(stores: str | Path, corpus: str, features: Features) -> Path:
 
 def open_store(settings: Command, corpus, body, shard: str | None = None):
     """Prepare a corpus, or a share of it, or open what is prepared."""
-    from semtalk.data.prepare import parse_shard, prepare
+    from semtalk.data.preparation import parse_shard, prepare
 
     folder = store_folder(settings.data.store, settings.data.name, settings.features)
     return prepare(corpus, settings.features, body, folder, settings.strict, parse_shard(shard))

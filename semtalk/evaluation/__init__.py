@@ -9,6 +9,6 @@ __getattr__, __dir__, __all__ = exports(
         "semtalk.evaluation.measure": "evaluate_rows",
         "semtalk.evaluation.takes": "Take TakeMaker",
         "semtalk.evaluation.result": "Result",
-        "semtalk.evaluation.compare": "compare",
+        "semtalk.evaluation.comparison": "compare",
     },
 )

@@ -1,7 +1,7 @@
 """Measures rows of takes by a protocol: every metric over all takes, and take by take."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -34,7 +34,7 @@ def evaluate_rows(
     body: BodyModel,
     mean_speed: np.ndarray | None,
     protocol: str = "legacy",
-    progress=lambda takes: takes,
+    progress: Callable = lambda takes: takes,
 ) -> Measured:
     """Metrics of each row over all takes.
 

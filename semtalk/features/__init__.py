@@ -8,5 +8,6 @@ __getattr__, __dir__, __all__ = exports(
         "semtalk.features.utterance": "Utterance to_frames window_starts fit_wave",
         "semtalk.features.audio": "load_audio sound_seconds",
         "semtalk.features.transcript": "Word read_transcript",
+        "semtalk.features.recognise": "Recogniser",
     },
 )

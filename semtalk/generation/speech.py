@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -106,7 +107,9 @@ class SemTalk:
         generator = run.generator.in_bf16() if precision == "bf16" else run.generator
         return cls(generator, run.features, run.facts.speakers, body or load_body(None), pick_device(device))
 
-    def __call__(self, audio: str | Path | np.ndarray, transcript: str | Path | list | None = None, **options):
+    def __call__(
+        self, audio: str | Path | np.ndarray, transcript: str | Path | list | None = None, **options: Any
+    ) -> Generated:
         """Turn one recording into motion.
 
         Args:
@@ -115,7 +118,7 @@ class SemTalk:
             options: See :meth:`generate`; ``psi`` is one row of scores.
 
         Returns:
-            :class:`Generated`.
+            Motion, score and codes.
         """
         wave = mono(audio) if isinstance(audio, np.ndarray) else load_audio(audio)
         words = read_transcript(transcript, wave) if isinstance(transcript, str | Path) else transcript or []

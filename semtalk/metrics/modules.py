@@ -1,5 +1,7 @@
 """torchmetrics classes over :mod:`semtalk.metrics.functional`: same values in any batching, order and process count."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -13,7 +15,7 @@ class FrechetGestureDistance(Metric):
 
     full_state_update = False
 
-    def __init__(self, eps: str = "legacy", **kwargs):
+    def __init__(self, eps: str = "legacy", **kwargs: Any):
         """See :func:`semtalk.metrics.functional.frechet_distance` for ``eps``."""
         super().__init__(**kwargs)
         self.eps = eps
@@ -36,7 +38,7 @@ class WeightedMean(Metric):
 
     full_state_update = False
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any):
         super().__init__(**kwargs)
         self.add_state("total", default=torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("count", default=torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
@@ -61,7 +63,7 @@ class BeatConsistency(WeightedMean):
         overwrite: bool = True,
         mask_from_zero: bool = True,
         untrimmed_end: bool = True,
-        **kwargs,
+        **kwargs: Any,
     ):
         """Choose the quirks.
 

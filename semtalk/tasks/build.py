@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.progress import track
@@ -96,7 +97,7 @@ def check_labels(store: Store) -> None:
 
 
 def new_task(
-    phase: str, settings: TrainSettings, network: nn.Module, needed: Mapping[str, nn.Module], **known
+    phase: str, settings: TrainSettings, network: nn.Module, needed: Mapping[str, nn.Module], **known: Any
 ) -> StageTask:
     """The task that trains a network.
 

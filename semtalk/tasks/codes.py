@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -192,7 +193,7 @@ class BaseMotionTask(CodePredictionTask):
     phase = "base"
     recipe: BaseMotionRecipe
 
-    def __init__(self, *args, decoding: Decoding = LIKELIEST, **kwargs):
+    def __init__(self, *args: Any, decoding: Decoding = LIKELIEST, **kwargs: Any):
         """Wrap a network; see :class:`CodePredictionTask` for what is not listed.
 
         Args:

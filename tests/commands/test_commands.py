@@ -2,7 +2,6 @@
 
 import re
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -230,16 +229,3 @@ def test_generate_names_the_command_that_makes_a_checkpoint(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.zeros(16000), 16000)
     result = run_command("generate.py", f"audio={tmp_path}/a.wav", f"runs_dir={tmp_path}", check=False)
     assert result.returncode == 1 and "python train.py stage=semtalk" in result.stderr
-
-
-def test_readme_names_only_what_exists():
-    text = (ROOT / "README.md").read_text()
-    for path in re.findall(r"\]\(((?!http)[^)#]+)\)", text):
-        assert (ROOT / path).exists(), path
-    for script in set(re.findall(r"python (\w+\.py)", text)):
-        assert (ROOT / script).is_file(), script
-    for group, option in set(
-        re.findall(r"\b(stage|data|model|features|recipe|trainer|speed|logger|experiment)=(\w+)", text)
-    ):
-        if option not in ("beat2", "show", "paper") or (group, option) in {("data", "beat2"), ("model", "paper")}:
-            assert (Path(ROOT) / "configs" / group / f"{option}.yaml").is_file(), f"{group}={option}"

@@ -1,8 +1,11 @@
 """The public interface: what packages offer is listed here, so that a name cannot vanish unnoticed."""
 
+import re
 from importlib import import_module
+from pathlib import Path
 
 import pytest
+from conftest import ROOT
 
 INTERFACE = {
     "semtalk": "SemTalk SemTalkError compose",
@@ -10,7 +13,8 @@ INTERFACE = {
     "semtalk.data": "BEAT2DataModule Corpus CorpusDataModule Entry MotionDataModule Recording SHOWDataModule "
     "SampleDataModule SemanticInterval Store file_stamp prepare read_semantics",
     "semtalk.evaluation": "METRICS Metric Result Take TakeMaker TakeRow chosen_metrics compare evaluate_rows",
-    "semtalk.features": "Utterance Word fit_wave load_audio read_transcript sound_seconds to_frames window_starts",
+    "semtalk.features": "Recogniser Utterance Word fit_wave load_audio read_transcript sound_seconds to_frames "
+    "window_starts",
     "semtalk.generation": "Generated MotionGenerator Rollout SemTalk SpeechStream load_generator",
     "semtalk.metrics": "BeatConsistency FrechetGestureDistance WeightedMean audio_onsets beat_consistency "
     "face_l1_position face_mse face_velocity_difference foot_skating frechet_distance "
@@ -34,3 +38,19 @@ def test_packages_offer_what_they_say(package):
     assert set(module.__all__) <= set(dir(module)) and all(getattr(module, name) for name in module.__all__)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         module.nothing  # noqa: B018
+
+
+def test_no_module_hides_what_its_package_offers():
+    for package in INTERFACE:
+        beside = {path.stem for path in Path(import_module(package).__file__).parent.iterdir()}
+        assert not beside & set(import_module(package).__all__), "importing it would take the name's place"
+
+
+def test_the_page_of_the_interface_shows_every_name_of_it():
+    shown = re.findall(r"(?m)^::: ([\w.]+)$", (ROOT / "docs" / "interface.md").read_text(encoding="utf-8"))
+    assert len(set(shown)) == len(shown)
+    places = {place: getattr(import_module(place.rpartition(".")[0]), place.rpartition(".")[2]) for place in shown}
+    for package, names in INTERFACE.items():
+        for name in names.split():
+            own = getattr(import_module(package), name)
+            assert any(place.endswith(f".{name}") and value is own for place, value in places.items()), name

@@ -12,7 +12,7 @@ import torch
 
 from semtalk.data.beat2 import FOLDER, BEAT2Corpus, emotion_of
 from semtalk.data.datamodule import EpochSampler, MotionDataModule
-from semtalk.data.prepare import prepare
+from semtalk.data.preparation import prepare
 from semtalk.data.recording import SemanticInterval, frame_scores, read_semantics
 from semtalk.data.sample import SampleCorpus
 from semtalk.data.sample.script import HOMOPHONES, pronunciation, write_script
@@ -172,7 +172,7 @@ def test_store_prepares_only_what_changed(copied, body, tmp_path):
 
 
 def test_interrupted_preparation_resumes(copied, body, tmp_path, monkeypatch):
-    from semtalk.data import prepare as module
+    from semtalk.data import preparation as module
 
     corpus, features = BEAT2Corpus(str(copied)), compose().features
     done = []
@@ -217,7 +217,7 @@ def test_features_in_half_precision(corpus, store, body, tmp_path, monkeypatch):
     batches = [WindowDataset(s, s.split("train"), 20).__getitems__([0, 5]) for s in (half, store)]
     assert batches[0]["hubert"].dtype == torch.float32
     assert torch.allclose(batches[0]["hubert"], batches[1]["hubert"], rtol=1e-3, atol=1e-3)
-    monkeypatch.setattr("semtalk.data.prepare.encode", lambda *_: np.full((180, 3), 1e5, np.float32))
+    monkeypatch.setattr("semtalk.data.preparation.encode", lambda *_: np.full((180, 3), 1e5, np.float32))
     with pytest.raises(SemTalkError, match="too large for float16; use features.stored=float32"):
         prepare(corpus, features, body, tmp_path / "large", strict=True)
 

@@ -15,7 +15,7 @@ import soundfile
 from conftest import ROOT, run_command, run_program
 
 from semtalk.data.beat2 import FOLDER, BEAT2Corpus
-from semtalk.data.prepare import parse_shard, prepare
+from semtalk.data.preparation import parse_shard, prepare
 from semtalk.errors import SemTalkError
 from semtalk.settings import compose
 

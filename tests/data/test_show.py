@@ -10,7 +10,7 @@ import soundfile
 import torch
 from conftest import ROOT, run_command
 
-from semtalk.data.prepare import prepare
+from semtalk.data.preparation import prepare
 from semtalk.data.recording import Entry
 from semtalk.data.show import SHOWCorpus, read_show_pickle, read_split_file, upright
 from semtalk.errors import MissingModelError, SemTalkError

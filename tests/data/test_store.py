@@ -13,7 +13,7 @@ import torch
 from takes import FEATURES, OWN, Loud, Takes
 
 from semtalk.data import Recording
-from semtalk.data.prepare import Preparation, prepare
+from semtalk.data.preparation import Preparation, prepare
 from semtalk.data.store import FILES, mean_joint_speed
 from semtalk.data.windows import WindowDataset
 from semtalk.errors import SemTalkError

@@ -13,11 +13,11 @@ from conftest import run_command
 from scipy.ndimage import gaussian_filter1d
 
 from semtalk.data.beat2 import BEAT2Corpus
-from semtalk.data.prepare import prepare
+from semtalk.data.preparation import prepare
 from semtalk.data.sample import SampleCorpus
 from semtalk.data.store import StoredRecording
 from semtalk.errors import SemTalkError
-from semtalk.evaluation.compare import compare
+from semtalk.evaluation.comparison import compare
 from semtalk.evaluation.evaluate import evaluate_folder, evaluate_run, gate_report
 from semtalk.evaluation.folder import folder_takes, plain_name
 from semtalk.evaluation.known_answers import seam_ratio

@@ -8,7 +8,7 @@ import torch
 from tiny import save_hubert
 
 from semtalk.body import load_body
-from semtalk.data.prepare import motion_tensors, semantic_scores
+from semtalk.data.preparation import motion_tensors, semantic_scores
 from semtalk.data.recording import Recording, SemanticInterval, frame_scores
 from semtalk.data.windows import WindowDataset
 from semtalk.features.extract import stack_features
