@@ -186,14 +186,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, content: bytes, status: int, headers: dict[str, str], cut: int | None = None) -> None:
         self.send_response(status)
-        for name, value in ({"Content-Length": str(len(content))} | headers).items():
+        # each answer ends its connection: one that is kept would be served on when the server is gone
+        for name, value in ({"Content-Length": str(len(content)), "Connection": "close"} | headers).items():
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(content[:cut])
-        if cut is not None:
-            self.wfile.flush()
-            self.close_connection = True
 
     def _json(self, content, status: int = 200, headers: dict[str, str] | None = None) -> None:
         self._send(json.dumps(content).encode(), status, {"Content-Type": "application/json"} | (headers or {}))
