@@ -1,5 +1,6 @@
 """The card of a published model: its README, made from the run."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 import yaml
@@ -40,7 +41,7 @@ def card(
     """
     head = {
         "library_name": "semtalk", "license": "other",
-        "license_name": f"that of the data: {model.data.licence or 'not said'}",
+        "license_name": re.sub("[^a-z0-9.]+", "-", (model.data.licence or "not said").lower()).strip("-"),
         "tags": ["semtalk", "co-speech-gesture", "speech-to-motion", "smpl-x"],
     }  # fmt: skip
     parts = [

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from semtalk.errors import SemTalkError
-from semtalk.tasks.published import FILES, REPOSITORY, is_published, refuse_code
+from semtalk.tasks.published import FILES, REPOSITORY, is_published, one_line, refuse_code
 
 T = TypeVar("T")
 OFFLINE = "the hub cannot be reached (or HF_HUB_OFFLINE says not to), and nothing of it is in the cache"
@@ -106,7 +106,7 @@ def _not_there(name: str, revision: str | None, error: Exception) -> str | None:
     if isinstance(error, RevisionNotFoundError):
         return f"{name}: it has no revision '{revision}'."
     if isinstance(error, HFValidationError):
-        return f"{name}: no name of a repository ({str(error).splitlines()[0]})."
+        return f"{name}: no name of a repository ({one_line(error)})."
     return None
 
 
@@ -124,6 +124,6 @@ def _asked(name: str, revision: str | None, ask: Callable[[], T]) -> T:
         if said is None and isinstance(error, LocalEntryNotFoundError):
             said = f"{name}: no such folder here; {OFFLINE}."
         if said is None:
-            lines = str(error).strip().splitlines() or [type(error).__name__]
-            said = f"{name}: the hub did not answer as it should ({lines[0]}); what was fetched is kept: try again."
+            reason = one_line(error) or type(error).__name__
+            said = f"{name}: the hub did not do it ({reason}); try again, what is done stays."
         raise SemTalkError(said) from error

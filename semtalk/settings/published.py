@@ -5,11 +5,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, create_model
 
 from semtalk.settings.commands import PHASE_NAMES, PhaseName
-from semtalk.settings.common import Settings, Text, between
+from semtalk.settings.common import DIGEST, VERSION, Settings, Text, between
 
 FORMAT = 1
 """Of published models; raised when an older version could not read a newer one."""
-Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Digest = Annotated[str, Field(pattern=DIGEST)]
 
 
 class PublishedFacts(Settings):
@@ -34,7 +34,7 @@ class PublishedFacts(Settings):
 class PublishedPhase(Settings):
     """One network."""
 
-    version: Text
+    version: Annotated[str, Field(pattern=VERSION)]
     """Of the code base that trained it."""
     format: Annotated[int, between(1, 1_000_000)]
     """Of its checkpoint."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from semtalk.errors import SemTalkError
 from semtalk.features.packages import PACKAGES
-from semtalk.settings import validated
+from semtalk.settings import trained, validated
 from semtalk.settings.commands import PHASE_NAMES
 from semtalk.settings.published import FORMAT, PublishedModel, PublishedPhase
 from semtalk.tasks.sizes import PREFIX
@@ -23,6 +23,8 @@ FILES = (CONFIG, CARD, WORDS, *(f"{phase}{WEIGHTS}" for phase in PHASE_NAMES))
 """All that a published model may have."""
 LARGEST = 8 * 2**20
 """Bytes of the largest json that is read."""
+LONGEST = 300
+"""Letters of what is shown of others' texts."""
 CODE = {
     ".py", ".pyc", ".pyd", ".so", ".dll", ".dylib", ".sh", ".exe", ".pkl", ".pickle", ".ckpt", ".pt", ".pth", ".bin",
     ".joblib", ".dill", ".npy",
@@ -54,8 +56,8 @@ def refuse_code(said: str, names: list[str]) -> None:
     found = sorted(name for name in names if Path(name).suffix.lower() in CODE)
     if found:
         raise SemTalkError(
-            f"{said}: it holds {found[0]}, and a published model is {WEIGHTS[1:]} and json alone; nothing of it was "
-            "loaded."
+            f"{said}: it holds {one_line(found[0])}, and a published model is {WEIGHTS[1:]} and json alone; nothing of "
+            "it was loaded."
         )
 
 
@@ -73,7 +75,7 @@ def read_published(folder: str | Path) -> PublishedModel:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise SemTalkError(f"{path}: not readable as json ({str(error).splitlines()[0]}).") from error
+        raise SemTalkError(f"{path}: not readable as json ({one_line(error)}).") from error
     if not isinstance(content, dict) or content.get("library") != "semtalk":
         raise SemTalkError(f"{path}: not of a published SemTalk model.")
     if isinstance(content.get("format"), int) and content["format"] > FORMAT:
@@ -83,9 +85,16 @@ def read_published(folder: str | Path) -> PublishedModel:
         for phase in PHASE_NAMES:
             if network := getattr(model.networks, phase):
                 refuse_paths(network)
+                trained(network.config)
     except SemTalkError as error:
-        raise SemTalkError(f"{path}: {error}") from error
+        raise SemTalkError(f"{path}: {one_line(error)}") from error
     return model
+
+
+def one_line(said: Any) -> str:
+    """A text that may hold what somebody else wrote, as it can be shown: in one line, and not without end."""
+    text = "".join(letter if letter.isprintable() else "?" for letter in str(said))
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
 def refuse_paths(network: PublishedPhase) -> None:
@@ -136,7 +145,7 @@ def published_checkpoint(path: Path, phase: str) -> dict[str, Any]:
         weights = load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
         raise SemTalkError(
-            f"{path}: not readable as safetensors, or cut short ({str(error).splitlines()[0]}); nothing was loaded."
+            f"{path}: not readable as safetensors, or cut short ({one_line(error)}); nothing was loaded."
         ) from error
     checkpoint = {"state_dict": {PREFIX + name: value for name, value in weights.items()}}
     facts = Facts(**dict(network.facts))

@@ -87,7 +87,7 @@ def test_a_saved_model_is_saved_again_as_it_is(saved, tmp_path):
 def test_the_card_says_what_the_run_is(saved, run):
     text = (saved / "README.md").read_text()
     head = yaml.safe_load(text.split("---")[1])
-    assert head["library_name"] == "semtalk" and LICENCE in head["license_name"]
+    assert head["library_name"] == "semtalk" and head["license_name"] == "cc-by-4.0-by-whoever-recorded-it"
     measured = read_json(run / "eval" / "test" / "metrics.json")
     assert f"Protocol `legacy`, test split, {measured['takes']} takes" in text
     assert "Measured with a stand-in body" in text and "do not compare them with published tables" in text
@@ -310,6 +310,8 @@ def other_type(folder):
         (base("facts", "speakers", value=[True]), "networks.base.facts.speakers"),
         (base("facts", "mean_joint_speed", value=[1e999] * 55), "networks.base.facts.mean_joint_speed"),
         (base("beside", value={"base": "../../x"}), "networks.base.beside"),
+        (base("version", value="1\n\n2"), "networks.base.version"),
+        (slot("words", "path", "\x1b[2J" + "x" * 10**6), r"features.slots.words.path=\?\[2Jx{200,300}\.\.\.$"),
         (slot("words", "path", "/etc/passwd"), "features.slots.words.path=/etc/passwd: a published model names"),
         (slot("words", "path", "run:../../secret.json"), "features.slots.words.path=run:../../secret.json"),
         (slot("words", "path", "given:../secret"), "features.slots.words.path=given:../secret"),
@@ -328,7 +330,7 @@ def test_a_damaged_or_hostile_model_is_one_sentence_and_nothing_of_it_is_run(cop
     change(copied)
     with pytest.raises(SemTalkError, match=says) as error:
         SemTalk.from_pretrained(copied)
-    assert str(copied) in str(error.value) and "\n" not in str(error.value)
+    assert str(copied) in str(error.value) and str(error.value).isprintable() and len(str(error.value)) < 600
     assert "boom" not in capsys.readouterr().out
 
 
