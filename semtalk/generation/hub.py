@@ -9,6 +9,8 @@ from semtalk.errors import SemTalkError
 from semtalk.tasks.published import FILES, REPOSITORY, is_published, one_line, refuse_code
 
 T = TypeVar("T")
+SECONDS = 10.0
+"""After which a hub that does not answer is taken for one that is not there."""
 OFFLINE = "the hub cannot be reached (or HF_HUB_OFFLINE says not to), and nothing of it is in the cache"
 
 
@@ -51,13 +53,13 @@ def fetched(name: str, revision: str | None = None) -> Path:
     from huggingface_hub import HfApi, snapshot_download
 
     try:
-        listed = HfApi().list_repo_files(name, revision=revision)
+        files = HfApi().model_info(name, revision=revision, timeout=SECONDS).siblings or []
     except Exception as error:  # each version has another client, with exceptions of its own
         said = _not_there(name, revision, error)
         if said:
             raise SemTalkError(said) from error
-        listed = []  # not reached: what is in the cache was looked at when it was fetched
-    refuse_code(name, listed)
+        files = []  # not reached: what is in the cache was looked at when it was fetched
+    refuse_code(name, [one.rfilename for one in files])
     folder = Path(_asked(name, revision, lambda: snapshot_download(name, revision=revision, allow_patterns=[*FILES])))
     if not is_published(folder):
         raise SemTalkError(f"{name}: no published SemTalk model; it has no config.json.")
