@@ -1,6 +1,7 @@
 """Writes a trained run as a published model: safetensors, json and a card."""
 
 import json
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,6 +37,8 @@ EVALUATION = "test"
 """Whose results are published, by default."""
 MEASURED = ("metrics", *(name for name in PublishedResults.model_fields if name != "page"))
 """Keys of ``metrics.json`` that are needed."""
+FOLDERS = re.compile(r"(?<![^\s=])(?:[A-Za-z]:)?[/\\]\S*[/\\](?=\S)")
+"""Of paths of this machine, before a name."""
 
 
 def read_results(run: Path, evaluation: str | Path, weights: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Any]:
@@ -65,6 +68,7 @@ def read_results(run: Path, evaluation: str | Path, weights: Mapping[str, Mappin
     other = [phase for phase, of in content["weights"].items() if phase not in weights or digest(weights[phase]) != of]
     if other:
         raise SemTalkError(f"metrics of what is trained now ({path} measured another '{other[0]}': {again})")
+    page = FOLDERS.sub("", page)
     return {key: content[key] for key in MEASURED if key != "metrics"} | {"page": page}
 
 

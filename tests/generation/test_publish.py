@@ -99,8 +99,10 @@ def test_the_card_says_what_the_run_is(saved, run):
 
 
 def test_nothing_of_the_machine_is_published(saved, run):
-    text = (saved / "config.json").read_text()
-    assert str(run.parent) not in text and "runs_dir" not in text
+    trained = load_checkpoint(checkpoint_path(run, "fgd"), "fgd")["semtalk"]["config"]["runs_dir"]
+    assert f"trained by {trained}/smoke" in (run / "eval" / "test" / "metrics.md").read_text()
+    for text in ((saved / name).read_text() for name in ("config.json", "README.md")):
+        assert trained not in text and str(run.parent) not in text and "trained by smoke" in text
 
 
 def test_a_model_is_sent_and_fetched_again(model, hub, monkeypatch, tmp_path):
@@ -397,7 +399,8 @@ def test_files_of_the_features_are_named_and_not_published(run, tmp_path, monkey
         torch.save(checkpoint, own / phase / "best.ckpt")
     model = SemTalk.from_pretrained(own)
     saved = model.save_pretrained(tmp_path / "saved")
-    assert "private" not in (saved / "config.json").read_text() and "`words.vec`" in (saved / "README.md").read_text()
+    assert str(words.parent) not in (saved / "config.json").read_text()
+    assert "`words.vec`" in (saved / "README.md").read_text()
     with pytest.raises(
         SemTalkError, match="its features need 'words.vec', no part of it; give features.slots.words.path"
     ):
