@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,6 +74,14 @@ def command(function: Callable[[Command], None], name: str, config: DictConfig) 
 def run_dir(settings: Command) -> Path:
     """Folder that all stages of a run share: ``ckpt`` where it is given."""
     return Path(getattr(settings, "ckpt", None) or Path(settings.runs_dir) / settings.run_name)
+
+
+def results_dir(settings: Command) -> Path:
+    """Folder below which results go by default: that of the run; of a model of the hub, one in ``runs_dir``."""
+    from semtalk.generation.hub import is_repository
+
+    folder, ckpt = run_dir(settings), getattr(settings, "ckpt", None)
+    return Path(settings.runs_dir) / ckpt if is_repository(ckpt, getattr(settings, "revision", None)) else folder
 
 
 SHOWN = (
@@ -147,7 +156,10 @@ def train(settings: TrainSettings) -> None:
             )
     speed, _ = mean_joint_speed(data.store, corpus, body)
     generation = known.generation if known else "default"
-    facts = Facts(data.speakers, [float(value) for value in speed], body.name, generation, corpus.notes)
+    facts = Facts(
+        data.speakers, [float(value) for value in speed], body.name, generation, corpus.notes,
+        licence=settings.data.licence,
+    )  # fmt: skip
     for note in corpus.notes:
         LOG.info(note)
     title = escape(f"Trained {run_dir(settings)}")
@@ -220,16 +232,17 @@ def _evaluate_folder(settings: EvalSettings) -> None:
 
 def _evaluate_run(settings: EvalSettings | TrainSettings, evaluation: Evaluation, out: str | None) -> None:
     from semtalk.data.open import open_corpus, open_store
-    from semtalk.generation.load import located
+    from semtalk.generation.hub import located_model
+    from semtalk.generation.load import files_of, located
     from semtalk.settings import refuse_untrusted
     from semtalk.tasks.checkpoint import checkpoint_path, read_stamp
 
-    folder = run_dir(settings)
+    folder = located_model(getattr(settings, "ckpt", None) or run_dir(settings), getattr(settings, "revision", None))
     read_stamp(settings.embedder or folder, "fgd")
     phase = "sparse" if checkpoint_path(folder, "sparse").is_file() else "base"
     trained = read_stamp(folder, phase).settings
     refuse_untrusted(trained, settings.trust)
-    features = located(trained.features, folder)
+    features = located(trained.features, folder, files_of(settings.features))
     settings = settings.model_copy(update={"features": features})
     if features.name != "offline":
         LOG.info(f"The run's own features are used: {features.name}.")
@@ -248,8 +261,9 @@ def _evaluate_run(settings: EvalSettings | TrainSettings, evaluation: Evaluation
     store = open_store(settings, corpus, body)
     speed = mean_joint_speed(store, corpus, body)
     result, measured, takes = evaluate_run(settings, evaluation, folder, store, corpus, speed, body, device)
+    result = replace(result, run=str(results_dir(settings)))
     print_result(result)
-    output = Path(out or folder / "eval" / evaluation.folder)
+    output = Path(out or results_dir(settings) / "eval" / evaluation.folder)
     paths = write_result(result, result_page(result), measured, output, device)
     paths += _draw_take(most_gestured(takes, evaluation.video_seconds), evaluation, output)
     if settings.logger.name == "wandb":
@@ -292,13 +306,15 @@ def generate(settings: GenerateSettings) -> None:
 
     from semtalk.body import load_body
     from semtalk.environment import write_environment
+    from semtalk.generation.load import files_of
     from semtalk.generation.speech import SemTalk
     from semtalk.tasks.speed import trainer_device
 
     device = trainer_device(settings.trainer.accelerator)
     model = SemTalk.from_pretrained(
-        run_dir(settings), settings.generation, str(device), load_body(settings.body.path, settings.body.model),
-        settings.precision, dict(settings.decoding), settings.trust,
+        settings.ckpt or run_dir(settings), settings.generation, str(device),
+        load_body(settings.body.path, settings.body.model), settings.precision, dict(settings.decoding),
+        settings.trust, settings.revision, files_of(settings.features),
     )  # fmt: skip
     hear_words(utterances, settings.transcript, settings.whisper, settings.language)
     results = model.generate(
@@ -307,7 +323,7 @@ def generate(settings: GenerateSettings) -> None:
     )  # fmt: skip
     for line in model.counts():
         LOG.info(line)
-    folder = Path(settings.out or run_dir(settings) / "generated")
+    folder = Path(settings.out or results_dir(settings) / "generated")
     write_environment(folder, device)
     for result in results:
         utterance = result.utterance
@@ -366,9 +382,12 @@ def label_semantics(settings: GenerateSettings) -> None:
     from rich.progress import track
 
     from semtalk.generation.label import label_corpus
+    from semtalk.generation.load import files_of
     from semtalk.generation.speech import SemTalk
 
-    model = SemTalk.from_pretrained(settings.ckpt, trust=settings.trust)
+    model = SemTalk.from_pretrained(
+        settings.ckpt, trust=settings.trust, revision=settings.revision, files=files_of(settings.features)
+    )
     folder = Path(settings.data.made) / "semantics"
     shares, bad = label_corpus(model, corpus, folder, settings.beta, partial(track, description="Labelling"))
     for entry, reason in bad:

@@ -18,7 +18,7 @@ def open_corpus(data: Corpus):
         SemTalkError: There is no such reader, or it does not take the keys.
     """
     reader = named("data.reader", READERS.get(data.reader, data.reader))
-    options = {key: value for key, value in dict(data).items() if key not in ("reader", "store")}
+    options = {key: value for key, value in dict(data).items() if key not in ("reader", "store", "licence")}
     try:
         return reader(**options)
     except TypeError as error:

@@ -20,7 +20,7 @@ from semtalk.evaluation.protocol import find_protocol
 from semtalk.evaluation.result import Measured, Result
 from semtalk.evaluation.samples import diversity_of_samples
 from semtalk.evaluation.takes import Take, TakeMaker, add_mean_pose, add_sound
-from semtalk.generation.load import load_generator
+from semtalk.generation.load import files_of, load_generator
 from semtalk.metrics import functional as F
 from semtalk.models.fusion import active_steps
 from semtalk.settings.commands import EvalSettings, Evaluation, TrainSettings
@@ -47,7 +47,7 @@ def source_of(network: torch.nn.Module, stamp: Stamp, folder: Path) -> str:
     config = stamp.config
     if "name" not in config:
         return f"{folder}, of unknown origin"
-    trained = f"trained by {Path(config['runs_dir']) / config['name']}"
+    trained = f"trained by {Path(config.get('runs_dir', '')) / config['name']}"
     return f"{trained}, from init={config['init']}" if config.get("init") else trained
 
 
@@ -91,7 +91,8 @@ def evaluate_run(
     """
     torch.manual_seed(settings.seed)
     metrics = chosen_metrics(evaluation.metrics)
-    run = load_generator(folder, evaluation.generation, dict(evaluation.decoding), settings.trust)
+    files = files_of(settings.features)
+    run = load_generator(folder, evaluation.generation, dict(evaluation.decoding), settings.trust, files)
     maker = TakeMaker(
         run.generator.to(device),
         run.facts.speakers,
@@ -101,6 +102,7 @@ def evaluate_run(
         settings.seed,
         find_protocol(evaluation.protocol).counted,
     )
+    weights = {phase: digest(network.state_dict()) for phase, network in run.networks.items()}
     takes, short = maker.takes(store.split(evaluation.split), partial(track, description="Generating"))
     add_sound(takes, corpus)
     add_mean_pose(takes, store.split("train"))
@@ -121,7 +123,7 @@ def evaluate_run(
         hearing=hearing_table(takes, measured.table, body, {"fused": OTHER}) if evaluation.extended else {},
         known_answers=known_answers(maker, takes, store.split("train")) if known else {},
         gate=gate_report(takes, evaluation.beta) if evaluation.extended else {},
-        samples={"count": evaluation.samples, "diversity": diversity}, too_short=short,
+        samples={"count": evaluation.samples, "diversity": diversity}, too_short=short, weights=weights,
         notes=sorted({*corpus.notes, *run.facts.notes}),
     )  # fmt: skip
     return result, measured, takes

@@ -41,6 +41,7 @@ class Result:
         too_short: Takes that were left out.
         notes: What a reader must know.
         versions: Of packages.
+        weights: Phase -> digest of its network, of those that generated.
     """
 
     run: str
@@ -62,6 +63,7 @@ class Result:
     too_short: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=versions)
+    weights: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path) -> "Result":

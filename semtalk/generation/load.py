@@ -4,23 +4,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from torch import nn
+
 from semtalk.errors import SemTalkError
 from semtalk.features.extract import SLOTS
 from semtalk.generation.release import ReleaseMotionGenerator
 from semtalk.generation.rollout import MotionGenerator
 from semtalk.log import LOG
 from semtalk.models.decoding import FACTORS, Decoding
+from semtalk.motion.skeleton import PARTS
 from semtalk.places import called
 from semtalk.settings import recipes, validated
 from semtalk.settings.inputs import Features, Slot
 from semtalk.tasks.checkpoint import check_together, checkpoint_path, load_codecs, load_network
 from semtalk.tasks.phases import tokenizer_of
+from semtalk.tasks.published import GIVEN, IN_RUN
 from semtalk.tasks.sizes import check_codes, check_features
 from semtalk.tasks.stamp import Facts
 
 ROLLOUTS = {"default": MotionGenerator, "release": ReleaseMotionGenerator}
-IN_RUN = "run:"
-"""Begins the path of a file that lies in the run's own folder."""
+Files = Mapping[str, str | Path]
+"""Slot -> the file or folder of its model, for features whose files are not published."""
 
 
 @dataclass(frozen=True)
@@ -37,18 +41,55 @@ class Run:
     features: Features
     facts: Facts
 
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """Phase -> its network."""
+        return networks_of(self.generator)
 
-def located(features: Features, folder: Path) -> Features:
-    """Features with the files of the run's folder where they are now."""
 
-    def slot(one: Slot) -> Slot:
-        files = {key: getattr(one, key) or "" for key in ("path", "model")}
-        inside = {
-            key: str(folder / value.removeprefix(IN_RUN)) for key, value in files.items() if value.startswith(IN_RUN)
-        }
-        return one.model_copy(update=inside)
+def networks_of(generator: MotionGenerator) -> dict[str, nn.Module]:
+    """Phase -> its network, of those that generate."""
+    found = {f"rvqvae_{part}": generator.tokenizer[part] for part in PARTS}
+    found |= {name: getattr(generator, name) for name in ("translation", "base", "sparse")}
+    return {name: network for name, network in found.items() if network is not None}
 
-    slots = {name: slot(features.slots[name]) for name in SLOTS}
+
+def files_of(features: Features) -> dict[str, str]:
+    """Slot -> the file or folder that a configuration names for it."""
+    slots = {name: features.slots[name] for name in SLOTS}
+    return {name: value for name, slot in slots.items() if (value := slot.path or slot.model)}
+
+
+def located(features: Features, folder: Path, files: Files | None = None) -> Features:
+    """Features with the files of the run's folder where they are now, and with those that were given.
+
+    Args:
+        features: Of the run.
+        folder: Of the run.
+        files: Those that a published model does not have.
+
+    Raises:
+        SemTalkError: One of these is not given.
+    """
+    files = files or {}
+
+    def where(name: str, key: str, value: str) -> str:
+        if value.startswith(IN_RUN):
+            return str(folder / value.removeprefix(IN_RUN))
+        if name not in files:
+            wanted = value.removeprefix(GIVEN)
+            raise SemTalkError(
+                f"{folder}: its features need '{wanted}', no part of it; give features.slots.{name}.{key}=FILE "
+                f'with the run\'s features={features.name}, in Python files={{"{name}": FILE}}.'
+            )
+        return str(files[name])
+
+    def slot(name: str, one: Slot) -> Slot:
+        named = {key: getattr(one, key) or "" for key in ("path", "model")}
+        found = {key: where(name, key, value) for key, value in named.items() if value.startswith((IN_RUN, GIVEN))}
+        return one.model_copy(update=found)
+
+    slots = {name: slot(name, features.slots[name]) for name in SLOTS}
     return features.model_copy(update={"slots": features.slots.model_copy(update=slots)})
 
 
@@ -74,8 +115,9 @@ def decoding_of(trained: recipes.Decoding, wanted: Mapping | None = None) -> Dec
 
 
 def load_generator(
-    run_dir: str | Path, generation: str = "auto", decoding: Mapping | None = None, trust: Sequence[str] = ()
-) -> Run:
+    run_dir: str | Path, generation: str = "auto", decoding: Mapping | None = None, trust: Sequence[str] = (),
+    files: Files | None = None,
+) -> Run:  # fmt: skip
     """Load the trained networks of a run; without a sparse network base alone makes the motion.
 
     Args:
@@ -83,6 +125,7 @@ def load_generator(
         generation: ``default``, ``release``, or ``auto``: what the run's networks were trained for.
         decoding: What to read codes off otherwise than the run's recipe says, see :class:`Decoding`.
         trust: Packages beside semtalk whose classes the run may name.
+        files: See :func:`located`.
 
     Raises:
         SemTalkError: A checkpoint is missing, there is no such rollout, or the networks do not belong together.
@@ -112,4 +155,4 @@ def load_generator(
         tokenizer_of(trained), trained["translation"], trained["base"], trained.get("sparse"),
         decoding_of(settings.recipe.decoding, decoding),
     )  # fmt: skip
-    return Run(generator, located(settings.features, Path(run_dir)), stamp.facts)
+    return Run(generator, located(settings.features, Path(run_dir), files), stamp.facts)

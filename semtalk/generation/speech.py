@@ -17,8 +17,10 @@ from semtalk.features.extract import build_encoders, count_lines, encode, stack_
 from semtalk.features.pretrained import pick_device
 from semtalk.features.transcript import clean, read_transcript
 from semtalk.features.utterance import Utterance, fit_wave, mono
+from semtalk.generation.hub import located_model
 from semtalk.generation.inputs import read_betas, read_seed
-from semtalk.generation.load import load_generator
+from semtalk.generation.load import Files, load_generator, networks_of
+from semtalk.generation.publish import EVALUATION, push_run, save_run
 from semtalk.generation.rollout import MotionGenerator, Rollout, padded_frames
 from semtalk.generation.writers import write_motion
 from semtalk.models.fusion import BETA
@@ -67,13 +69,15 @@ class SemTalk:
     """
 
     def __init__(
-        self, generator: MotionGenerator, features: Features, speakers: list, body: BodyModel, device: torch.device
-    ):
+        self, generator: MotionGenerator, features: Features, speakers: list, body: BodyModel, device: torch.device,
+        folder: Path | None = None,
+    ):  # fmt: skip
         self.generator = generator.to(device)
         self.features = features
         self.speakers = speakers
         self.body = body
         self.device = device
+        self.folder = folder
         self.encoders = build_encoders(self.features)
 
     @classmethod
@@ -86,11 +90,14 @@ class SemTalk:
         precision: str = "float32",
         decoding: Mapping | None = None,
         trust: Sequence[str] = (),
+        revision: str | None = None,
+        files: Files | None = None,
     ) -> "SemTalk":
-        """Load a run.
+        """Load a run, or a published model.
 
         Args:
-            run_dir: A run folder: ``runs/NAME``, or converted released weights.
+            run_dir: A folder: ``runs/NAME``, converted released weights, or what :meth:`save_pretrained` wrote; or a
+                repository of the hub, as in ``org/name``.
             generation: ``default``, ``release``, or ``auto``: what the networks were trained for.
             device: ``cuda``, ``cpu`` or ``auto``.
             body: For skeletons; the stand-in by default.
@@ -98,14 +105,71 @@ class SemTalk:
             decoding: What to read codes off otherwise than the run's recipe says, see
                 :class:`semtalk.models.decoding.Decoding`.
             trust: Packages beside semtalk whose classes the run may name; their code is run.
+            revision: Of a repository: branch, tag or commit.
+            files: Slot of the features -> its file or folder, where a published model does not have it.
 
         Raises:
-            SemTalkError: A checkpoint or an encoder's model is missing, or there is no such precision.
+            SemTalkError: A checkpoint or an encoder's model is missing, or there is no such precision, repository or
+                revision.
         """
         choose("precision", precision)
-        run = load_generator(run_dir, generation, decoding, trust)
+        folder = located_model(run_dir, revision)
+        run = load_generator(folder, generation, decoding, trust, files)
         generator = run.generator.in_bf16() if precision == "bf16" else run.generator
-        return cls(generator, run.features, run.facts.speakers, body or load_body(None), pick_device(device))
+        return cls(generator, run.features, run.facts.speakers, body or load_body(None), pick_device(device), folder)
+
+    def save_pretrained(
+        self, folder: str | Path, data_licence: str | None = None, evaluation: str | Path = EVALUATION
+    ) -> Path:
+        """Write the run as a model for others: safetensors, json and a card (docs/publishing.md).
+
+        Args:
+            folder: To write to.
+            data_licence: Licence of the data; what the run says of it by default.
+            evaluation: Whose results the card shows: a folder in ``RUN/eval``, or any that ``eval.py`` wrote.
+
+        Returns:
+            The folder.
+
+        Raises:
+            SemTalkError: The networks were changed since they were loaded, or the folder is that of a run.
+        """
+        target = Path(folder)
+        save_run(self._run_folder(), target, target.name, networks_of(self.generator), data_licence, evaluation)
+        return target
+
+    def push_to_hub(
+        self,
+        name: str,
+        data_licence: str | None = None,
+        evaluation: str | Path = EVALUATION,
+        message: str = "A SemTalk model",
+        revision: str | None = None,
+        private: bool | None = None,
+    ) -> str:
+        """Send the run to the Hugging Face hub, as :meth:`save_pretrained` writes it.
+
+        Args:
+            name: Of the repository, as in ``org/name``; it is made where there is none.
+            data_licence: As in :meth:`save_pretrained`.
+            evaluation: As in :meth:`save_pretrained`.
+            message: Of the commit.
+            revision: Branch; made where there is none.
+            private: Whether a new repository is.
+
+        Returns:
+            Address of the commit.
+
+        Raises:
+            SemTalkError: The run lacks the licence of its data, metrics or their protocol; or the hub does not take it.
+        """
+        networks = networks_of(self.generator)
+        return push_run(self._run_folder(), name, networks, data_licence, evaluation, message, revision, private)
+
+    def _run_folder(self) -> Path:
+        if self.folder is None:
+            raise SemTalkError("this model was not loaded from a run; SemTalk.from_pretrained(RUN) loads one.")
+        return self.folder
 
     def __call__(
         self, audio: str | Path | np.ndarray, transcript: str | Path | list | None = None, **options: Any

@@ -137,6 +137,8 @@ def described(annotation: Any, bounds: Iterable[Any] = ()) -> str:
         return " or ".join(described(one) for one in arguments)
     if origin is list:
         return f"a list, each {described(arguments[0])}"
+    if origin is dict and arguments[1] is not Any:
+        return f"values that are each {described(arguments[1])}"
     if annotation in (int, float):
         return ("a whole number" if annotation is int else "a number") + _range(bounds)
     if annotation is str:

@@ -297,7 +297,9 @@ class EvalSettings(Command, Evaluation):
 
     logger: Logger
     ckpt: PathText | None
-    """Folder of the run; null for runs_dir/name."""
+    """Folder of the run, or a published model: its folder, or org/name of the hub; null for runs_dir/name."""
+    revision: Text | None
+    """Branch, tag or commit of a model of the hub; null for its main branch."""
     out: PathText | None
     """Folder of the results."""
     motions: PathText | None
@@ -333,7 +335,9 @@ class GenerateSettings(Command, Rollout):
     """``generate.py``."""
 
     ckpt: PathText | None
-    """Folder of the run; null for runs_dir/name."""
+    """Folder of the run, or a published model: its folder, or org/name of the hub; null for runs_dir/name."""
+    revision: Text | None
+    """Branch, tag or commit of a model of the hub; null for its main branch."""
     out: PathText | None
     """Folder of the results."""
     audio: PathText | Annotated[list[PathText], Field(min_length=1)] | None

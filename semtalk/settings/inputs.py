@@ -129,6 +129,8 @@ class Corpus(Settings):
     """What runs and reports are named by."""
     store: PathText
     """Folder of prepared corpora."""
+    licence: Text | None = None
+    """Licence of the corpus, which models that are trained on it are published under; null where nobody said it."""
 
 
 class SampleData(Corpus):

@@ -17,17 +17,20 @@ from semtalk.models.tokenizer import Tokenizer
 from semtalk.places import called
 from semtalk.settings import refuse_untrusted
 from semtalk.tasks.phases import PHASES, RVQVAE_PHASES, build_network, tokenizer_of
-from semtalk.tasks.sizes import misfit, network_weights
+from semtalk.tasks.published import WEIGHTS, is_published, published_checkpoint
+from semtalk.tasks.sizes import check_before_building, misfit, network_weights
 from semtalk.tasks.stamp import FORMAT, Stamp, digest
 
 
 def checkpoint_path(run_dir: str | Path, phase: str, which: str = "best") -> Path:
-    """Where a run keeps the checkpoint of a phase."""
+    """Where a run keeps the checkpoint of a phase, or a published model its weights."""
+    if which == "best" and is_published(run_dir):
+        return Path(run_dir) / f"{phase}{WEIGHTS}"
     return Path(run_dir) / phase / f"{which}.ckpt"
 
 
 def load_checkpoint(path: Path, phase: str) -> dict[str, Any]:
-    """Read a checkpoint of this code base.
+    """Read a checkpoint of this code base, or a network of a published model in the form of one.
 
     Raises:
         SemTalkError: It is missing, damaged, of another program, of a newer format, or of another phase.
@@ -37,10 +40,13 @@ def load_checkpoint(path: Path, phase: str) -> dict[str, Any]:
             f"{path}: there is no checkpoint of '{phase}' here. Make it with `{called('train')} "
             f"stage={PHASES[phase].stage}` and the same data, model and name."
         )
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
-        raise SemTalkError(f"{path}: not a readable checkpoint ({str(error).splitlines()[0]}).") from error
+    if path.suffix == WEIGHTS:
+        checkpoint = published_checkpoint(path, phase)
+    else:
+        try:
+            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+            raise SemTalkError(f"{path}: not a readable checkpoint ({str(error).splitlines()[0]}).") from error
     stamped = checkpoint.get("semtalk") if isinstance(checkpoint, dict) else None
     if stamped is None:
         raise SemTalkError(f"{path}: not a checkpoint of this code base.")
@@ -77,15 +83,17 @@ def load_network(
     """
     path = checkpoint_path(run_dir, phase, which)
     checkpoint = load_checkpoint(path, phase)
-    stamp = Stamp.read(checkpoint)
+    stamp, weights = Stamp.read(checkpoint), network_weights(checkpoint)
     try:
         settings = stamp.settings
         if PHASES[phase].speech:  # the others name nothing that is imported
             refuse_untrusted(settings, trust)
+        if path.suffix == WEIGHTS:
+            check_before_building(phase, settings, len(stamp.facts.speakers), weights)
         network = build_network(phase, settings, len(stamp.facts.speakers))
     except SemTalkError as error:
         raise SemTalkError(f"{path}: {error}") from error
-    if wrong := misfit(network, network_weights(checkpoint)):
+    if wrong := misfit(network, weights):
         raise SemTalkError(
             f"{path}: its weights do not fit the configuration that it holds ({wrong}): one of them was changed, or a "
             f"class that the configuration names; train '{phase}' anew."
@@ -189,11 +197,19 @@ def share_checkpoints(source: str | Path, run_dir: Path, phases: Sequence[str], 
         own, other = checkpoint_path(run_dir, phase), checkpoint_path(source, phase)
         if not other.is_file():
             raise SemTalkError(f"{key}={source}: there is no checkpoint of '{phase}' in it.")
+        published = load_checkpoint(other, phase) if other.suffix == WEIGHTS else None
         if own.is_file():
-            if filecmp.cmp(own, other, shallow=False):
+            same = filecmp.cmp(own, other, shallow=False)
+            if published:
+                weights = (network_weights(one) for one in (load_checkpoint(own, phase), published))
+                same = len(set(map(digest, weights))) == 1
+            if same:
                 continue
             raise SemTalkError(f"{key}={source}: {run_dir} has a '{phase}' of its own; give the run another name.")
-        atomic_write(own, lambda temporary, other=other: shutil.copyfile(other, temporary))
+        if published:
+            atomic_write(own, lambda temporary, published=published: torch.save(published, temporary))
+        else:
+            atomic_write(own, lambda temporary, other=other: shutil.copyfile(other, temporary))
 
 
 def load_codecs(run_dir: str | Path) -> dict[str, nn.Module]:

@@ -28,13 +28,36 @@ def misfit(network: nn.Module, weights: Mapping[str, Tensor]) -> str | None:
     try:
         network.load_state_dict(weights)
     except RuntimeError:
-        own = network.state_dict()
-        shapes = [name for name in own if name in weights and own[name].shape != weights[name].shape]
-        if shapes:
-            return f"{shapes[0]} is {tuple(weights[shapes[0]].shape)}, not {tuple(own[shapes[0]].shape)}"
-        missing = [name for name in own if name not in weights]
-        return f"{missing[0]} is missing" if missing else f"{min(set(weights) - set(own))} is unknown"
+        return difference(network.state_dict(), weights)
     return None
+
+
+def difference(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> str | None:
+    """A tensor that weights have in another shape, lack, or have beside a network's own; none where all fit."""
+    shapes = [name for name in own if name in weights and own[name].shape != weights[name].shape]
+    if shapes:
+        return f"{shapes[0]} is {tuple(weights[shapes[0]].shape)}, not {tuple(own[shapes[0]].shape)}"
+    missing, unknown = [name for name in own if name not in weights], sorted(set(weights) - set(own))
+    if missing or unknown:
+        return f"{missing[0]} is missing" if missing else f"{unknown[0]} is unknown"
+    return None
+
+
+def check_before_building(phase: str, settings: NetworkSettings, speakers: int, weights: Mapping[str, Tensor]) -> None:
+    """See that weights of unknown origin fit a configuration, before a network of its size takes any memory.
+
+    Raises:
+        SemTalkError: They do not.
+    """
+    with torch.device("meta"):
+        own = build_network(phase, settings, speakers).state_dict()
+    types = (
+        f"{name} is of {weights[name].dtype}, not {own[name].dtype}"
+        for name in own
+        if name in weights and own[name].dtype != weights[name].dtype
+    )
+    if wrong := difference(own, weights) or next(types, None):
+        raise SemTalkError(f"its weights do not fit the configuration beside them ({wrong}).")
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -33,6 +33,7 @@ class Facts:
         body: Name of the body model, or none.
         generation: The rollout that the networks were trained for, ``default`` or ``release``.
         notes: What every result has to say.
+        licence: Of the corpus, where it was said.
         released: :func:`digest` of the authors' weights, where they were converted into this checkpoint; weights that
             were trained on have another one.
     """
@@ -43,6 +44,7 @@ class Facts:
     generation: str = "default"
     notes: list[str] = field(default_factory=list)
     released: str | None = None
+    licence: str | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,191 @@
+"""Writes a trained run as a published model: safetensors, json and a card."""
+
+import json
+import re
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from semtalk.errors import SemTalkError
+from semtalk.files import atomic_write
+from semtalk.generation.card import card
+from semtalk.generation.hub import sent
+from semtalk.places import called
+from semtalk.settings import validated
+from semtalk.settings.commands import PHASE_NAMES
+from semtalk.settings.published import FORMAT, PublishedModel, PublishedResults
+from semtalk.tasks.checkpoint import checkpoint_path, load_checkpoint
+from semtalk.tasks.published import (
+    CARD,
+    CONFIG,
+    FILES,
+    WEIGHTS,
+    WORDS,
+    is_published,
+    published_network,
+    read_published,
+    tensors_of,
+)
+from semtalk.tasks.sizes import network_weights
+from semtalk.tasks.stamp import Stamp, digest
+
+EVALUATION = "test"
+"""Whose results are published, by default."""
+MEASURED = ("metrics", *(name for name in PublishedResults.model_fields if name != "page"))
+"""Keys of ``metrics.json`` that are needed."""
+FOLDERS = re.compile(r"(?<![^\s=])(?:[A-Za-z]:)?[/\\]\S*[/\\](?=\S)")
+"""Of paths of this machine, before a name."""
+
+
+def read_results(run: Path, evaluation: str | Path, weights: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Any]:
+    """What an evaluation of a run found, for ``config.json``.
+
+    Args:
+        run: Folder of the run.
+        evaluation: Name of its folder in ``RUN/eval``, or a folder.
+        weights: Phase -> tensors of its network.
+
+    Raises:
+        SemTalkError: There is none; it is damaged; or it measured other networks.
+    """
+    again = f"run `{called('eval')} ckpt={run}`"
+    folder = Path(evaluation) if (Path(evaluation) / "metrics.json").is_file() else run / "eval" / evaluation
+    path = folder / "metrics.json"
+    if not path.is_file():
+        raise SemTalkError(f"metrics and their protocol ({path} is not there: {again})")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        page = (folder / "metrics.md").read_text(encoding="utf-8").partition("\n")[2].strip()
+    except (OSError, ValueError) as error:
+        raise SemTalkError(f"readable metrics ({path}: {error}; {again})") from error
+    missing = [key for key in MEASURED if not isinstance(content, dict) or content.get(key) in (None, "", {})]
+    if missing:
+        raise SemTalkError(f"{missing[0]} in {path} ({again})")
+    other = [phase for phase, of in content["weights"].items() if phase not in weights or digest(weights[phase]) != of]
+    if other:
+        raise SemTalkError(f"metrics of what is trained now ({path} measured another '{other[0]}': {again})")
+    page = FOLDERS.sub("", page)
+    return {key: content[key] for key in MEASURED if key != "metrics"} | {"page": page}
+
+
+def save_run(
+    run: Path,
+    target: Path,
+    title: str,
+    networks: Mapping[str, nn.Module],
+    licence: str | None = None,
+    evaluation: str | Path = EVALUATION,
+) -> list[str]:
+    """Write a run, or a published model once more, as a published model.
+
+    Args:
+        run: Its folder.
+        target: Folder to write to.
+        title: Of the card.
+        networks: Phase -> network as it is loaded, which has to be the run's.
+        licence: Of the data; what the run says of it by default.
+        evaluation: See :func:`read_results`.
+
+    Returns:
+        What it lacks to be sent to others.
+
+    Raises:
+        SemTalkError: The run is damaged, the networks are others, or the target is a run.
+    """
+    if target.resolve() == run.resolve() or any((target / phase).is_dir() for phase in PHASE_NAMES):
+        raise SemTalkError(f"{target}: the folder of a run; give a folder of its own.")
+    loaded = {
+        phase: load_checkpoint(path, phase) for phase in PHASE_NAMES if (path := checkpoint_path(run, phase)).is_file()
+    }
+    stamps = {phase: Stamp.read(checkpoint) for phase, checkpoint in loaded.items()}
+    weights = {phase: tensors_of(network_weights(checkpoint)) for phase, checkpoint in loaded.items()}
+    _check_unchanged(run, networks, weights)
+    lacking = [f"the end of the training of '{phase}'" for phase, stamp in stamps.items() if not stamp.finished]
+    speech = stamps.get("sparse", stamps["base"])
+    data = published_data(run, speech, licence)
+    if data["licence"] is None:
+        lacking.append("the licence of its data (give data_licence=TEXT, or data.licence=TEXT where it is trained)")
+    results = read_published(run).results.plain() if is_published(run) and read_published(run).results else None
+    try:
+        results = read_results(run, evaluation, weights)
+    except SemTalkError as error:
+        if results is None:
+            lacking.append(str(error))
+    content = {
+        "library": "semtalk", "format": FORMAT,
+        "networks": {phase: published_network(stamp, data["licence"]) for phase, stamp in stamps.items()},
+        "data": data, "results": results,
+    }  # fmt: skip
+    texts = {CARD: card(validated(PublishedModel, content), title, weights, speech.settings.features, lacking)}
+    if (run / WORDS).is_file():
+        texts[WORDS] = (run / WORDS).read_text(encoding="utf-8")
+    texts[CONFIG] = json.dumps(content, indent=1)
+    write_model(target, weights, texts)
+    return lacking
+
+
+def published_data(run: Path, stamp: Stamp, licence: str | None) -> dict[str, Any]:
+    """What ``config.json`` says of the data that a run was trained on."""
+    if is_published(run):
+        known = read_published(run).data.plain()
+        return known | {"licence": licence or known["licence"]}
+    data = stamp.config.get("data") or {}
+    return {
+        "name": data.get("name", "not said"), "speakers": data.get("speakers"),
+        "licence": licence or stamp.facts.licence,
+    }  # fmt: skip
+
+
+def write_model(target: Path, weights: Mapping[str, Mapping[str, Tensor]], texts: Mapping[str, str]) -> None:
+    """Write the files of a published model, each whole or not at all, and remove those of an earlier one."""
+    from safetensors.torch import save
+
+    for phase, tensors in weights.items():
+        path = target / f"{phase}{WEIGHTS}"
+        atomic_write(path, lambda temporary, tensors=tensors: temporary.write_bytes(save(tensors)))
+    for name, text in texts.items():
+        atomic_write(target / name, lambda temporary, text=text: temporary.write_text(text, encoding="utf-8"))
+    for name in set(FILES) - set(texts) - {f"{phase}{WEIGHTS}" for phase in weights}:
+        (target / name).unlink(missing_ok=True)
+
+
+def push_run(
+    run: Path, name: str, networks: Mapping[str, nn.Module], licence: str | None, evaluation: str | Path,
+    message: str, revision: str | None, private: bool | None,
+) -> str:  # fmt: skip
+    """Send a run to the hub as a published model; returns the address of the commit.
+
+    Args:
+        run: Its folder.
+        name: Of the repository.
+        networks: See :func:`save_run`.
+        licence: See :func:`save_run`.
+        evaluation: See :func:`save_run`.
+        message: Of the commit.
+        revision: See :func:`semtalk.generation.hub.sent`.
+        private: See :func:`semtalk.generation.hub.sent`.
+
+    Raises:
+        SemTalkError: It lacks something that others need to know; or see :func:`save_run` and
+            :func:`semtalk.generation.hub.sent`.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder)
+        if lacking := save_run(run, target, name, networks, licence, evaluation):
+            raise SemTalkError(f"{run} is not published: it lacks {'; '.join(lacking)}.")
+        return sent(name, {path.name: path for path in sorted(target.iterdir())}, message, revision, private)
+
+
+def _check_unchanged(run: Path, networks: Mapping[str, nn.Module], weights: Mapping[str, Mapping[str, Tensor]]) -> None:
+    """See that networks in memory are those on disk; of bf16 ones the disk has all bits."""
+    for phase, network in networks.items():
+        for name, value in network.state_dict().items():
+            if phase not in weights or not torch.equal(value.cpu(), weights[phase][name].to(value.dtype)):
+                raise SemTalkError(
+                    f"{run}: its '{phase}' is another now than the one that was loaded; what is saved is the run on "
+                    "disk: load it again, or write a checkpoint of the changed network first."
+                )
