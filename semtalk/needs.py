@@ -52,7 +52,8 @@ def _corpus_need(settings: Command, corpus) -> Need:
         from semtalk.data.show import SPEAKERS
 
         here = data.root is not None and any((Path(data.root) / speaker).is_dir() for speaker in SPEAKERS)
-        return Need("corpus", thing, here, thing.command, str(data.root))
+        reason = f"  # {corpus}" if isinstance(corpus, SemTalkError) else ""
+        return Need("corpus", thing, here, f"{thing.command}{reason}", str(data.root))
     who = "all speakers" if data.speakers == "all" else f"speaker {', '.join(map(str, data.speakers))}"
     thing = replace(thing, name=f"{thing.name}, {who}", hub=thing.hub if data.root else None)
     if data.root is None:

@@ -1,5 +1,6 @@
 """What the encoders of a setting need: packages, models and files; found without importing any of them."""
 
+import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -36,7 +37,8 @@ READERS = {"emotion2vec": "funasr", "fasttext": "gensim", "glove": "pyarrow", "w
 def package_need(purpose: str, name: str, module: str | None = None) -> Need:
     """A package, by the module that is imported of it."""
     thing, module = WHEELS[name], module or name.replace("-", "_")
-    return Need(purpose, thing, find_spec(module) is not None, thing.command, "installed")
+    here = sys.modules[module] is not None if module in sys.modules else find_spec(module) is not None
+    return Need(purpose, thing, here, thing.command, "installed")
 
 
 def model_need(purpose: str, key: str, name: str) -> Need:
