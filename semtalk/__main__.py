@@ -7,8 +7,11 @@ COMMANDS = {
     "eval": ("evaluate", "measure a run, or any method's motion files; compare runs"),
     "generate": ("generate", "turn voice recordings into motion"),
     "prepare": ("prepare_corpus", "prepare a large corpus, or a share of it"),
+    "fetch": ("fetch", "bring the models and the corpus that a training lacks, from the hub"),
 }
-"""Command -> its function in :mod:`semtalk.run`, and what it does. Its configuration has its name."""
+"""Command -> its function in :mod:`semtalk.run`, and what it does."""
+CONFIGURATIONS = {"fetch": "train"}
+"""Command -> its configuration, where that has not its name."""
 RUNS = "list what was trained, and what is at work"
 
 
@@ -65,14 +68,17 @@ def composed(name: str, given: list[str]) -> None:
     from semtalk import run
     from semtalk.places import CONFIGS
 
+    configuration = CONFIGURATIONS.get(name, name)
+
     def configured(config: DictConfig) -> None:
         sys.argv = given  # with which Lightning starts the processes of further devices
-        run.command(getattr(run, COMMANDS[name][0]), name, config)
+        run.command(getattr(run, COMMANDS[name][0]), configuration, config)
 
     sys.argv = [given[0], *given[2:]]
     if {"-h", "--help"} & set(sys.argv):
         sys.argv.append(f"hydra.help.app_name='semtalk {name}'")
-    run.start(hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=name)(configured), name)
+    main = hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=configuration)(configured)
+    run.start(main, configuration, help_of=name)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ def called(command: str) -> str:
     """How a command is called from the current folder: as a script where that is the checkout, else as installed.
 
     Args:
-        command: ``train``, ``eval`` or ``generate``.
+        command: ``train``, ``eval``, ``generate``, ``prepare`` or ``fetch``.
     """
-    return f"python {command}.py" if Path.cwd() == CHECKOUT else f"semtalk {command}"
+    if CHECKOUT is None or Path.cwd() != CHECKOUT:
+        return f"semtalk {command}"
+    return f"python {command}.py" if (CHECKOUT / f"{command}.py").is_file() else f"python scripts/{command}.py"

@@ -28,13 +28,16 @@ if TYPE_CHECKING:
     )
 
 
-def start(main: Callable[[], None], name: str) -> None:
+def start(main: Callable[[], None], name: str, help_of: str | None = None) -> None:
     """Run a script's Hydra function with the words of the command line as Hydra wants them.
 
     Args:
         main: The function.
         name: Of its configuration in ``configs/``.
+        help_of: The command whose help is shown, where it is not that of the configuration.
     """
+    if help_of and {"-h", "--help"} & set(sys.argv):
+        sys.argv.append(f"hydra/help={help_of}")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names of files need not be text
@@ -108,10 +111,11 @@ def train(settings: TrainSettings) -> None:
     """Train the phases of a stage."""
     if settings.dry_run:
         return plan(settings)
-    from semtalk.data.open import open_corpus
+    from semtalk.needs import opened, refuse_missing
 
+    corpus = opened(settings.data)
+    refuse_missing(settings, corpus)
     known = _initial_facts(settings.init)
-    corpus = open_corpus(settings.data)
 
     from rich.console import Console
     from rich.markup import escape
@@ -121,7 +125,7 @@ def train(settings: TrainSettings) -> None:
     from semtalk.data.datamodule import CorpusDataModule
     from semtalk.data.store import mean_joint_speed
     from semtalk.evaluation.judge import Judge, hears_less
-    from semtalk.tasks.checkpoint import checkpoint_path, share_checkpoints
+    from semtalk.tasks.checkpoint import checkpoint_path, phases_to_train, share_checkpoints
     from semtalk.tasks.fit import check_trainer, fit_phase
     from semtalk.tasks.phases import MOTION_PHASES, phases_of
     from semtalk.tasks.stamp import Facts
@@ -135,7 +139,7 @@ def train(settings: TrainSettings) -> None:
     new = data.store.know_speakers(known.speakers) if known else []
     if new:
         LOG.info(f"init={settings.init}: the speakers {new} are new to it; they begin as the mean of those it knows.")
-    phases = phases_of(settings.stage.phases, settings.parts)
+    phases = phases_to_train(phases_of(settings.stage.phases, settings.parts), run_dir(settings), settings.embedder)
     for key, shared in (("tokenizer", MOTION_PHASES), ("embedder", ["fgd"])):
         if source := getattr(settings, key):
             share_checkpoints(source, run_dir(settings), shared, key)
@@ -186,18 +190,28 @@ def train(settings: TrainSettings) -> None:
 
 def plan(settings: TrainSettings) -> None:
     """Print what a training would do."""
-    from semtalk.data.open import open_corpus
-
-    try:
-        corpus = open_corpus(settings.data)
-    except SemTalkError as error:
-        corpus = error
     from semtalk.body import load_body
+    from semtalk.needs import needs_of, opened
+    from semtalk.tasks.checkpoint import phases_to_train
     from semtalk.tasks.dry_run import print_plan
     from semtalk.tasks.phases import phases_of
 
-    phases = phases_of(settings.stage.phases, settings.parts)
-    print_plan(settings, phases, corpus, load_body(settings.body.path, settings.body.model))
+    corpus = opened(settings.data)
+    needs = needs_of(settings, corpus)
+    there = all(need.here for need in needs if need.purpose == "body")
+    body = load_body(settings.body.path if there else None, settings.body.model)
+    phases = phases_to_train(phases_of(settings.stage.phases, settings.parts), run_dir(settings), settings.embedder)
+    print_plan(settings, phases, corpus, body, needs)
+
+
+def fetch(settings: TrainSettings) -> None:
+    """Fetch what a training lacks from the hub, or print what there is and what is not."""
+    from semtalk.fetch import fetch_missing
+    from semtalk.needs import needs_of, needs_table, opened
+
+    if settings.dry_run:
+        return LOG.info(needs_table(needs_of(settings, opened(settings.data))))
+    fetch_missing(settings)
 
 
 def evaluate(settings: EvalSettings) -> None:
@@ -350,9 +364,11 @@ def _draw_speech(result, path: Path, seconds: float | None, beta: float) -> list
 
 def prepare_corpus(settings: PrepareSettings) -> None:
     """Prepare a corpus, or a share of it; say what there is when asked to."""
-    from semtalk.data.open import open_corpus, open_store
+    from semtalk.data.open import open_store
+    from semtalk.needs import opened, refuse_missing
 
-    corpus = open_corpus(settings.data)
+    corpus = opened(settings.data)
+    refuse_missing(settings, corpus)
 
     from semtalk.body import load_body
     from semtalk.data.report import print_report

@@ -53,6 +53,7 @@ COMMANDS = {
     "generate.py": (run.generate, "generate"),
     "scripts/prepare.py": (run.prepare_corpus, "prepare"),
     "scripts/label_semantics.py": (run.label_semantics, "generate"),
+    "scripts/fetch.py": (run.fetch, "train"),
 }
 
 

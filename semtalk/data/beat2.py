@@ -98,6 +98,11 @@ class BEAT2Corpus:
             raise SemTalkError(f"{self.split_file}: no recording of speakers {self.speakers}.")
         return found
 
+    def absent(self) -> list[int]:
+        """Speakers without a single motion file, as where the corpus was fetched for others, or not to its end."""
+        moving = {entry.speaker for entry in self._entries if self._path("motion", entry.id).is_file()}
+        return sorted({entry.speaker for entry in self._entries} - moving)
+
     def _path(self, kind: str, identifier: str) -> Path:
         folder, suffix = FILES[kind]
         return self.root / folder / f"{identifier}{suffix}"

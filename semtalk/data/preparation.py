@@ -28,6 +28,7 @@ from semtalk.data.sources import ContentHashes, contents, digest
 from semtalk.data.store import FILES, MOTION, SEMANTIC, WAVE, Store, StoredRecording, read_origin
 from semtalk.errors import MissingModelError, SemTalkError
 from semtalk.features.extract import SLOTS, Encoder, build_encoder, count_lines, encode, encoder_settings
+from semtalk.features.needs import needs_table, slot_needs
 from semtalk.features.utterance import WatchedUtterance, fit_wave
 from semtalk.files import atomic_write, plain, read_json, write_json
 from semtalk.log import LOG
@@ -238,6 +239,7 @@ class Preparation:
         }  # fmt: skip
         write_json(self._path(entry, "record.json"), record)
         missing = self._state(entry).missing
+        self._refuse_missing([slot for slot in SLOTS if slot in missing and slot not in self.encoders])
         if MOTION in missing:
             self._write(entry, MOTION, motion_tensors(recording.motion, self.body), content, ["motion"])
         if WAVE in missing:
@@ -249,6 +251,16 @@ class Preparation:
             utterance = WatchedUtterance(wave.copy(), words, recording.frames, recording.emotion)
             values = encode(self._encoder(slot), self.features, slot, utterance)
             self._write(entry, slot, {slot: self._stored(slot, values)}, content, sorted(utterance.read))
+
+    def _refuse_missing(self, slots: list[str]) -> None:
+        """See that the encoders of slots have what they need, all at once.
+
+        Raises:
+            MissingModelError: Something is not here.
+        """
+        lacking = [need for slot in slots for need in slot_needs(self.features, slot) if not need.here]
+        if len(lacking) > 1:  # of one, its encoder says it
+            raise MissingModelError(f"{self.corpus.name} cannot be prepared:\n\n{needs_table(lacking)}")
 
     def _encoder(self, slot: str) -> Encoder:
         """The encoder of a slot, built for the first recording that needs it; that there is none stops all of them."""

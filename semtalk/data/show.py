@@ -278,6 +278,14 @@ class SHOWCorpus:
             poses[:, 40:55] = (arrays["right_hand_pose"] @ self.hands[1]).reshape(frames, 15, 3)
         return Motion(poses, arrays["expression"], trans, betas)
 
+    def untranscribed(self) -> bool:
+        """Whether Whisper is needed: words are wanted, and some sequence has none yet."""
+        return self.words == "whisper" and any(
+            not self._words_path(entry.id).is_file()
+            and not any(self._paths[entry.id].with_suffix(suffix).is_file() for suffix in TRANSCRIPTS)
+            for entry in self._entries
+        )
+
     def _semantics_path(self, identifier: str) -> Path:
         return self.made / "semantics" / f"{identifier}.txt"
 

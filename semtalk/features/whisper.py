@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from semtalk.catalogue import WHEELS
 from semtalk.errors import MissingModelError, SemTalkError
 from semtalk.features.hubert import spans
 from semtalk.features.pretrained import load_pretrained, local_model, pick_device
@@ -82,7 +83,7 @@ def _load_ctranslate2(folder: Path) -> tuple[int, Callable[[np.ndarray], np.ndar
         import ctranslate2
     except ModuleNotFoundError as error:
         raise MissingModelError(
-            f"{KEY}.model: {folder} needs the package ctranslate2; run `pip install -e .[light]`."
+            f"{KEY}.model: {folder} needs the package ctranslate2; run `{WHEELS['ctranslate2'].command}`."
         ) from error
     try:
         network = ctranslate2.models.Whisper(str(folder), compute_type="float32")

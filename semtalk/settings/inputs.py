@@ -33,7 +33,7 @@ ENCODERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "whisper": ("semtalk.features.whisper:WhisperStates", ("model", "span_seconds", "overlap_seconds")),
     "clip": ("semtalk.features.text:ClipSentence", ("model", "batch")),
     "minilm": ("semtalk.features.text:MiniLM", ("model", "batch")),
-    "fasttext": ("semtalk.features.text:FastText", ("path",)),
+    "fasttext": ("semtalk.features.text:FastText", ("path", "model")),
     "glove": ("semtalk.features.glove:Glove", ("model",)),
     "vocabulary_ids": ("semtalk.features.text:VocabularyIds", ("path",)),
     "vocabulary_vectors": ("semtalk.features.text:VocabularyVectors", ("path",)),
@@ -55,7 +55,7 @@ class Slot(Settings):
     model: PathText | None = None
     """Folder, package or repository of a pretrained model."""
     path: PathText | None = None
-    """A file of words or vectors."""
+    """A file of words or vectors; of fasttext, in the model's place."""
     amplitude_hop: Annotated[int, between(1, 65536)] = 1
     """Of rhythm: samples between the values of the amplitude envelope."""
     heard_rate: Annotated[int, between(1000, 192_000)] = 16000
@@ -73,7 +73,8 @@ class Slot(Settings):
     def options(self) -> dict[str, Any]:
         """Arguments of the encoder: what is set beside its name; of a built-in one, its own keys alone."""
         own = ENCODERS[self.encoder][1] if self.encoder in ENCODERS else self.model_fields_set - {"encoder"}
-        return {key: getattr(self, key) for key in ("dim", *own) if key in self.model_fields_set}
+        unread = {"model"} if self.encoder == "fasttext" and self.path else set()
+        return {key: getattr(self, key) for key in ("dim", *own) if key in self.model_fields_set - unread}
 
     @model_validator(mode="after")
     def the_encoder_takes_its_keys(self) -> "Slot":
@@ -89,7 +90,7 @@ class Slot(Settings):
         if unknown and self.encoder != "absent":
             known = ", ".join(own) or "none"
             raise ValueError(f"{unknown[0]}: the encoder {self.encoder} has no such key; its own keys: {known}.")
-        if "model" in own and self.model is None:
+        if "model" in own and "path" not in own and self.model is None:
             raise ValueError(f"model: the encoder {self.encoder} needs one.")
         return self
 

@@ -134,6 +134,15 @@ HELP = {
         ),
         ("data=beat2", "features=light", "shard=2/8", "report=true", "strict=true", "body.path=DIR"),
     ),
+    "fetch": Help(
+        "scripts/fetch.py",
+        "Bring what a training lacks and the hub has: encoders' models, and BEAT2. It takes what a training takes.",
+        (
+            "python scripts/fetch.py experiment=beat2 data.root=DIR                   what is missing alone; goes on",
+            "python scripts/fetch.py experiment=beat2 data.root=DIR dry_run=true      what there is, and what is not",
+        ),
+        ("experiment=beat2", "data.root=DIR", "data.speakers=[2]", "features=light", "body.path=DIR", "embedder=RUN"),
+    ),
 }  # fmt: skip
 
 
@@ -145,7 +154,7 @@ def meaning(name: str, example: str) -> str:
         lines = file.read_text(encoding="utf-8").splitlines()
         said = " ".join(line[2:] for line in lines if line.startswith("# ") and "@package" not in line)
         return said.split(". ")[0].split("; ")[0].rstrip(".") + "."
-    rows = list(rows_of(COMMANDS[name]))
+    rows = list(rows_of(COMMANDS.get(name, COMMANDS["train"])))
     for model in (BEAT2Data, *models_of(Command.model_fields["data"].annotation)):
         rows += rows_of(model, "data.")
     return next(said for found, _, said in rows if found == key)

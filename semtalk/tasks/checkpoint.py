@@ -212,6 +212,35 @@ def share_checkpoints(source: str | Path, run_dir: Path, phases: Sequence[str], 
             atomic_write(own, lambda temporary, other=other: shutil.copyfile(other, temporary))
 
 
+def phases_to_train(phases: Sequence[str], run_dir: Path, embedder: str | None) -> list[str]:
+    """Phases of a stage, without an FGD embedder that is taken over or is the authors' own: none is trained over it.
+
+    Args:
+        phases: Of the stage.
+        run_dir: Folder of the run.
+        embedder: Run whose embedder is taken over, or none.
+
+    Raises:
+        SemTalkError: Nothing else is to be trained.
+    """
+    if "fgd" not in phases or not (embedder or _is_released(run_dir)):
+        return list(phases)
+    path = checkpoint_path(run_dir, "fgd")
+    said = f"embedder={embedder} is taken over" if embedder else f"{path} is the authors' released embedder"
+    if len(phases) == 1:
+        raise SemTalkError(f"{said}, and stage=fgd would write over it; train one in a run of another name.")
+    LOG.info(f"{said}: no embedder is trained.")
+    return [phase for phase in phases if phase != "fgd"]
+
+
+def _is_released(run_dir: Path) -> bool:
+    """Whether a run holds the released embedder; one that cannot be read is none."""
+    try:
+        return read_stamp(run_dir, "fgd").facts.released is not None
+    except SemTalkError:
+        return False
+
+
 def load_codecs(run_dir: str | Path) -> dict[str, nn.Module]:
     """Phase -> RVQ-VAE, of the four trained ones of a run."""
     return {phase: load_network(run_dir, phase)[0] for phase in RVQVAE_PHASES}

@@ -1,6 +1,7 @@
 """What a training would do, without doing it: sizes of the data, cost of a step, time and memory, sources of inputs."""
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -12,9 +13,11 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from semtalk.body import BodyModel
+from semtalk.catalogue import BEAT2_WINDOWS
 from semtalk.data.recording import SPLITS, Corpus
 from semtalk.errors import SemTalkError
-from semtalk.features.extract import FRAME_SLOTS, SLOTS, build_encoder
+from semtalk.features.extract import FRAME_SLOTS, SLOTS
+from semtalk.features.needs import Need, needs_table
 from semtalk.motion.parts import foot_contact, rotation_from_poses
 from semtalk.motion.skeleton import FPS, WINDOW
 from semtalk.settings.commands import TrainSettings
@@ -84,6 +87,42 @@ def step_cost(phase: str, settings: TrainSettings, speakers: int, body: BodyMode
     }
 
 
+@dataclass(frozen=True)
+class Cost:
+    """What a phase costs.
+
+    Attributes:
+        parameters: Of its network.
+        batch: Windows of a step.
+        per_epoch: Steps of an epoch, or none where the corpus is not known.
+        steps: Of the training, or none.
+        flops: Of a step.
+        memory: Of weights, gradients, Adam's moments and activations in float32, in bytes.
+    """
+
+    parameters: int
+    batch: int
+    per_epoch: int | None
+    steps: int | None
+    flops: float
+    memory: float
+
+    def hours(self, rate: float) -> float:
+        """Of the training on a device of so many FLOP/s, :data:`UTILISATION` of which it is taken to reach."""
+        return (self.steps or 0) * self.flops / (UTILISATION * rate) / 3600
+
+
+def phase_cost(phase: str, settings: TrainSettings, windows: int | None, speakers: int, body: BodyModel) -> Cost:
+    """What a phase costs with so many windows for training."""
+    own = getattr(settings.recipe, PHASES[phase].recipe)
+    cost = step_cost(phase, settings, speakers, body)
+    batch = own.batch_size if windows is None else min(own.batch_size, max(windows, 1))
+    per_epoch = None if windows is None else max(1, windows // batch)
+    steps = own.steps if not own.epochs else per_epoch and own.epochs * per_epoch
+    memory = 16 * cost["parameters"] + cost["bytes"] * batch
+    return Cost(cost["parameters"], batch, per_epoch, steps, cost["flops"] * batch, memory)
+
+
 def matrix_rate(device: torch.device, precision: str) -> float:
     """Measured FLOP/s of a square matrix product on a device."""
     kind = torch.bfloat16 if precision.startswith("bf16") else torch.float32
@@ -111,40 +150,30 @@ def count_windows(corpus: Corpus, stride: int) -> dict[str, dict[str, float]]:
     return counts
 
 
-def input_sources(settings: TrainSettings, corpus: Corpus | SemTalkError) -> list[tuple[str, str]]:
-    """Where each input comes from, or what is missing."""
-    sources = [
-        (
-            "corpus",
-            f"missing: {corpus}"
-            if isinstance(corpus, SemTalkError)
-            else getattr(settings.data, "root", settings.data.name),
-        )
-    ]
-    sources.append(("body", settings.body.path or "the stand-in (body.path gives SMPL-X)"))
-    for slot in SLOTS:
-        options = settings.features.slots[slot]
-        try:
-            build_encoder(settings.features, slot)
-            place = options.model or options.path or "made here"
-        except SemTalkError as error:
-            place = f"missing: {error}"
-        sources.append((slot, f"{options.encoder}: {place}"))
-    return sources
+def expected_windows(settings: TrainSettings) -> int | None:
+    """About how many windows an epoch has of a corpus that is not here; none where nothing is known of it."""
+    data, known = settings.data, settings.recipe.stride == 20
+    return BEAT2_WINDOWS.get(str(data.speakers)) if data.reader == "beat2" and known else None
 
 
-def print_plan(settings: TrainSettings, phases: list[str], corpus: Corpus | SemTalkError, body: BodyModel) -> None:
-    """Print takes and windows, what each phase costs, and where inputs come from.
+def print_plan(
+    settings: TrainSettings, phases: list[str], corpus: Corpus | SemTalkError, body: BodyModel, needs: list[Need]
+) -> None:
+    """Print takes and windows, what each phase costs, and what is needed: what is here, and what brings the rest.
 
     Args:
         settings: Of the training.
         phases: That it would go through.
         corpus: The reader, or why there is none.
         body: For position losses.
+        needs: Of the settings.
     """
     console, recipe = Console(), settings.recipe
-    windows, speakers = None, 25
-    if not isinstance(corpus, SemTalkError):
+    windows, speakers = expected_windows(settings), 25
+    if isinstance(corpus, SemTalkError):
+        about = f"about {windows:,} windows for training are expected" if windows else "its windows are not known"
+        console.print(escape(f"{corpus} Without the corpus, {about}."))
+    else:
         counts = count_windows(corpus, recipe.stride)
         speakers = len({entry.speaker for entry in corpus.entries()})
         table = Table("split", "takes", "hours", f"windows (stride {recipe.stride})", "without sound", title="Data")
@@ -159,26 +188,18 @@ def print_plan(settings: TrainSettings, phases: list[str], corpus: Corpus | SemT
     for name in ("parameters", "batch", "steps/epoch", "steps", "GFLOP/step", "GiB", "hours here", "hours A100"):
         table.add_column(name, justify="right")
     for phase in track(phases, description="Measuring a step of each phase", transient=True):
-        own = getattr(recipe, PHASES[phase].recipe)
-        cost = step_cost(phase, settings, speakers, body)
-        batch = own.batch_size if windows is None else min(own.batch_size, max(windows, 1))
-        per_epoch = None if windows is None else max(1, windows // batch)
-        steps = own.steps if not own.epochs else per_epoch and own.epochs * per_epoch
-        flops = cost["flops"] * batch
-        memory = (16 * cost["parameters"] + cost["bytes"] * batch) / GIB
-        hours = [f"{steps * flops / (UTILISATION * speed) / 3600:.2g}" if steps else "?" for speed in (rate, A100)]
+        cost = phase_cost(phase, settings, windows, speakers, body)
+        hours = [f"{cost.hours(speed):.2g}" if cost.steps else "?" for speed in (rate, A100)]
         table.add_row(
-            phase, f"{cost['parameters'] / 1e6:.2f} M", str(batch), str(per_epoch or "?"),
-            str(steps or f"{own.epochs} epochs"), f"{flops / 1e9:.0f}", f"{memory:.2f}", *hours,
+            phase, f"{cost.parameters / 1e6:.2f} M", str(cost.batch), str(cost.per_epoch or "?"),
+            str(cost.steps or f"{getattr(recipe, PHASES[phase].recipe).epochs} epochs"), f"{cost.flops / 1e9:.0f}",
+            f"{cost.memory / GIB:.2f}", *hours,
         )  # fmt: skip
     console.print(table)
     console.print(
         f"GFLOP and GiB are measured on {SAMPLES} windows in float32 and scaled to the batch; hours are at "
         f"{UTILISATION:.0%} of the device's matrix rate."
     )
-    table = Table("input", "comes from", title="Inputs")
-    for name, place in input_sources(settings, corpus):
-        table.add_row(name, escape(str(place)))
-    console.print(table)
+    print(f"\n{needs_table(needs)}\n")
     run = Path(settings.runs_dir) / settings.run_name
     console.print(escape(f"Nothing was trained (dry_run=true); the run would be {run}."))

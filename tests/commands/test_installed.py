@@ -19,7 +19,7 @@ from semtalk.__main__ import COMMANDS, composed
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 KEEPS_ITS_NAME = {
     "train": ["stage=fgd", "experiment=smoke"], "eval": ["protocol=evaltools"], "generate": ["decoding.face=expected"],
-    "prepare": ["data=beat2", "data.root=DIR"],
+    "prepare": ["data=beat2", "data.root=DIR"], "fetch": ["experiment=beat2", "dry_run=true"],
 }  # fmt: skip
 """Command -> arguments that its configuration takes."""
 

@@ -87,7 +87,7 @@ def test_a_missing_model_names_the_command_that_fetches_it(tmp_path):
         build_encoder(features, "hubert")
     with pytest.raises(SemTalkError, match="hf download openai/clip-vit-base-patch32"):
         build_encoder(features, "sentence")
-    with pytest.raises(SemTalkError, match="words.path is not set.*crawl-300d"):
+    with pytest.raises(SemTalkError, match="hf download facebook/fasttext-en-vectors"):
         build_encoder(features, "words")
     with pytest.raises(SemTalkError, match="pip install -e .\\[emotion\\].*paper_labels"):
         build_encoder(features, "emotion")
