@@ -83,6 +83,7 @@ def commands() -> list[tuple[str, ...]]:
     found = []
     for path in WRITTEN:
         for block in re.findall(r"(?ms)^```bash\n(.*?)^```$", path.read_text(encoding="utf-8")):
+            block = block.replace("\\\n", "")
             lines = [line for line in block.splitlines() if re.search(r"python (scripts/)?\w+\.py ", line)]
             for words in (shlex.split(line, comments=True) for line in lines):
                 words = words[next(index for index, word in enumerate(words) if word.endswith("python")) + 1 :]
