@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import yaml
 from torch import Tensor
 
+from semtalk.settings import trained
 from semtalk.settings.inputs import Features
 from semtalk.settings.published import PublishedModel
 from semtalk.tasks.published import GIVEN, IN_RUN
@@ -27,7 +28,6 @@ def card(
     model: PublishedModel,
     title: str,
     weights: Mapping[str, Mapping[str, Tensor]],
-    features: Features,
     lacking: Sequence[str] = (),
 ) -> str:
     """A card in Markdown, with what the hub reads at its head.
@@ -36,7 +36,6 @@ def card(
         model: What ``config.json`` says.
         title: Name of the repository or the folder.
         weights: Phase -> tensors of its network.
-        features: That the networks hear and read.
         lacking: What it lacks to be sent to others.
     """
     head = {
@@ -54,7 +53,7 @@ def card(
         f"```python\nfrom semtalk import SemTalk\n\nmodel = SemTalk.from_pretrained(\"{title}\")\n"
         "model(\"voice.wav\").save(\"motion.npz\")\n```",
         f"On the command line: `semtalk generate ckpt={title} audio=voice.wav`.",
-        _needs(features),
+        _needs(trained((model.networks.sparse or model.networks.base).config).features),
         "## Data",
         _data(model),
         "## Metrics",

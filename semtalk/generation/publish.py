@@ -120,7 +120,7 @@ def save_run(
         "networks": {phase: published_network(stamp, data["licence"]) for phase, stamp in stamps.items()},
         "data": data, "results": results,
     }  # fmt: skip
-    texts = {CARD: card(validated(PublishedModel, content), title, weights, speech.settings.features, lacking)}
+    texts = {CARD: card(validated(PublishedModel, content), title, weights, lacking)}
     if (run / WORDS).is_file():
         texts[WORDS] = (run / WORDS).read_text(encoding="utf-8")
     texts[CONFIG] = json.dumps(content, indent=1)
