@@ -19,7 +19,7 @@ from semtalk.data.store import StoredRecording
 from semtalk.errors import SemTalkError
 from semtalk.evaluation.compare import compare
 from semtalk.evaluation.evaluate import evaluate_folder, evaluate_run, gate_report
-from semtalk.evaluation.folder import folder_takes, plain_name
+from semtalk.evaluation.files import plain_name, read_files
 from semtalk.evaluation.known_answers import seam_ratio
 from semtalk.evaluation.measure import evaluate_rows
 from semtalk.evaluation.metrics import MAIN, Metric, chosen_metrics, metric_joints
@@ -257,7 +257,7 @@ def test_any_folder_is_evaluated_without_a_model(body, smoke, tmp_path):
     with pytest.raises(SemTalkError, match="no file name of one is in the other"):
         (tmp_path / "none").mkdir()
         save_motion(tmp_path / "none" / "x.npz", gesture(64))
-        folder_takes(str(tmp_path / "none"), str(tmp_path / "true"), None)
+        read_files(compose("eval", f"motions={tmp_path}/none", f"truth={tmp_path}/true"))
 
 
 class Outlasting(SampleCorpus):
@@ -289,7 +289,8 @@ def test_a_run_and_a_folder_hear_the_same_sound(body, smoke, tmp_path):
     save_motion(tmp_path / "truth" / f"{take.id}.npz", recording.motion)
     soundfile.write(tmp_path / "audio" / f"{take.id}.wav", recording.wave, 16000, subtype="FLOAT")
     folders = [f"{key}={tmp_path}/{key}" for key in ("motions", "truth", "audio")]
-    theirs, _ = evaluate_folder(compose("eval", *folders, f"mean_speed={tmp_path}/speed.npy"), body)
+    given = compose("eval", *folders, f"mean_speed={tmp_path}/speed.npy")
+    theirs, _ = evaluate_folder(given, read_files(given), body)
     assert own.metrics["truth"]["bc"] == pytest.approx(theirs.metrics["truth"]["bc"], rel=1e-9)
     assert theirs.metrics["method"]["bc"] == theirs.metrics["truth"]["bc"] > 0
     cut = evaluate_rows(
