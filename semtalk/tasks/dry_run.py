@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 import torch
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import track
@@ -133,6 +134,13 @@ def input_sources(settings: TrainSettings, corpus: Corpus | SemTalkError) -> lis
     return sources
 
 
+def hours(took: float | None) -> str:
+    """Hours without an exponent, or a question mark where they are not known."""
+    if took is None:
+        return "?"
+    return "<0.01" if took < 0.005 else f"{took:.2f}" if took < 10 else f"{took:,.0f}"
+
+
 def print_plan(settings: TrainSettings, phases: list[str], corpus: Corpus | SemTalkError, body: BodyModel) -> None:
     """Print takes and windows, what each phase costs, and where inputs come from.
 
@@ -155,9 +163,12 @@ def print_plan(settings: TrainSettings, phases: list[str], corpus: Corpus | SemT
         windows = counts["train"]["windows"]
     here = settings.trainer.model_copy(update={"accelerator": "auto"})
     rate = matrix_rate(trainer_device("auto"), resolve_plan(here, settings.speed)[0].precision)
-    table = Table(Column("phase", no_wrap=True), title=f"Training (this device: {rate / 1e12:.2g} TFLOP/s)")
-    for name in ("parameters", "batch", "steps/epoch", "steps", "GFLOP/step", "GiB", "hours here", "hours A100"):
-        table.add_column(name, justify="right")
+    names = (
+        "weights", "batch", "steps\nan epoch", "steps\nin all", "GFLOP\na step", "GiB", "hours\nhere", "hours\nA100",
+    )  # fmt: skip
+    columns = [Column("phase", no_wrap=True), *(Column(name, justify="right", no_wrap=True) for name in names)]
+    title = f"Training (this device: {rate / 1e12:.2g} TFLOP/s)"
+    table = Table(*columns, title=title, box=SIMPLE_HEAD, padding=0)  # fits on 80 columns
     for phase in track(phases, description="Measuring a step of each phase", transient=True):
         own = getattr(recipe, PHASES[phase].recipe)
         cost = step_cost(phase, settings, speakers, body)
@@ -166,10 +177,10 @@ def print_plan(settings: TrainSettings, phases: list[str], corpus: Corpus | SemT
         steps = own.steps if not own.epochs else per_epoch and own.epochs * per_epoch
         flops = cost["flops"] * batch
         memory = (16 * cost["parameters"] + cost["bytes"] * batch) / GIB
-        hours = [f"{steps * flops / (UTILISATION * speed) / 3600:.2g}" if steps else "?" for speed in (rate, A100)]
+        took = [steps and steps * flops / (UTILISATION * speed) / 3600 for speed in (rate, A100)]
         table.add_row(
             phase, f"{cost['parameters'] / 1e6:.2f} M", str(batch), str(per_epoch or "?"),
-            str(steps or f"{own.epochs} epochs"), f"{flops / 1e9:.0f}", f"{memory:.2f}", *hours,
+            str(steps or f"{own.epochs} epochs"), f"{flops / 1e9:.0f}", f"{memory:.2f}", *map(hours, took),
         )  # fmt: skip
     console.print(table)
     console.print(

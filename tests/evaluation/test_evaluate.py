@@ -25,7 +25,7 @@ from semtalk.evaluation.measure import evaluate_rows
 from semtalk.evaluation.metrics import MAIN, Metric, chosen_metrics, metric_joints
 from semtalk.evaluation.protocol import PROTOCOLS
 from semtalk.evaluation.published import comparable
-from semtalk.evaluation.report import result_page
+from semtalk.evaluation.report import print_comparison, result_page
 from semtalk.evaluation.result import Result
 from semtalk.evaluation.takes import Take, TakeMaker, add_sound
 from semtalk.features.extract import FRAME_SLOTS, WINDOW_SLOTS
@@ -349,6 +349,20 @@ def test_runs_are_compared_on_the_same_takes(body, tmp_path):
         compare([paths[0], f"{tmp_path}/fewer/eval"], "test")
     with pytest.raises(SemTalkError, match="two runs or more"):
         compare(paths[:1], "test")
+
+
+def test_a_comparison_has_names_and_numbers_whole_on_80_columns(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    names = ["runs/smoke_rvqvae_seed0", "runs/smoke_rvqvae_seed1"]
+    values = {"fgd": 0.512345, "bc": 0.77, "div": 12.9, "mse": 6.153e-8, "lvd": 6.938e-5}
+    cells = {name: {"value": v, "low": 0.98 * v, "high": 1.02 * v, "differs": True} for name, v in values.items()}
+    told = {"split": "test", "takes": 15, "protocol": "legacy", "stand_in": True, "headings": {}, "scales": {}}
+    print_comparison(told | {"notes": [], "runs": dict.fromkeys(names, cells)}, tmp_path)
+    said = capsys.readouterr().out
+    for text in (*names, "FGD x1e-1", "5.123", "5.021 to 5.226", "6.153", "6.03 to 6.276", "LVD x1e-5", "6.938"):
+        assert f" {text} " in said, text
+    page = (tmp_path / "compare.md").read_text()
+    assert f"| MSE x1e-8 | {names[0]} | 6.153 | 6.03 to 6.276 | * |" in page
 
 
 def test_published_rows_stand_only_beside_what_is_the_same():
