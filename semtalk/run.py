@@ -233,12 +233,16 @@ def _compare(settings: EvalSettings) -> None:
 
 
 def _evaluate_folder(settings: EvalSettings) -> None:
+    from semtalk.evaluation.files import read_files
+
+    files = read_files(settings)
+
     from semtalk.body import load_body
     from semtalk.evaluation.evaluate import evaluate_folder
     from semtalk.evaluation.report import print_result, result_page
     from semtalk.evaluation.result import write_result
 
-    result, measured = evaluate_folder(settings, load_body(settings.body.path, settings.body.model))
+    result, measured = evaluate_folder(settings, files, load_body(settings.body.path, settings.body.model))
     print_result(result)
     folder = Path(settings.out or Path(settings.motions) / "eval")
     LOG.info("\n".join(map(str, write_result(result, result_page(result), measured, folder))))

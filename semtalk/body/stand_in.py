@@ -28,28 +28,36 @@ def mannequin_joint(name: str) -> str:
     return name.capitalize()
 
 
-def _rest_transforms(shape: np.ndarray, flat_hand_mean: bool) -> dict[str, np.ndarray]:
+def _rest_transforms(flat_hand_mean: bool, shapes: np.ndarray) -> list[dict[str, np.ndarray]]:
+    """For each shape (n, 10) the transforms (4, 4) of mannequin-x's joints at rest."""
     from mannequin import Mannequin
 
-    model = Mannequin("wooden", shape=shape.astype(np.float32), flat_hand_mean=flat_hand_mean)
-    return dict(zip(model.joint_names, model.joint_transforms(model.rest_pose()), strict=True))
+    model = Mannequin("convex", flat_hand_mean=flat_hand_mean)  # has the joints of the wooden one, and fewer vertices
+    found = []
+    for shape in shapes:
+        model.reshape(shape.astype(np.float32))
+        found.append(dict(zip(model.joint_names, model.joint_transforms(model.rest_pose()), strict=True)))
+    return found
 
 
-def _rest_joints(shape: np.ndarray) -> np.ndarray:
-    """Rest positions (55, 3) of one shape (10,)."""
-    transforms = _rest_transforms(shape, flat_hand_mean=True)
-    head = transforms["Head"][:3, 3]
-    return np.stack(
+def _rest_joints(shapes: np.ndarray) -> np.ndarray:
+    """Rest positions (n, 55, 3) of shapes (n, 10)."""
+    return np.array(
         [
-            head + np.asarray(HEAD_OFFSETS[name]) if name in HEAD_OFFSETS else transforms[mannequin_joint(name)][:3, 3]
-            for name in JOINT_NAMES
+            [
+                transforms["Head"][:3, 3] + np.asarray(HEAD_OFFSETS[name])
+                if name in HEAD_OFFSETS
+                else transforms[mannequin_joint(name)][:3, 3]
+                for name in JOINT_NAMES
+            ]
+            for transforms in _rest_transforms(True, shapes)
         ]
     )
 
 
 def _hand_mean() -> Tensor:
     """SMPL-X's mean hand (30, 3): the axis-angles between the flat and the relaxed rest pose."""
-    relaxed = _rest_transforms(np.zeros(SHAPE_COEFFICIENTS), flat_hand_mean=False)
+    (relaxed,) = _rest_transforms(False, np.zeros((1, SHAPE_COEFFICIENTS)))
     means = []
     for joint in HAND_JOINTS:
         name = JOINT_NAMES[joint]
@@ -63,9 +71,8 @@ def _hand_mean() -> Tensor:
 @cache
 def _measures() -> tuple[Tensor, Tensor, Tensor]:
     """Rest joints (55, 3) of the neutral shape, what each beta adds to them (10, 55, 3), and the mean hand (30, 3)."""
-    neutral = _rest_joints(np.zeros(SHAPE_COEFFICIENTS))
-    directions = np.stack([_rest_joints(row) - neutral for row in np.eye(SHAPE_COEFFICIENTS)])
-    return torch.as_tensor(neutral).float(), torch.as_tensor(directions).float(), _hand_mean()
+    neutral, *shaped = _rest_joints(np.eye(1 + SHAPE_COEFFICIENTS, SHAPE_COEFFICIENTS, -1))
+    return torch.as_tensor(neutral).float(), torch.as_tensor(np.stack(shaped) - neutral).float(), _hand_mean()
 
 
 class StandInBody(BodyModel):

@@ -136,7 +136,8 @@ def compare(paths: list[str], split: str, seed: int = 0) -> dict:
     notes = []
     if not same_embedder:
         notes.append(
-            "FGD is left out: the runs were measured with different embedders (eval.py embedder=RUN gives them one)"
+            "FGD is left out: the runs were measured with different embedders; measure each with one, as in "
+            f"`{called('eval')} ckpt=RUN embedder={first.name}`"
         )
     return {
         "runs": table,

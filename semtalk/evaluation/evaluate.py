@@ -11,7 +11,8 @@ from rich.progress import track
 from semtalk.body import BodyModel
 from semtalk.data.recording import Corpus
 from semtalk.data.store import Store
-from semtalk.evaluation.folder import folder_takes, joint_speed_of
+from semtalk.evaluation.files import Files
+from semtalk.evaluation.folder import joint_speed_of, takes_of
 from semtalk.evaluation.hearing import OTHER, add_other_sound, hearing_table
 from semtalk.evaluation.known_answers import known_answers
 from semtalk.evaluation.measure import evaluate_rows
@@ -129,19 +130,22 @@ def evaluate_run(
     return result, measured, takes
 
 
-def evaluate_folder(settings: EvalSettings, body: BodyModel) -> tuple[Result, Measured]:
+def evaluate_folder(settings: EvalSettings, files: Files, body: BodyModel) -> tuple[Result, Measured]:
     """Measure a folder of motion files of any method against the truth; no model is needed.
 
     Args:
-        settings: With ``motions``, ``truth``, and where they are given ``audio``, ``embedder`` and ``mean_speed``.
+        settings: Of the command; with an ``embedder`` FGD is measured too.
+        files: What :func:`semtalk.evaluation.files.read_files` read.
         body: For joints and face vertices.
 
     Raises:
-        SemTalkError: Nothing matches, or a file is bad.
+        SemTalkError: The embedder is missing.
     """
     metrics = chosen_metrics(settings.metrics)
-    takes, notes = folder_takes(settings.motions, settings.truth, settings.audio)
-    speed, source = joint_speed_of(settings.mean_speed, takes, body)
+    takes = takes_of(files.pairs)
+    speed, source = files.speed, str(settings.mean_speed)
+    if speed is None:
+        speed, source = joint_speed_of(takes, body), "of the true files given (mean_speed=FILE gives the corpus's)"
     embedder, embedded = None, {"source": "none: FGD is left out (embedder=RUN gives one)", "sha256": ""}
     if settings.embedder:
         embedder, embedded = embedder_of(Path(settings.embedder))
@@ -153,6 +157,6 @@ def evaluate_folder(settings: EvalSettings, body: BodyModel) -> tuple[Result, Me
         settings.motions, settings.split, len(takes), settings.protocol, body.name, body.stand_in, embedded, source,
         settings.plain(), measured.table, {name: metric.heading for name, metric in metrics.items()},
         {name: metric.scale for name, metric in metrics.items()},
-        hearing=hearing_table(takes, measured.table, body) if settings.extended else {}, notes=notes,
+        hearing=hearing_table(takes, measured.table, body) if settings.extended else {}, notes=files.notes,
     )  # fmt: skip
     return result, measured

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from semtalk.environment import write_environment
 from semtalk.evaluation.hearing import HEARD, OTHER
@@ -23,18 +23,21 @@ ROW_NAMES = {
     OTHER: "other sound",
 }  # fmt: skip
 MISSED = "missed"
+COMPARED = ("value", "95% interval", "differs")
 
 
 class Lines(NamedTuple):
-    """A table: its title, the titles of its columns, and its rows."""
+    """A table: its title, the titles of its columns, its rows, and the columns whose cells stay on one line."""
 
     title: str
     columns: list[str]
     rows: list[list[str]]
+    whole: tuple[str, ...] = ()
 
     def rich(self) -> Table:
-        """For the screen."""
-        table = Table(*self.columns, title=escape(self.title))
+        """For the screen; what does not fit goes on below."""
+        columns = (Column(escape(name), no_wrap=name in self.whole, overflow="fold") for name in self.columns)
+        table = Table(*columns, title=escape(self.title))
         for row in self.rows:
             table.add_row(*(f"[red]{cell}[/red]" if cell == MISSED else escape(cell) for cell in row))
         return table
@@ -148,21 +151,21 @@ def print_comparison(comparison: dict, folder: Path) -> None:
     metrics = list(next(iter(comparison["runs"].values())))
     scales = {metric: comparison["scales"].get(metric, scale(metric)) for metric in metrics}
     mark = ", stand-in body" if comparison["stand_in"] else ""
-    title = f"{comparison['split']} split, {comparison['takes']} takes, protocol {comparison['protocol']}{mark}"
+    named = f"{comparison['split']} split, {comparison['takes']} takes, protocol {comparison['protocol']}{mark}"
     rows = []
-    for name, cells in comparison["runs"].items():
-        row = [name]
-        for metric in metrics:
-            value, low, high = (cells[metric][key] / scales[metric] for key in ("value", "low", "high"))
-            row.append(f"{value:.4g} ({low:.4g} to {high:.4g}){' *' if cells[metric].get('differs') else ''}")
-        rows.append(row)
-    table = Lines(title, ["run", *(comparison["headings"].get(metric, heading(metric)) for metric in metrics)], rows)
+    for metric in metrics:
+        title = comparison["headings"].get(metric, heading(metric))
+        for name, cells in comparison["runs"].items():
+            value, low, high = (f"{cells[metric][key] / scales[metric]:.4g}" for key in ("value", "low", "high"))
+            rows.append([title, name, value, f"{low} to {high}", "*" if cells[metric].get("differs") else ""])
+            title = ""
+    table = Lines(named, ["metric", "run", *COMPARED], rows, COMPARED)
     said = [
-        "in brackets: bootstrap 95% interval over takes; * differs significantly from the first (paired bootstrap)",
+        "intervals: bootstrap over takes; * differs significantly from the first (paired bootstrap)",
         *comparison["notes"],
     ]
     print_tables([table], said)
-    texts = {"compare.json": json.dumps(comparison, indent=2), "compare.md": markdown(title, [table], said)}
+    texts = {"compare.json": json.dumps(comparison, indent=2), "compare.md": markdown(named, [table], said)}
     LOG.info("\n".join(map(str, write_texts(folder, texts))))
     write_environment(folder, "cpu")
 

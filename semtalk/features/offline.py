@@ -4,7 +4,7 @@ import hashlib
 
 import numpy as np
 
-from semtalk.features.spectrum import mel_power
+from semtalk.features.spectrum import decibels, mel_power
 from semtalk.features.utterance import Utterance, to_frames, window_starts
 from semtalk.motion.skeleton import FPS, SAMPLE_RATE, WINDOW
 
@@ -13,10 +13,7 @@ HOP = 256
 
 def log_mel(wave: np.ndarray, bands: int) -> np.ndarray:
     """Log-mel spectrogram (n, bands) at hop 256 of a wave (S,), scaled to about [-2, 2]."""
-    import librosa
-
-    power = mel_power(wave, bands, 1024, HOP)
-    return (librosa.power_to_db(power, ref=1.0, amin=1e-6, top_db=None).T + 20) / 20
+    return (decibels(mel_power(wave, bands, 1024, HOP), 1e-6).T + 20) / 20
 
 
 def hashed_vector(text: str, dim: int) -> np.ndarray:

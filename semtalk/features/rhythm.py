@@ -3,11 +3,11 @@
 import numpy as np
 
 from semtalk.errors import SemTalkError
-from semtalk.features.spectrum import CHUNK, onset_frames
+from semtalk.features.spectrum import CHUNK, ONSET_HOP, onset_frames
 from semtalk.features.utterance import Utterance, to_frames
 from semtalk.motion.skeleton import SAMPLE_RATE
 
-HOP = 512
+HOP = ONSET_HOP
 WIDTH = 1024
 
 
@@ -37,7 +37,7 @@ class Rhythm:
         amplitude = in_chunks(lambda rows: np.abs(rows).max(axis=1), spaced)
         energy = in_chunks(lambda rows: np.square(rows).sum(axis=1), blocks)
         onsets = np.zeros(len(blocks), np.float32)
-        found = onset_frames(utterance.wave, HOP)
+        found = onset_frames(utterance.wave)
         onsets[found[found < len(onsets)]] = 1.0
         return to_frames(np.stack([amplitude, energy, onsets], axis=1), SAMPLE_RATE / HOP, utterance.frames)
 

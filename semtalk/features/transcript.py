@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from semtalk.errors import SemTalkError
+from semtalk.features.spectrum import loud_parts
 from semtalk.motion.skeleton import SAMPLE_RATE
 
 EDGES = re.compile(r"^[\W_]+|[\W_]+$")
@@ -121,9 +122,7 @@ def spread(text: str, start: float, end: float) -> list[Word]:
 
 def _spread_over_speech(text: str, wave: np.ndarray) -> list[Word]:
     """Spread a text without times over the parts of a recording that are loud enough to be speech."""
-    import librosa
-
-    parts = librosa.effects.split(wave, top_db=35, frame_length=1024, hop_length=256) / SAMPLE_RATE
+    parts = loud_parts(wave) / SAMPLE_RATE
     if not len(parts):
         parts = np.array([[0.0, len(wave) / SAMPLE_RATE]])
     spoken = np.concatenate([[0.0], np.cumsum(parts[:, 1] - parts[:, 0])])

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import track
@@ -156,6 +157,13 @@ def expected_windows(settings: TrainSettings) -> int | None:
     return BEAT2_WINDOWS.get(str(data.speakers)) if data.reader == "beat2" and known else None
 
 
+def hours(took: float | None) -> str:
+    """Hours without an exponent, or a question mark where they are not known."""
+    if took is None:
+        return "?"
+    return "<0.01" if took < 0.005 else f"{took:.2f}" if took < 10 else f"{took:,.0f}"
+
+
 def print_plan(
     settings: TrainSettings, phases: list[str], corpus: Corpus | SemTalkError, body: BodyModel, needs: list[Need]
 ) -> None:
@@ -184,16 +192,19 @@ def print_plan(
         windows = counts["train"]["windows"]
     here = settings.trainer.model_copy(update={"accelerator": "auto"})
     rate = matrix_rate(trainer_device("auto"), resolve_plan(here, settings.speed)[0].precision)
-    table = Table(Column("phase", no_wrap=True), title=f"Training (this device: {rate / 1e12:.2g} TFLOP/s)")
-    for name in ("parameters", "batch", "steps/epoch", "steps", "GFLOP/step", "GiB", "hours here", "hours A100"):
-        table.add_column(name, justify="right")
+    names = (
+        "weights", "batch", "steps\nan epoch", "steps\nin all", "GFLOP\na step", "GiB", "hours\nhere", "hours\nA100",
+    )  # fmt: skip
+    columns = [Column("phase", no_wrap=True), *(Column(name, justify="right", no_wrap=True) for name in names)]
+    title = f"Training (this device: {rate / 1e12:.2g} TFLOP/s)"
+    table = Table(*columns, title=title, box=SIMPLE_HEAD, padding=0)  # fits on 80 columns
     for phase in track(phases, description="Measuring a step of each phase", transient=True):
         cost = phase_cost(phase, settings, windows, speakers, body)
-        hours = [f"{cost.hours(speed):.2g}" if cost.steps else "?" for speed in (rate, A100)]
+        took = [hours(cost.hours(speed) if cost.steps else None) for speed in (rate, A100)]
         table.add_row(
             phase, f"{cost.parameters / 1e6:.2f} M", str(cost.batch), str(cost.per_epoch or "?"),
             str(cost.steps or f"{getattr(recipe, PHASES[phase].recipe).epochs} epochs"), f"{cost.flops / 1e9:.0f}",
-            f"{cost.memory / GIB:.2f}", *hours,
+            f"{cost.memory / GIB:.2f}", *took,
         )  # fmt: skip
     console.print(table)
     console.print(

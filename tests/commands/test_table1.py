@@ -13,7 +13,7 @@ from semtalk.evaluation.published import BEAT2_SPEAKER_2
 from semtalk.needs import needs_of, opened
 from semtalk.release.names import FILES
 from semtalk.settings import compose
-from semtalk.tasks.dry_run import A100, UTILISATION, expected_windows, phase_cost
+from semtalk.tasks.dry_run import A100, UTILISATION, expected_windows, hours, phase_cost
 from semtalk.tasks.phases import phases_of
 
 PAGE = (ROOT / "docs" / "table1.md").read_text(encoding="utf-8")
@@ -97,14 +97,14 @@ def test_the_hours_of_the_page_are_those_of_a_dry_run():
     body = load_body(None)
     for phase in phases:
         cost = phase_cost(phase, settings, windows, 1, body)
-        assert table[phase] == [f"{cost.flops / 1e9:.0f}", str(cost.steps), f"{cost.hours(A100):.2g}"], phase
+        assert table[phase] == [f"{cost.flops / 1e9:.0f}", str(cost.steps), hours(cost.hours(A100))], phase
 
 
 def test_a_dry_run_prints_the_hours_and_what_is_needed():
     said = run_command("train.py", "experiment=beat2", "stage=rvqvae", "dry_run=true", "embedder=/no/run").stdout
     printed = " ".join(said.replace("│", " ").split())
-    for phase, gflop, steps, hours in rows("phase", "GFLOP a step", "steps", "hours, A100")[:5]:
-        assert re.search(rf"{phase} .* {steps} {gflop} [\d.]+ \S+ {hours}( |$)", printed), (phase, said)
+    for phase, gflop, steps, took in rows("phase", "GFLOP a step", "steps", "hours, A100")[:5]:
+        assert re.search(rf"{phase} .* {steps} {gflop} [\d.]+ \S+ {took}( |$)", printed), (phase, said)
     assert " fgd " not in printed.split("Training")[1].split("GFLOP and GiB")[0], "it is taken over"
     for name, size, licence, _ in rows("what", "size", "licence", "from")[1:7]:
         assert name in printed and f"{size} {licence}" in printed

@@ -19,13 +19,13 @@ from semtalk.data.store import StoredRecording
 from semtalk.errors import SemTalkError
 from semtalk.evaluation.comparison import compare
 from semtalk.evaluation.evaluate import evaluate_folder, evaluate_run, gate_report
-from semtalk.evaluation.folder import folder_takes, plain_name
+from semtalk.evaluation.files import plain_name, read_files
 from semtalk.evaluation.known_answers import seam_ratio
 from semtalk.evaluation.measure import evaluate_rows
 from semtalk.evaluation.metrics import MAIN, Metric, chosen_metrics, metric_joints
 from semtalk.evaluation.protocol import PROTOCOLS
 from semtalk.evaluation.published import comparable
-from semtalk.evaluation.report import result_page
+from semtalk.evaluation.report import print_comparison, result_page
 from semtalk.evaluation.result import Result
 from semtalk.evaluation.takes import Take, TakeMaker, add_sound
 from semtalk.features.extract import FRAME_SLOTS, WINDOW_SLOTS
@@ -257,7 +257,7 @@ def test_any_folder_is_evaluated_without_a_model(body, smoke, tmp_path):
     with pytest.raises(SemTalkError, match="no file name of one is in the other"):
         (tmp_path / "none").mkdir()
         save_motion(tmp_path / "none" / "x.npz", gesture(64))
-        folder_takes(str(tmp_path / "none"), str(tmp_path / "true"), None)
+        read_files(compose("eval", f"motions={tmp_path}/none", f"truth={tmp_path}/true"))
 
 
 class Outlasting(SampleCorpus):
@@ -289,7 +289,8 @@ def test_a_run_and_a_folder_hear_the_same_sound(body, smoke, tmp_path):
     save_motion(tmp_path / "truth" / f"{take.id}.npz", recording.motion)
     soundfile.write(tmp_path / "audio" / f"{take.id}.wav", recording.wave, 16000, subtype="FLOAT")
     folders = [f"{key}={tmp_path}/{key}" for key in ("motions", "truth", "audio")]
-    theirs, _ = evaluate_folder(compose("eval", *folders, f"mean_speed={tmp_path}/speed.npy"), body)
+    given = compose("eval", *folders, f"mean_speed={tmp_path}/speed.npy")
+    theirs, _ = evaluate_folder(given, read_files(given), body)
     assert own.metrics["truth"]["bc"] == pytest.approx(theirs.metrics["truth"]["bc"], rel=1e-9)
     assert theirs.metrics["method"]["bc"] == theirs.metrics["truth"]["bc"] > 0
     cut = evaluate_rows(
@@ -348,6 +349,20 @@ def test_runs_are_compared_on_the_same_takes(body, tmp_path):
         compare([paths[0], f"{tmp_path}/fewer/eval"], "test")
     with pytest.raises(SemTalkError, match="two runs or more"):
         compare(paths[:1], "test")
+
+
+def test_a_comparison_has_names_and_numbers_whole_on_80_columns(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    names = ["runs/smoke_rvqvae_seed0", "runs/smoke_rvqvae_seed1"]
+    values = {"fgd": 0.512345, "bc": 0.77, "div": 12.9, "mse": 6.153e-8, "lvd": 6.938e-5}
+    cells = {name: {"value": v, "low": 0.98 * v, "high": 1.02 * v, "differs": True} for name, v in values.items()}
+    told = {"split": "test", "takes": 15, "protocol": "legacy", "stand_in": True, "headings": {}, "scales": {}}
+    print_comparison(told | {"notes": [], "runs": dict.fromkeys(names, cells)}, tmp_path)
+    said = capsys.readouterr().out
+    for text in (*names, "FGD x1e-1", "5.123", "5.021 to 5.226", "6.153", "6.03 to 6.276", "LVD x1e-5", "6.938"):
+        assert f" {text} " in said, text
+    page = (tmp_path / "compare.md").read_text()
+    assert f"| MSE x1e-8 | {names[0]} | 6.153 | 6.03 to 6.276 | * |" in page
 
 
 def test_published_rows_stand_only_beside_what_is_the_same():

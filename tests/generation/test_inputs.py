@@ -1,5 +1,7 @@
 """What a user gives is read before anything heavy is, and what is wrong with it is one sentence."""
 
+import shutil
+
 import numpy as np
 import pytest
 import soundfile
@@ -15,12 +17,22 @@ import sys
 from semtalk import compose, run
 from semtalk.errors import SemTalkError
 for word in sys.argv[1:]:
+    name, *overrides = word.split("|")
     try:
-        run.generate(compose("generate", *word.split("|")))
+        {"generate": run.generate, "eval": run.evaluate}[name](compose(name, *overrides))
     except SemTalkError as error:
         print(error)
     assert not {"torch", "pytorch_lightning", "librosa", "transformers", "scipy"} & set(sys.modules), word
 """
+WHOLE = {
+    "command": "sys.argv[0] = 'generate.py'; runpy.run_path(sys.argv[0], run_name='__main__')",
+    "python": "import semtalk; semtalk.SemTalk.from_pretrained(sys.argv[1][5:])(sys.argv[2][6:]).save(sys.argv[3])",
+}
+HEAVY = {
+    "pytorch_lightning", "lightning", "torchmetrics", "transformers", "matplotlib", "pyvista", "vtk", "vtkmodules",
+    "wandb", "librosa", "numba", "scipy", "pandas", "sklearn", "smplx", "roma", "torch._dynamo", "torch._inductor",
+}  # fmt: skip
+"""What generation from offline features into npz has no need of, and takes seconds to import."""
 
 
 def test_bad_input_is_told_before_torch_is_imported(tmp_path):
@@ -28,25 +40,45 @@ def test_bad_input_is_told_before_torch_is_imported(tmp_path):
     soundfile.write(good, voice(0.5), 16000)
     (tmp_path / "bad.wav").write_text("no sound")
     (tmp_path / "bad.json").write_text("{}")
+    (tmp_path / "bad.txt").write_bytes(b"caf\xe9")
     (tmp_path / "bad.npz").write_text("no motion")
     np.savez(
         short, poses=np.zeros((2, 165)), expressions=np.zeros((2, 100)), trans=np.zeros((2, 3)), betas=np.zeros(300)
     )
     np.savez(odd, poses=np.zeros((2, 165)))
     wrong = {
-        f"audio={tmp_path}/bad.wav": "bad.wav: not a readable sound file",
-        f"audio={tmp_path}/none.wav": "none.wav: no such sound file",
-        f"audio={good}|transcript={tmp_path}/bad.json": "bad.json: neither a Whisper nor a WhisperX transcript",
-        f"audio={good}|transcript={tmp_path}/none.json": "none.json: no such transcript",
-        f"audio={good}|motion={tmp_path}/bad.npz": "bad.npz: not a readable npz",
-        f"audio={good}|motion={short}": "motion: 2 frames; a seed needs 4",
-        f"audio={good}|betas={odd}": "odd.npz: not a BEAT2 motion file",
-        f"audio={good}|betas=[{','.join(['0.0'] * 301)}]": "betas: 301 values",
+        f"generate|audio={tmp_path}/bad.wav": "bad.wav: not a readable sound file",
+        f"generate|audio={tmp_path}/none.wav": "none.wav: no such sound file",
+        f"generate|audio={good}|transcript={tmp_path}/bad.json": "bad.json: neither a Whisper nor a WhisperX",
+        f"generate|audio={good}|transcript={tmp_path}/none.json": "none.json: no such transcript",
+        f"generate|audio={good}|motion={tmp_path}/bad.npz": "bad.npz: not a readable npz",
+        f"generate|audio={good}|motion={short}": "motion: 2 frames; a seed needs 4",
+        f"generate|audio={good}|betas={odd}": "odd.npz: not a BEAT2 motion file",
+        f"generate|audio={good}|betas=[{','.join(['0.0'] * 301)}]": "betas: 301 values",
+        f"generate|audio={good}|transcript={tmp_path}/bad.txt": "bad.txt: not a readable .txt transcript",
+        f"eval|motions={tmp_path}/own|truth={tmp_path}/none": f"truth={tmp_path}/none: there is no such folder",
+        f"eval|motions={tmp_path}/own|truth={tmp_path}/own": "own/a.npz: not a BEAT2 motion file",
+        f"eval|motions={tmp_path}/true|truth={tmp_path}/true|mean_speed={odd}": "odd.npz: give one array",
+        f"eval|motions={tmp_path}/true|truth={tmp_path}/true|audio={tmp_path}": "bad.wav: not a readable sound file",
     }
+    (tmp_path / "own").mkdir()
+    (tmp_path / "true").mkdir()
+    shutil.copy(odd, tmp_path / "own" / "a.npz")
+    shutil.copy(short, tmp_path / "true" / "bad.npz")
     said = run_program("-c", PROGRAM, *wrong).stdout.splitlines()
     assert len(said) == len(wrong)
     for line, expected in zip(said, wrong.values(), strict=True):
         assert expected in line
+
+
+@pytest.mark.parametrize("way", list(WHOLE))
+def test_generating_imports_nothing_heavy_but_torch(smoke, tmp_path, way):
+    soundfile.write(tmp_path / "a.wav", voice(1.0), 16000)
+    program = f"import runpy, sys, torch; before = set(sys.modules); {WHOLE[way]}; print(*set(sys.modules) - before)"
+    places = [f"ckpt={smoke[0]}/runs/smoke", f"audio={tmp_path}/a.wav"]
+    options = [f"out={tmp_path}/out", "video=false", "transcript=none"] if way == "command" else [f"{tmp_path}/a.npz"]
+    modules = set(run_program("-c", program, *places, *options).stdout.splitlines()[-1].split())
+    assert "semtalk.generation.rollout" in modules and not HEAVY & modules
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ from conftest import run_command
 
 from semtalk.features.extract import feature_dims
 from semtalk.settings import compose
-from semtalk.tasks.dry_run import count_windows, step_cost
+from semtalk.tasks import dry_run
+from semtalk.tasks.dry_run import count_windows, hours, step_cost
 from semtalk.tasks.phases import PHASES, build_network
 
 
@@ -54,3 +55,26 @@ def test_a_dry_run_needs_neither_data_nor_models(tmp_path):
     for text in ("data.root is not set", "hf download", "about 8,550 windows", "pip install -e .[emotion]"):
         assert text in " ".join(said.replace("│", " ").split()), said
     assert not list(tmp_path.iterdir())
+
+
+def test_a_plan_has_its_numbers_whole_on_80_columns(tmp_path, monkeypatch):
+    cost = {"parameters": 203.4e6, "flops": 1.06e11, "bytes": 2e8}
+    monkeypatch.setattr(dry_run, "step_cost", lambda *_: cost)
+    monkeypatch.setattr(dry_run, "matrix_rate", lambda *_: 2e12)
+    places = [f"runs_dir={tmp_path}", f"data_dir={tmp_path}", "stage=all", "dry_run=true"]
+    said = run_command(
+        "train.py", *places, "recipe.base.steps=388000", "recipe.base.batch_size=40", COLUMNS="80"
+    ).stdout
+    table = said.partition("Training (")[2].partition("GFLOP and GiB")[0]
+    assert "\N{HORIZONTAL ELLIPSIS}" not in table and max(map(len, table.splitlines())) <= 80
+    rows = {line.split()[0]: line.split()[1:] for line in table.splitlines() if line.split()}
+    assert set(PHASES) <= set(rows) and rows["rvqvae_hands"][:2] == ["203.40", "M"]
+    took = 388_000 * 40 * 1.06e11 / 0.3 / 3600
+    assert rows["base"][-2:] == [f"{took / 2e12:.0f}", f"{took / 312e12:.2f}"] == ["762", "4.88"]
+    assert rows["base"][4:6] == ["388000", "4240"]
+
+
+def test_hours_have_no_exponent():
+    assert [hours(took) for took in (None, 1e-5, 0.034, 9.8, 98.4, 1234.5)] == [
+        "?", "<0.01", "0.03", "9.80", "98", "1,234",
+    ]  # fmt: skip
