@@ -14,7 +14,7 @@ from semtalk.places import CHECKOUT
 FILE = "environment.json"
 PACKAGES = (
     "torch", "numpy", "scipy", "librosa", "soundfile", "soxr", "pytorch-lightning", "torchmetrics", "hydra-core",
-    "transformers", "smplx", "mannequin-x", "safetensors", "faster-whisper", "ctranslate2",
+    "transformers", "smplx", "mannequin-x", "roma", "safetensors", "faster-whisper", "ctranslate2",
 )  # fmt: skip
 """What numbers depend on."""
 

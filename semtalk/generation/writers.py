@@ -12,7 +12,7 @@ from semtalk.body import BodyModel
 from semtalk.errors import SemTalkError
 from semtalk.files import atomic_write
 from semtalk.motion.io import Motion, save_motion
-from semtalk.motion.rotation import axis_angle_to_quaternion, matrix_to_axis_angle
+from semtalk.motion.rotation import matrix_to_axis_angle
 from semtalk.motion.skeleton import FPS, HAND_JOINTS, JAW, JOINT_NAMES, NUM_JOINTS, PARENTS
 
 CENTIMETRES = 100.0
@@ -151,9 +151,11 @@ def _nodes(offsets: np.ndarray) -> list[dict]:
 
 def write_glb(path: Path, motion: Motion, body: BodyModel) -> None:
     """Write a glTF 2.0 binary: the wooden figure, skinned to 55 joints and animated; metres, y up."""
+    import roma
+
     rest, offsets = rest_offsets(motion, body)
     vertices, faces, carried = figure_mesh(motion.betas, rest)
-    quaternions = axis_angle_to_quaternion(local_rotations(motion, body)).numpy()
+    quaternions = roma.rotvec_to_unitquat(local_rotations(motion, body)).numpy()
     flips = np.sign((quaternions[1:] * quaternions[:-1]).sum(axis=-1, keepdims=True))
     quaternions[1:] *= np.cumprod(np.where(flips == 0, 1, flips), axis=0)  # neighbours on one side of the sphere
     buffer = _Buffer()

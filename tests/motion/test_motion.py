@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import roma
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,10 +24,8 @@ from semtalk.motion.parts import (
 from semtalk.motion.rotation import (
     axis_angle_to_6d,
     axis_angle_to_matrix,
-    axis_angle_to_quaternion,
     geodesic_distance,
     matrix_to_6d,
-    matrix_to_axis_angle,
     rotation_6d_to_matrix,
 )
 from semtalk.motion.skeleton import EYES, JOINT_NAMES, PARENTS, PARTS
@@ -71,37 +68,6 @@ def test_geodesic_gradient_is_finite_for_equal_rotations():
     x = axis_angle_to_6d(torch.tensor([[0.1, 0.2, 0.3]])).requires_grad_()
     geodesic_distance(rotation_6d_to_matrix(x), rotation_6d_to_matrix(x.detach())).sum().backward()
     assert torch.isfinite(x.grad).all()
-
-
-TURNS = {
-    "large": 2 * torch.randn(500, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64),
-    "small": 1e-3 * torch.randn(2, 50, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64),
-    "tiny": 1e-7 * torch.randn(50, 3, generator=torch.Generator().manual_seed(2), dtype=torch.float64),
-    "none": torch.zeros(3, dtype=torch.float64),
-}
-HALF_TURNS = torch.diag_embed(torch.tensor([[1, -1, -1], [-1, 1, -1], [-1, -1, 1], [1, 1, 1]], dtype=torch.float64))
-
-
-@pytest.mark.parametrize("turns", TURNS.values(), ids=list(TURNS))
-def test_rotations_and_their_gradients_are_those_of_roma(turns):
-    matrices = roma.rotvec_to_rotmat(turns)
-    rows = torch.cat([matrices[..., 0, :], turns], dim=-1)
-    for ours, theirs, known in (
-        (axis_angle_to_matrix, roma.rotvec_to_rotmat, turns),
-        (axis_angle_to_quaternion, roma.rotvec_to_unitquat, turns),
-        (matrix_to_axis_angle, roma.rotmat_to_rotvec, matrices),
-        (matrix_to_axis_angle, roma.rotmat_to_rotvec, HALF_TURNS),
-        (lambda r: rotation_6d_to_matrix(r).mT,
-         lambda r: roma.special_gramschmidt(r.unflatten(-1, (2, 3)).mT, epsilon=1e-8), rows),
-    ):  # fmt: skip
-        values, gradients = [], []
-        for function in (ours, theirs):
-            leaf = known.clone().requires_grad_()
-            values.append(function(leaf))
-            (values[-1] * torch.arange(1.0, 1 + values[-1].shape[-1])).sum().backward()
-            gradients.append(leaf.grad)
-        assert torch.allclose(*values, atol=1e-12)
-        assert torch.allclose(*gradients, atol=1e-9, rtol=1e-9) and gradients[0].isfinite().all()
 
 
 def test_parts_cover_every_modelled_joint_once():
