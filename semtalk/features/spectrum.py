@@ -55,7 +55,6 @@ def onset_frames(wave: np.ndarray) -> np.ndarray:
     level = np.maximum(level, level.max() - 80)
     late = np.zeros(1 + ONSET_FFT // (2 * ONSET_HOP), np.float32)  # a frame hears what begins behind its centre
     strength = np.concatenate([late, np.maximum(np.diff(level), 0).mean(axis=0)])[: level.shape[1]]
-    strength = strength - strength.min()
     strength /= strength.max() + np.finfo(np.float32).tiny
     near = np.lib.stride_tricks.sliding_window_view(np.pad(strength, AROUND, constant_values=np.nan), 2 * AROUND + 1)
     return np.flatnonzero(strength >= np.nanmean(near, axis=1) + ABOVE)
