@@ -10,6 +10,7 @@ MODULES = {
     "training": ("train_base", "train_sparse", "train_rvqvae", "memory", "batches", "profile", "curves"),
     "data": ("loader", "prepare", "startup"),
     "generation": ("generate",),
+    "waiting": ("waiting",),
     "judging": ("judge",),
     "metrics": ("metrics",),
     "real_speech": ("real_speech",),

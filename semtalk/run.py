@@ -15,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from semtalk.errors import SemTalkError
 from semtalk.log import LOG, print_messages
 from semtalk.places import called
+from semtalk.threads import wait_briefly
 
 if TYPE_CHECKING:
     from semtalk.settings.commands import (
@@ -34,6 +35,7 @@ def start(main: Callable[[], None], name: str) -> None:
         main: The function.
         name: Of its configuration in ``configs/``.
     """
+    wait_briefly()  # torch is not loaded yet
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names of files need not be text
