@@ -33,15 +33,24 @@ WAYS = {
 """Overrides that bring in what a training may do."""
 
 
+MOVES = ("_to_copy", "copy_", "index", "index_put", "index_put_", "_index_put_impl_")
+"""Operations that take a tensor to another device; lists of indices are tensors of the CPU."""
+
+
+def on_the_cpu(values) -> bool:
+    """Whether a tensor is there; single numbers may be, for the host decides by them."""
+    tensors = [value for value in tree_leaves(values) if isinstance(value, torch.Tensor)]
+    return any(tensor.dim() and tensor.device != META for tensor in tensors)
+
+
 class Stray(TorchDispatchMode):
-    """Refuses tensors that are made on the CPU; single numbers are drawn there, for the host decides by them."""
+    """Refuses tensors that are made on the CPU, and those that are computed with there."""
 
     def __torch_dispatch__(self, function, types, arguments=(), keywords=None):
         made = function(*arguments, **(keywords or {}))
-        given = [value for value in tree_leaves((arguments, keywords)) if isinstance(value, torch.Tensor)]
-        if not given:
-            strays = [value for value in tree_leaves(made) if isinstance(value, torch.Tensor) and value.dim()]
-            assert all(value.device == META for value in strays), f"{function} made a tensor on the default device"
+        moves = function.overloadpacket.__name__ in MOVES
+        assert moves or not on_the_cpu((arguments, keywords)), f"{function} was given a tensor of the default device"
+        assert not on_the_cpu(made), f"{function} made a tensor on the default device"
         return made
 
 
