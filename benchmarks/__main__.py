@@ -11,6 +11,7 @@ MODULES = {
     "data": ("loader", "prepare", "startup"),
     "generation": ("generate",),
     "start": ("start",),
+    "waiting": ("waiting",),
     "judging": ("judge",),
     "metrics": ("metrics",),
     "real_speech": ("real_speech",),

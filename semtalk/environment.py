@@ -46,12 +46,19 @@ def _git(*arguments: str) -> str | None:
     return said.stdout.strip() if said.returncode == 0 else None
 
 
+CPUINFO = Path("/proc/cpuinfo")
+
+
+def cpuinfo(key: str) -> str:
+    """What Linux says of the first core; empty on other systems."""
+    lines = CPUINFO.read_text(encoding="utf-8").splitlines() if CPUINFO.is_file() else []
+    pairs = (line.partition(":") for line in lines)
+    return next((value.strip() for name, _, value in pairs if name.strip() == key), "")
+
+
 def processor() -> str:
     """Name of the CPU."""
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor())
+    return cpuinfo("model name") or platform.processor()
 
 
 def environment(device: Any) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from semtalk.motion.precision import without_autocast
 from semtalk.motion.rotation import geodesic_distance, rotation_6d_to_matrix
 from semtalk.motion.skeleton import FPS, Part
 
@@ -19,7 +20,7 @@ def info_nce(motion: Tensor, speech: Tensor, temperature: float = 0.1) -> Tensor
     Returns:
         The mean over N and all leading dimensions, a scalar.
     """
-    with torch.autocast(motion.device.type, enabled=False):
+    with without_autocast(motion):
         motion, speech = F.normalize(motion.float(), dim=-1), F.normalize(speech.float(), dim=-1)
         similarity = motion @ speech.transpose(-1, -2) / temperature
     target = torch.arange(similarity.shape[-1], device=similarity.device).expand(similarity.shape[:-1])

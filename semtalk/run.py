@@ -16,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from semtalk.errors import SemTalkError
 from semtalk.log import LOG, print_messages
 from semtalk.places import called
+from semtalk.threads import wait_briefly
 
 if TYPE_CHECKING:
     from semtalk.settings.commands import (
@@ -36,6 +37,7 @@ def start(main: Callable[[], None], name: str, help_of: str | None = None) -> No
         name: Of its configuration in ``configs/``.
         help_of: The command whose help is shown, where it is not that of the configuration.
     """
+    wait_briefly()  # torch is not loaded yet
     if help_of and {"-h", "--help"} & set(sys.argv):
         sys.argv.append(f"hydra/help={help_of}")
     for stream in (sys.stdout, sys.stderr):

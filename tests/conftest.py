@@ -1,10 +1,16 @@
-"""Fixtures: composed configurations, a tiny corpus, and a run that went through the real command line."""
+"""Fixtures: composed configurations, a tiny corpus, and a run that went through the real command line.
+
+``SEMTALK_TEST_THREADS`` (1) and ``SEMTALK_TEST_PRECISION`` (32-true or bf16-mixed, in the place of what ``auto`` picks)
+say what tests run on; see ``make test-portable``.
+"""
 
 import os
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # before anything loads it: test processes share the cores
+THREADS = os.environ.get("SEMTALK_TEST_THREADS", "1")  # test processes share the cores
+os.environ["OMP_NUM_THREADS"] = THREADS  # before anything loads it
 
 import contextlib
+import functools
 import io
 import runpy
 import shutil
@@ -25,9 +31,21 @@ from omegaconf import OmegaConf
 from semtalk import run
 from semtalk.settings import compose
 from semtalk.settings.common import Settings
+from semtalk.tasks import speed
 
 ROOT = Path(__file__).resolve().parents[1]
-torch.set_num_threads(1)
+torch.set_num_threads(int(THREADS))
+PRECISION = os.environ.get("SEMTALK_TEST_PRECISION")
+
+
+def _force_precision() -> None:
+    chosen = speed.fast_in_bf16
+    assert PRECISION in ("32-true", "bf16-mixed"), f"SEMTALK_TEST_PRECISION={PRECISION}"
+    speed.fast_in_bf16 = functools.wraps(chosen)(lambda device: PRECISION == "bf16-mixed")
+
+
+if PRECISION is not None:
+    _force_precision()
 
 # Two processes that fill one empty numba cache at once can crash each other: each test process keeps one of its own.
 os.environ["NUMBA_CACHE_DIR"] = str(ROOT / ".pytest_cache" / "numba" / os.environ.get("PYTEST_XDIST_WORKER", "alone"))
@@ -99,7 +117,7 @@ def run_program(
     """Run a script as a user does, in a process of its own."""
     result = subprocess.run(
         [sys.executable, *arguments], cwd=cwd, capture_output=True, text=True,
-        env=os.environ | {"COLUMNS": "160", "OMP_NUM_THREADS": "1"} | environment, check=False,
+        env=os.environ | {"COLUMNS": "160", "OMP_NUM_THREADS": THREADS} | environment, check=False,
     )  # fmt: skip
     if check:
         assert result.returncode == 0, f"{arguments}\n{result.stdout[-3000:]}\n{result.stderr[-3000:]}"
@@ -182,7 +200,7 @@ def trained(tmp_path_factory) -> Path:
             shutil.rmtree(folder, ignore_errors=True)
             places = ["experiment=smoke", f"runs_dir={folder}/runs", f"data_dir={folder}/data"]
             for stage in ("rvqvae", "semtalk"):
-                run_command("train.py", f"stage={stage}", *places, "trainer.precision=32-true")
+                run_command("train.py", f"stage={stage}", *places, f"trainer.precision={PRECISION or '32-true'}")
             (folder / "done").touch()
     return folder
 
@@ -193,4 +211,4 @@ def smoke(trained, tmp_path_factory) -> tuple[Path, list[str]]:
     folder = tmp_path_factory.mktemp("smoke")
     shutil.copytree(trained, folder, dirs_exist_ok=True)
     places = [f"runs_dir={folder}/runs", f"data_dir={folder}/data"]
-    return folder, ["experiment=smoke", *places, "trainer.precision=32-true"]
+    return folder, ["experiment=smoke", *places, f"trainer.precision={PRECISION or '32-true'}"]

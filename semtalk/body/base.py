@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from semtalk.motion.precision import without_autocast
 from semtalk.motion.rotation import axis_angle_to_matrix, matrix_to_axis_angle
 from semtalk.motion.skeleton import NUM_JOINTS, PARENTS
 
@@ -31,7 +32,7 @@ def forward_kinematics(rotations: Tensor, rest_joints: Tensor) -> Tensor:
     Returns:
         (..., 55, 3) joint positions in metres, before translation.
     """
-    with torch.autocast(rotations.device.type, enabled=False):
+    with without_autocast(rotations):
         return _pose(rotations.float() if rotations.dtype != torch.float64 else rotations, rest_joints)
 
 
@@ -86,7 +87,7 @@ class BodyModel(nn.Module):
 
     def with_mean_hand(self, rotations: Tensor) -> Tensor:
         """Local rotation matrices (..., 55, 3, 3) without the mean hand, as 6D rotations give them, with it added."""
-        with torch.autocast(rotations.device.type, enabled=False):
+        with without_autocast(rotations):
             body, hands = rotations.float().split([NUM_JOINTS - len(self.hand_mean), len(self.hand_mean)], dim=-3)
             return torch.cat([body, axis_angle_to_matrix(matrix_to_axis_angle(hands) + self.hand_mean)], dim=-3)
 

@@ -258,9 +258,10 @@ class MotionGenerator(nn.Module):
         noise = reader.draw()
         base = reader.read(self.base({"speaker": speaker}, motion, mask, Passes(), speech["base"]), noise, before)
         psi = self._scores(speech, gate, reader, seed) if psi is None else psi
-        psi = torch.zeros_like(psi) if self.sparse is None else psi
+        if self.sparse is None:
+            return base, torch.zeros_like(psi)
         rows = active_steps(psi, beta).any(dim=1).nonzero()[:, 0]
-        if self.sparse is None or not len(rows):
+        if not len(rows):
             return base, psi
         chosen = speech["sparse"].rows(rows)
         if gate.endswith(SCALED):

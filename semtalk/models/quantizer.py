@@ -8,6 +8,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from semtalk.motion.precision import without_autocast
+
 
 def sum_over_processes(*tensors: Tensor) -> None:
     """Sum tensors over all processes, in place."""
@@ -51,27 +53,33 @@ class Codebook(nn.Module):
         return F.embedding(indices, self.codebook)
 
     @torch.no_grad()
-    def initialise(self, x: Tensor) -> None:
-        """Take the codes from rows (N, D) of the first batch, repeated where there are too few."""
-        if bool(self.initialised):
-            return
-        rows = _gather_rows(x)
+    def initialise(self, rows: Tensor) -> None:
+        """Take the codes from rows (N, D) of the first batch, repeated where there are too few; then do nothing.
+
+        Whether it was done is not asked for: a GPU would have to be waited for in every step.
+        """
         codes = len(self.codebook)
-        chosen = torch.arange(codes, device=x.device) * max(len(rows), 1) // codes
-        self.codebook.copy_(rows[chosen])
-        self.sums.copy_(self.codebook)
-        self.counts.fill_(1.0)
+        chosen = torch.arange(codes, device=rows.device) * max(len(rows), 1) // codes
+        self.codebook.copy_(torch.where(self.initialised, self.codebook, rows[chosen]))
+        self.sums.copy_(torch.where(self.initialised, self.sums, self.codebook))
+        self.counts.copy_(torch.where(self.initialised, self.counts, torch.ones_like(self.counts)))
         self.initialised.fill_(True)
 
     @torch.no_grad()
-    def update(self, x: Tensor, indices: Tensor) -> None:
-        """Move the averages by the rows (N, D) that were given the codes ``indices`` (N,)."""
+    def update(self, x: Tensor, indices: Tensor, rows: Tensor | None = None) -> None:
+        """Move the averages.
+
+        Args:
+            x: Rows (N, D) of this process.
+            indices: (N,) the codes that they were given.
+            rows: (M, D) of all processes, at which dead codes restart; ``x`` where there is one process.
+        """
         chosen = F.one_hot(indices, len(self.codebook)).to(x.dtype)
         count, total = chosen.sum(dim=0), chosen.T @ x
         sum_over_processes(count, total)
         self.counts.lerp_(count, 1 - self.decay)
         self.sums.lerp_(total, 1 - self.decay)
-        rows = _gather_rows(x)
+        rows = x if rows is None else rows
         dead = self.counts < self.dead_below
         fresh = rows[torch.arange(len(self.codebook), device=x.device) * 7919 % len(rows)]
         self.sums.copy_(torch.where(dead[:, None], fresh, self.sums))
@@ -109,7 +117,7 @@ class ResidualQuantizer(nn.Module):
             (B, S, D) the sum of the codes with a straight-through gradient (of one times the latent's), (B, S, L)
             indices (-1 for levels that quantizer dropout left out), and the commitment loss, a scalar.
         """
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x):
             return self._quantise(x.float())
 
     def _quantise(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -122,11 +130,12 @@ class ResidualQuantizer(nn.Module):
         for level in self.levels[:used]:
             rows = residual.detach().flatten(0, -2)
             if self.training:
-                level.initialise(rows)
+                everyone = _gather_rows(rows)
+                level.initialise(everyone)
             index = level.nearest(rows)
             code = level.lookup(index).view_as(x)
             if self.training:
-                level.update(rows, index)
+                level.update(rows, index, everyone)
             commitment = commitment + F.mse_loss(residual, code)
             residual = residual - code
             total = total + code

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from semtalk.models.rvqvae import RVQVAE
 from semtalk.motion.parts import Frames, merge_parts, split_parts
+from semtalk.motion.precision import without_autocast
 from semtalk.motion.skeleton import PARTS
 
 Codes = dict[str, Tensor]
@@ -25,13 +26,13 @@ class Tokenizer(nn.ModuleDict):
     @torch.no_grad()
     def encode(self, frames: Frames) -> Codes:
         """Indices (B, T/4, L) of each part, in float32 whatever the precision of what is trained on them."""
-        with torch.autocast(frames.rotation.device.type, enabled=False):
+        with without_autocast(frames.rotation):
             return {name: self[name].encode(channels) for name, channels in split_parts(frames).items()}
 
     @torch.no_grad()
     def residuals(self, frames: Frames) -> tuple[Codes, dict[str, Tensor], dict[str, Tensor]]:
         """Codes (B, S, L), their vectors and what each level had to explain, both (B, S, L, C), of each part."""
-        with torch.autocast(frames.rotation.device.type, enabled=False):
+        with without_autocast(frames.rotation):
             latents = {name: self[name].encode_latent(value) for name, value in split_parts(frames).items()}
             codes = {name: self[name].quantizer(latent)[1] for name, latent in latents.items()}
         vectors = self.vectors(codes)

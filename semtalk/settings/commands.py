@@ -357,7 +357,7 @@ class GenerateSettings(Command, Rollout):
     betas: PathText | Annotated[list[float], Field(min_length=1)] | None
     """Body shape: an npz or numbers."""
     precision: Literal["float32", "bf16"]
-    """Of base and sparse network; bf16 is faster on GPUs and on CPUs with matrix units, and some codes change."""
+    """Of base and sparse network; bf16 is faster on GPUs and on CPUs with units for it, and some codes change."""
     batch: Annotated[int, between(1, 100_000)]
     """Recordings at once."""
     format: (

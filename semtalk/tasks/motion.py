@@ -12,6 +12,7 @@ from semtalk.losses import motion_differences, reconstruction_losses, skating_lo
 from semtalk.models.rvqvae import RVQVAE
 from semtalk.models.translation import ROOT
 from semtalk.motion.parts import batch_frames, merge_parts, part_channels, rotation_error, translation_from_root
+from semtalk.motion.precision import without_autocast
 from semtalk.motion.rotation import geodesic_distance, matrix_to_axis_angle, rotation_6d_to_matrix
 from semtalk.motion.skeleton import DOWNSAMPLE, FEET, PARTS
 from semtalk.tasks.stage import Frozen, StageTask
@@ -62,7 +63,7 @@ class RVQVAETask(StageTask):
     def _face(self, channels: Tensor) -> Tensor:
         jaw = matrix_to_axis_angle(rotation_6d_to_matrix(channels[..., :6])).flatten(0, -2)
         expressions = channels[..., 6:].flatten(0, -2)
-        with torch.autocast(self.device.type, enabled=False):
+        with without_autocast(channels):
             return self.body.face_vertices(jaw.float(), expressions.float(), expressions.new_zeros(300).float())
 
     def _in_pose(self, rotations: Tensor, channels: Tensor) -> Tensor:

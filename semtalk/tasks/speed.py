@@ -10,6 +10,7 @@ import os
 import torch
 from torch import nn
 
+from semtalk.environment import cpuinfo
 from semtalk.errors import SemTalkError
 from semtalk.features.pretrained import pick_device
 from semtalk.models.dropout import Dropout
@@ -33,10 +34,16 @@ def trainer_device(accelerator: str) -> torch.device:
 
 
 def fast_in_bf16(device: torch.device) -> bool:
-    """Whether a device multiplies matrices faster in bf16 than in float32: newer GPUs, and CPUs with matrix units."""
+    """Whether a device multiplies matrices faster in bf16 than in float32: newer GPUs, and CPUs with units for it.
+
+    Those are matrix units (``amx_bf16``) and AMD's dot products (``avx512_bf16``, from Zen 4 on); Intel's dot products
+    reach half the rate of its float32. oneDNN must be free to use them: under ``ONEDNN_MAX_CPU_ISA=AVX2`` bf16 crawls.
+    """
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.cpu._is_amx_tile_supported()
+    flags = cpuinfo("flags").split()
+    units = "amx_bf16" in flags or ("avx512_bf16" in flags and cpuinfo("vendor_id") == "AuthenticAMD")
+    return units and torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 def resolve_plan(trainer: Trainer, speed: Speed) -> tuple[Trainer, Speed]:

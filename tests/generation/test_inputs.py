@@ -30,7 +30,7 @@ WHOLE = {
 }
 HEAVY = {
     "pytorch_lightning", "lightning", "torchmetrics", "transformers", "matplotlib", "pyvista", "vtk", "vtkmodules",
-    "wandb", "librosa", "numba", "scipy", "pandas", "sklearn", "smplx", "roma", "torch._dynamo", "torch._inductor",
+    "wandb", "librosa", "numba", "scipy", "pandas", "sklearn", "smplx", "torch._dynamo", "torch._inductor",
 }  # fmt: skip
 """What generation from offline features into npz has no need of, and takes seconds to import."""
 

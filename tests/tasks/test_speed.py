@@ -1,6 +1,8 @@
 """Speed-ups: each gives what the plain way gives, and can be switched off."""
 
+import inspect
 from importlib import import_module
+from unittest import mock
 
 import pytest
 import torch
@@ -9,6 +11,7 @@ from torch.nn import functional as F
 
 from benchmarks import literal
 from benchmarks.__main__ import MODULES
+from semtalk import environment
 from semtalk.data.windows import WindowDataset
 from semtalk.errors import SemTalkError
 from semtalk.features.pretrained import pick_device
@@ -20,6 +23,7 @@ from semtalk.models.predictor import TRAINING_PASSES
 from semtalk.models.tokenizer import Tokenizer
 from semtalk.motion.skeleton import PARTS
 from semtalk.settings import compose
+from semtalk.tasks import speed
 from semtalk.tasks.phases import build_network
 from semtalk.tasks.speed import apply_speed, keep_freed_memory, phase_precision, resolve_plan
 
@@ -231,3 +235,28 @@ def test_generation_in_bf16():
 def test_a_device_that_is_not_there_is_one_sentence():
     with pytest.raises(SemTalkError, match="device=tpu: there is none here"):
         pick_device("tpu")
+
+
+@pytest.mark.parametrize(
+    ("vendor", "flags", "precision"),
+    [
+        ("AuthenticAMD", "fpu avx512f avx512_bf16", "bf16-mixed"),
+        ("AuthenticAMD", "fpu avx512f", "32-true"),
+        ("GenuineIntel", "fpu avx512f avx512_bf16 amx_tile amx_bf16", "bf16-mixed"),
+        ("GenuineIntel", "fpu avx512f avx512_bf16", "32-true"),
+        ("GenuineIntel", "fpu avx512f amx_tile amx_int8", "32-true"),
+        (None, None, "32-true"),
+    ],
+)
+def test_bf16_is_taken_by_cpus_that_are_faster_in_it(monkeypatch, tmp_path, vendor, flags, precision):
+    file = tmp_path / "cpuinfo"
+    if flags is not None:
+        file.write_text(f"vendor_id\t: {vendor}\nmodel name\t: Some CPU: one\nflags\t\t: {flags}\nbugs\t\t: amx_bf16\n")
+    monkeypatch.setattr(environment, "CPUINFO", file)
+    monkeypatch.setattr(speed, "fast_in_bf16", inspect.unwrap(speed.fast_in_bf16))
+    multiplies = mock.Mock(return_value=True)
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", multiplies)
+    assert plan("fast")[0].precision == precision
+    assert flags is None or environment.processor() == "Some CPU: one"
+    multiplies.return_value = False
+    assert plan("fast")[0].precision == "32-true", "oneDNN is kept from using them"
