@@ -6,11 +6,11 @@ import re
 import pytest
 from conftest import run_command, run_program
 from hub import Hub, serving
-from semtalk.data.preparation import prepare
 
 from semtalk.catalogue import MODELS, WHEELS
 from semtalk.data.beat2 import FOLDER
 from semtalk.data.open import store_folder
+from semtalk.data.preparation import prepare
 from semtalk.errors import MissingModelError
 from semtalk.features.extract import SLOTS
 from semtalk.fetch import corpus_patterns
