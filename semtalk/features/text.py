@@ -176,7 +176,13 @@ def read_vocabulary(path: str | Path | None) -> tuple[dict[str, int], np.ndarray
     if path.suffix == ".json":
         if not path.is_file():
             raise SemTalkError(f"{path}: no such word list.")
-        return {word: index for index, word in enumerate(json.loads(path.read_text(encoding="utf-8")))}, None
+        try:
+            words = json.loads(path.read_text(encoding="utf-8"))
+        except (ValueError, RecursionError):
+            words = None
+        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+            raise SemTalkError(f"{path}: not a list of words in json.")
+        return {word: index for index, word in enumerate(words)}, None
     content = load_pickle(path, lambda module, name: name == "Vocab")
     index, vectors = (getattr(content, name, None) for name in ("word2index", "word_embedding_weights"))
     if not isinstance(index, dict) or not all(isinstance(value, int) for value in index.values()):

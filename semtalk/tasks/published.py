@@ -11,6 +11,7 @@ from torch import Tensor
 
 from semtalk.errors import SemTalkError
 from semtalk.features.packages import PACKAGES
+from semtalk.features.text import read_vocabulary
 from semtalk.settings import trained, validated
 from semtalk.settings.commands import PHASE_NAMES
 from semtalk.settings.published import FORMAT, PublishedModel, PublishedPhase
@@ -68,9 +69,9 @@ def read_published(folder: str | Path) -> PublishedModel:
         SemTalkError: It is damaged, too large, of a newer format, no such model's, or names a file elsewhere.
     """
     path = Path(folder) / CONFIG
-    size = path.stat().st_size
-    if size > LARGEST:
-        raise SemTalkError(f"{path}: {size} bytes; that of a published model is small ({LARGEST} at most).")
+    for text in (path, Path(folder) / WORDS):
+        if text.is_file() and (size := text.stat().st_size) > LARGEST:
+            raise SemTalkError(f"{text}: {size} bytes; that of a published model is small ({LARGEST} at most).")
     refuse_code(str(folder), [str(one.relative_to(folder)) for one in Path(folder).rglob("*")])
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -88,7 +89,20 @@ def read_published(folder: str | Path) -> PublishedModel:
                 trained(network.config)
     except SemTalkError as error:
         raise SemTalkError(f"{path}: {one_line(error)}") from error
+    if model.networks.sparse and (Path(folder) / WORDS).is_file():
+        check_words(Path(folder) / WORDS, trained(model.networks.sparse.config).model.sparse.vocabulary)
     return model
+
+
+def check_words(path: Path, known: int | None) -> None:
+    """See that a word list has no more words than the network that reads their numbers.
+
+    Raises:
+        SemTalkError: It has, or it is no list of words.
+    """
+    index, _ = read_vocabulary(path)
+    if known is not None and max(index.values(), default=0) >= known:
+        raise SemTalkError(f"{path}: more words than the network knows ({known}).")
 
 
 def one_line(said: Any) -> str:

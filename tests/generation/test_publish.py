@@ -303,6 +303,7 @@ def other_type(folder):
         (write("config.json", b"[" * 100_000), "config.json: not readable as json"),
         (write("config.json", b"\x80\x04"), "config.json: not readable as json"),
         (write("config.json", b'{"library": "semtalk", "x": "' + b"x" * 2**23 + b'"}'), r"config.json: \d+ bytes"),
+        (write("vocab.json", b" " * (2**23 + 1)), r"vocab.json: \d+ bytes"),
         (write("config.json", b'{"model_type": "bert"}'), "config.json: not of a published SemTalk model"),
         (write("config.json", b'{"library": "semtalk", "format": 2}'), "written by a newer version; update semtalk"),
         (write("config.json", b'{"library": "semtalk", "format": 1}'), "networks: the key is missing"),
@@ -386,6 +387,34 @@ def test_a_training_takes_over_the_networks_of_a_published_model(saved, tmp_path
     torch.save(other, tmp_path / "run" / "rvqvae_face" / "best.ckpt")
     with pytest.raises(SemTalkError, match="has a 'rvqvae_face' of its own"):
         share_checkpoints(saved, tmp_path / "run", ["rvqvae_face"], "tokenizer")
+
+
+def test_the_word_list_of_converted_networks_goes_with_them(run, tmp_path):
+    own, words = shutil.copytree(run, tmp_path / "run"), ["", "", "", "", "hello", "no"]
+    (own / "vocab.json").write_text(json.dumps(words))
+    for phase in PHASE_NAMES:  # as a conversion writes them: nothing of a recipe or of data
+        checkpoint = torch.load(own / phase / "best.ckpt", weights_only=True)
+        config = checkpoint["semtalk"]["config"] = {
+            key: value for key, value in checkpoint["semtalk"]["config"].items() if key in ("model", "features")
+        }
+        slots = config["features"]["slots"]
+        slots["words"] = {"encoder": "vocabulary_ids", "dim": slots["words"]["dim"], "path": "run:vocab.json"}
+        torch.save(checkpoint, own / phase / "best.ckpt")
+    saved = SemTalk.from_pretrained(own).save_pretrained(tmp_path / "saved")
+    assert json.loads((saved / "vocab.json").read_text()) == words
+    assert "- corpus: not said\n" in (saved / "README.md").read_text()
+    again = SemTalk.from_pretrained(saved)
+    assert again.encoders["words"].index["hello"] == 4
+    for content, says in (
+        ('["a", "b", "c"]', r"more words than the network knows \(2\)"),
+        ("[[1]]", "not a list of words"),
+    ):
+        (saved / "vocab.json").write_text(content)
+        changed(saved, lambda said: said["networks"]["sparse"]["config"]["model"]["sparse"].update(vocabulary=2))
+        with pytest.raises(SemTalkError, match=f"vocab.json: {says}"):
+            SemTalk.from_pretrained(saved)
+    SemTalk.from_pretrained(run).save_pretrained(tmp_path / "saved")
+    assert not (tmp_path / "saved" / "vocab.json").exists(), "what an earlier one had is taken away"
 
 
 def test_files_of_the_features_are_named_and_not_published(run, tmp_path, monkeypatch):
