@@ -31,7 +31,7 @@ test-portable: .venv/.installed
 
 docs: .venv/.installed
 	$(BIN)/pip install --quiet -c constraints.txt -e .[docs]
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 lint: .venv/.installed
 	$(BIN)/ruff check .
