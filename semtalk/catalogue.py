@@ -6,6 +6,7 @@ said to be unknown.
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from semtalk.places import CHECKOUT
@@ -92,8 +93,10 @@ SHOW = Thing(
     "SHOW", UNKNOWN, "non-commercial, by its authors' terms", "https://talkshow.is.tue.mpg.de",
     "accept the terms at https://talkshow.is.tue.mpg.de and unpack SHOW_dataset_v1.0.zip into data.root",
 )  # fmt: skip
+SMPLX_FILE = Path("smplx") / "SMPLX_NEUTRAL_2020.npz"
+"""Below ``body.path``."""
 SMPLX = Thing(
-    "SMPL-X (SMPLX_NEUTRAL_2020.npz)", "167 MB", "SMPL-X's own: research, non-commercial",
+    f"SMPL-X ({SMPLX_FILE.name})", "167 MB", "SMPL-X's own: research, non-commercial",
     "https://smpl-x.is.tue.mpg.de",
     "register at https://smpl-x.is.tue.mpg.de and put the file into {folder}/smplx/; it may not be passed on",
 )  # fmt: skip

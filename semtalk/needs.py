@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from shlex import quote
 
-from semtalk.catalogue import BEAT2, EMBEDDER, SHOW, SMPLX, Thing
+from semtalk.catalogue import BEAT2, EMBEDDER, SHOW, SMPLX, SMPLX_FILE, Thing
 from semtalk.data.open import open_corpus, prepared_slots
 from semtalk.errors import MissingModelError, SemTalkError
 from semtalk.features.needs import Need, model_need, needs_table, package_need, slot_needs
@@ -16,7 +16,6 @@ from semtalk.settings.inputs import Slots
 
 UNFINISHED = ".fetching"
 """In the folder of a corpus while it is fetched."""
-BODY_FILE = Path("smplx") / "SMPLX_NEUTRAL_2020.npz"
 
 
 def opened(data: CorpusSettings):
@@ -102,8 +101,10 @@ def _body_need(purpose: str, path: str | None, model: str) -> Need:
         return Need(purpose, Thing(model, "-", "its own"), True, "", "a class of an installed package")
     if path is None:
         stand_in = Thing("the stand-in", "-", "Apache-2.0")
-        return Need(purpose, stand_in, True, "", "body.path=DIR gives SMPL-X, which published numbers are of")
-    return Need(purpose, SMPLX, (Path(path) / BODY_FILE).is_file(), _smplx(path), str(Path(path) / BODY_FILE))
+        return Need(
+            purpose, stand_in, True, "", "installed; body.path=DIR gives SMPL-X, which published numbers are of"
+        )
+    return Need(purpose, SMPLX, (Path(path) / SMPLX_FILE).is_file(), _smplx(path), str(Path(path) / SMPLX_FILE))
 
 
 def _training_needs(settings: TrainSettings) -> list[Need]:

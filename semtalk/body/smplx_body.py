@@ -6,10 +6,9 @@ import torch
 from torch import Tensor
 
 from semtalk.body.base import BodyModel
+from semtalk.catalogue import SMPLX_FILE
 from semtalk.errors import SemTalkError
 from semtalk.motion.skeleton import NUM_BETAS, NUM_EXPRESSIONS, NUM_JOINTS
-
-MODEL_FILE = Path("smplx") / "SMPLX_NEUTRAL_2020.npz"
 
 
 class SMPLXBody(BodyModel):
@@ -31,14 +30,14 @@ class SMPLXBody(BodyModel):
             SemTalkError: The file is not there.
         """
         super().__init__()
-        if not (Path(path) / MODEL_FILE).is_file():
+        if not (Path(path) / SMPLX_FILE).is_file():
             raise SemTalkError(
-                f"body.path={path}: there is no {MODEL_FILE} in this folder. Get SMPL-X from its licensor and unpack "
+                f"body.path={path}: there is no {SMPLX_FILE} in this folder. Get SMPL-X from its licensor and unpack "
                 "it there, or set body.path=null to use the stand-in body."
             )
         import smplx
 
-        self.source = Path(path) / MODEL_FILE
+        self.source = Path(path) / SMPLX_FILE
         self.model = smplx.create(
             str(path), model_type="smplx", gender="NEUTRAL_2020", num_betas=NUM_BETAS,
             num_expression_coeffs=NUM_EXPRESSIONS, use_pca=False, flat_hand_mean=False, use_face_contour=False,

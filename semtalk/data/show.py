@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from semtalk.body import load_body
+from semtalk.catalogue import SMPLX_FILE
 from semtalk.data.recording import MAX_LENGTH_GAP, SPLITS, Entry, Recording, read_semantics
 from semtalk.data.sources import file_stamp
 from semtalk.errors import SemTalkError
@@ -176,7 +177,7 @@ class SHOWCorpus:
                 "SHOW's hands are components of SMPL-X: set body.path to the folder that holds "
                 "smplx/SMPLX_NEUTRAL_2020.npz, or data.hands=mean to go on with mean hands."
             )
-        left, right = hand_components(Path(smplx_path) / "smplx" / "SMPLX_NEUTRAL_2020.npz")
+        left, right = hand_components(Path(smplx_path) / SMPLX_FILE)
         return left[:12], right[:12]
 
     @cached_property

