@@ -17,11 +17,31 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 
+class _Stacked(torch.autograd.Function):
+    """``x W^T + b`` whose gradient lies in memory as the weights do; torch's own is turned, and copied to be so."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        return torch.baddbmm(bias[:, None], x, weight.transpose(1, 2))
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor):
+        x, weight = ctx.saved_tensors
+        return gradient @ weight, gradient.transpose(1, 2) @ x, gradient.sum(dim=1)
+
+
 def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """``x W^T + b`` of (..., C_in) with a weight (C_out, C_in), or of (G, ..., C_in) with weights (G, C_out, C_in)."""
     if weight.dim() == 2:
         return F.linear(x, weight, bias)
-    product = torch.baddbmm(bias[:, None], x.flatten(1, -2), weight.transpose(1, 2))
+    rows = x.flatten(1, -2)
+    if x.device.type == "cpu" and torch.is_grad_enabled():
+        if torch.is_autocast_enabled("cpu"):
+            rows, weight, bias = (value.to(torch.get_autocast_dtype("cpu")) for value in (rows, weight, bias))
+        product = _Stacked.apply(rows, weight, bias)
+    else:
+        product = torch.baddbmm(bias[:, None], rows, weight.transpose(1, 2))
     return product.unflatten(1, x.shape[1:-1])
 
 

@@ -18,7 +18,7 @@ from semtalk.features.pretrained import pick_device
 from semtalk.generation.rollout import MotionGenerator, join_windows
 from semtalk.models.decoding import Decoding
 from semtalk.models.dropout import Dropout
-from semtalk.models.grouped import ByPart
+from semtalk.models.grouped import ByPart, linear
 from semtalk.models.predictor import TRAINING_PASSES
 from semtalk.models.tokenizer import Tokenizer
 from semtalk.motion.skeleton import PARTS
@@ -69,6 +69,21 @@ def test_grouped_parts_are_saved_part_by_part():
     del state["heads.hands.first.0.bias"]
     with pytest.raises(RuntimeError, match="Missing key"):
         net.load_state_dict(state)
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_gradients_of_stacked_weights_lie_as_the_weights_do(half):
+    torch.manual_seed(0)
+    x, weight, bias = (torch.randn(*shape, requires_grad=True) for shape in ((2, 3, 5, 8), (2, 6, 8), (2, 6)))
+    gradients = []
+    for product in (linear, lambda *given: torch.stack([F.linear(*each) for each in zip(*given, strict=True)])):
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            out = product(x, weight, bias)
+        assert out.dtype == (torch.bfloat16 if half else torch.float32)
+        gradients.append(torch.autograd.grad(out.float().square().sum(), (x, weight, bias)))
+    assert gradients[0][1].is_contiguous(), "else it is copied to lie so"
+    for one, other in zip(*gradients, strict=True):
+        assert one.dtype == torch.float32 and torch.allclose(one, other, rtol=0.03 if half else 1e-4, atol=0.5 * half)
 
 
 @pytest.mark.parametrize("kind", ["forward", "relu", "add"])
