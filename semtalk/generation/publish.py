@@ -65,7 +65,8 @@ def read_results(run: Path, evaluation: str | Path, weights: Mapping[str, Mappin
     missing = [key for key in MEASURED if not isinstance(content, dict) or content.get(key) in (None, "", {})]
     if missing:
         raise SemTalkError(f"{missing[0]} in {path} ({again})")
-    other = [phase for phase, of in content["weights"].items() if phase not in weights or digest(weights[phase]) != of]
+    now = {phase: digest(tensors) for phase, tensors in weights.items() if phase != "fgd"}
+    other = [phase for phase in now | content["weights"] if now.get(phase) != content["weights"].get(phase)]
     if other:
         raise SemTalkError(f"metrics of what is trained now ({path} measured another '{other[0]}': {again})")
     page = FOLDERS.sub("", page)

@@ -195,6 +195,13 @@ def trained_on(folder):
     torch.save(checkpoint, path)
 
 
+def measured_before(folder):
+    path = folder / "eval" / "test" / "metrics.json"
+    content = read_json(path)
+    content["weights"].pop("sparse")
+    path.write_text(json.dumps(content))
+
+
 def unfinished(folder):
     path = folder / "sparse" / "best.ckpt"
     checkpoint = torch.load(path, weights_only=True)
@@ -210,6 +217,7 @@ def unfinished(folder):
         (without("metrics"), LICENCE, r"metrics in .*metrics.json \(run `.*eval ckpt="),
         (without("protocol"), LICENCE, r"protocol in .*metrics.json \(run `.*eval ckpt="),
         (trained_on, LICENCE, r"metrics of what is trained now \(.*measured another 'sparse'"),
+        (measured_before, LICENCE, r"metrics of what is trained now \(.*measured another 'sparse'"),
         (unfinished, LICENCE, "the end of the training of 'sparse'"),
     ],
 )
