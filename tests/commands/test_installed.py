@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, run_program
 
-from semtalk.__main__ import COMMANDS, composed
+from semtalk.__main__ import COMMANDS, CONFIGURATIONS, composed
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 KEEPS_ITS_NAME = {
@@ -73,10 +73,8 @@ def test_every_import_of_the_package_is_declared():
 
 
 def test_an_installed_package_composes_every_command_from_its_own_configurations(installed, tmp_path):
-    program = (
-        "import sys, semtalk; from semtalk import compose; print(semtalk.__file__); "
-        f"[compose(name, *given) for name, given in {KEEPS_ITS_NAME}.items()]"
-    )
+    given = [(CONFIGURATIONS.get(name, name), *words) for name, words in KEEPS_ITS_NAME.items()]
+    program = f"import semtalk; print(semtalk.__file__); [semtalk.compose(*words) for words in {given}]"
     said = run_program("-c", program, cwd=tmp_path, PYTHONPATH=str(installed))
     assert Path(said.stdout.strip()).is_relative_to(installed)
     assert not list(tmp_path.iterdir())
