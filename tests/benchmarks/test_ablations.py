@@ -40,6 +40,7 @@ def test_reconstructions_are_measured_against_the_truth(store, part):
         assert still[f"{split}/{part}_degrees"] > 1
 
 
+@pytest.mark.slow
 def test_rows_of_base_are_trained_and_heard(smoke, monkeypatch, tmp_path):
     trained = []
     source = smoke[0] / "runs" / "smoke"

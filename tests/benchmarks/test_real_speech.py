@@ -106,6 +106,7 @@ def test_curves_are_drawn(tmp_path):
     assert (tmp_path / "docs" / "c.png").stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_a_run_is_measured_beside_its_baselines(smoke):
     rows = bench.evaluate_seed(compose("train", *smoke[1]), bench.evaluation_of(bench.Options()))
     assert set(rows) == set(ROWS) and set(rows["fused"]) == set(TEXTS)

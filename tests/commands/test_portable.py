@@ -4,7 +4,6 @@ import itertools
 import re
 import tomllib
 
-import pytest
 import torch
 import yaml
 from conftest import PRECISION, ROOT, THREADS
@@ -40,6 +39,5 @@ def test_the_workflow_runs_what_is_promised():
 def test_tests_run_on_what_they_are_told():
     assert torch.get_num_threads() == int(THREADS)
     settings = compose("train", "trainer=cpu")
-    if PRECISION is None:
-        pytest.skip("SEMTALK_TEST_PRECISION is not set: auto picks by this CPU")
-    assert resolve_plan(settings.trainer, settings.speed)[0].precision == PRECISION
+    picked = resolve_plan(settings.trainer, settings.speed)[0].precision
+    assert picked == PRECISION if PRECISION else picked in ("32-true", "bf16-mixed")
