@@ -78,12 +78,12 @@ def resampled(run: Evaluation, metric: str, draws: np.ndarray) -> np.ndarray:
     if metric == "fgd":
         eps = find_protocol(run.result.protocol).eps
         own, true = run.features
-        return np.array(
-            [
-                frechet_distance(np.concatenate([own[i] for i in draw]), np.concatenate([true[i] for i in draw]), eps)
-                for draw in draws[:FGD_REPEATS]
-            ]
-        )
+        drawn, place = np.unique(np.sort(draws[:FGD_REPEATS], axis=1), axis=0, return_inverse=True)
+        found = [
+            frechet_distance(np.concatenate([own[i] for i in draw]), np.concatenate([true[i] for i in draw]), eps)
+            for draw in drawn  # of few takes there are few draws, in whatever order
+        ]
+        return np.array(found)[place.reshape(-1)]
     values, weights = run.values[metric], run.weights[metric]
     weights = np.where(np.isfinite(values), weights, 0)
     values = np.nan_to_num(values)

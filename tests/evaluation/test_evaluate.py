@@ -4,6 +4,7 @@ import csv
 import json
 import resource
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from semtalk.data.preparation import prepare
 from semtalk.data.sample import SampleCorpus
 from semtalk.data.store import StoredRecording
 from semtalk.errors import SemTalkError
-from semtalk.evaluation.comparison import compare
+from semtalk.evaluation.comparison import compare, resampled
 from semtalk.evaluation.evaluate import evaluate_folder, evaluate_run, gate_report
 from semtalk.evaluation.files import plain_name, read_files
 from semtalk.evaluation.known_answers import seam_ratio
@@ -326,6 +327,19 @@ def test_the_gate_is_measured_whatever_stands_in_for_it(store, smoke, gate):
         assert not torch.allclose(other.psi, other.gate, atol=1e-2), "the motion was made by something else"
     beta = float(torch.cat([take.gate for take in takes["learned"]]).median())
     assert gate_report(takes["learned"], beta) == gate_report(takes[gate], beta)
+
+
+def test_a_resampled_fgd_is_that_of_its_draw():
+    rng = np.random.default_rng(0)
+    own, true = ([rng.normal(size=(9 + 3 * i, 4)) + i for i in range(3)] for _ in range(2))
+    run = SimpleNamespace(result=SimpleNamespace(protocol="legacy"), features=(own, true))
+    draws = rng.integers(0, 3, (30, 3))
+    wanted = [
+        F.frechet_distance(np.concatenate([own[i] for i in draw]), np.concatenate([true[i] for i in draw]))
+        for draw in draws
+    ]
+    assert np.allclose(resampled(run, "fgd", draws), wanted)
+    assert len({round(value, 6) for value in wanted}) > 3
 
 
 def test_runs_are_compared_on_the_same_takes(body, tmp_path):

@@ -25,6 +25,7 @@ SMALL = [
     "model.network.face_layers=1",
     "model.network.audio_layers=1",
     "recipe.validations=1",
+    "recipe.rollout_seconds=0",
     "recipe.rvqvae.steps=3",
     "recipe.translation.steps=3",
     "recipe.fgd.steps=3",

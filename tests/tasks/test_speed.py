@@ -144,7 +144,8 @@ def test_recomputed_activations_give_the_same_gradients(phase):
         plan("plain", "speed.recompute=true")
 
 
-@pytest.mark.parametrize("phase", ["base", pytest.param("sparse", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("phase", ["base", "sparse"])
 def test_networks_compile_as_one_graph(phase):
     few = [f"model.network.{name}_layers=1" for name in ("face", "audio", "local")]
     net = network(phase, "fast", "model.rvqvae.levels=2", *few)
