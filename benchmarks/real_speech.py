@@ -28,10 +28,10 @@ from semtalk.evaluation.measure import evaluate_rows
 from semtalk.evaluation.metrics import chosen_metrics
 from semtalk.evaluation.ridge import add_ridge
 from semtalk.files import atomic_write
+from semtalk.places import checkpoint_path
 from semtalk.run import run_dir, train
 from semtalk.settings import compose
 from semtalk.settings.commands import Evaluation, Stage, TrainSettings
-from semtalk.tasks.checkpoint import checkpoint_path
 from semtalk.tasks.speed import trainer_device
 
 PROTOCOL = "corrected"

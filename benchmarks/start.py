@@ -15,8 +15,8 @@ import torch
 
 from benchmarks.common import ROOT, record
 from semtalk.motion.skeleton import SAMPLE_RATE
+from semtalk.places import checkpoint_path
 from semtalk.settings import compose
-from semtalk.tasks.checkpoint import checkpoint_path
 from semtalk.tasks.phases import PHASES, build_network
 from semtalk.tasks.sizes import PREFIX
 from semtalk.tasks.stamp import Facts, new_stamp

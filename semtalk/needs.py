@@ -9,7 +9,7 @@ from semtalk.data.open import open_corpus, prepared_slots
 from semtalk.errors import MissingModelError, SemTalkError
 from semtalk.features.needs import Need, model_need, needs_table, package_need, slot_needs
 from semtalk.features.packages import PACKAGES
-from semtalk.places import called
+from semtalk.places import called, checkpoint_path
 from semtalk.settings.commands import Command, TrainSettings
 from semtalk.settings.inputs import Corpus as CorpusSettings
 from semtalk.settings.inputs import Slots
@@ -111,7 +111,7 @@ def _training_needs(settings: TrainSettings) -> list[Need]:
     """What a training needs beside corpus, features and body: an embedder that it takes over, and its logger."""
     needs = []
     if run := settings.embedder:
-        there = (Path(run) / "fgd" / "best.ckpt").is_file()
+        there = checkpoint_path(run, "fgd").is_file()
         root = getattr(settings.data, "root", None) or "DIR"
         how = f"{EMBEDDER.command.format(root=root, folder=run)}  # there is no checkpoint of 'fgd' in {run}"
         needs.append(Need("embedder", EMBEDDER, there, how, run))

@@ -1,4 +1,4 @@
-"""Where the package, its configurations and its checkout are."""
+"""Where the package, its configurations and its checkout are, and where a run keeps its networks."""
 
 from pathlib import Path
 
@@ -7,6 +7,21 @@ CONFIGS = PACKAGE / "configs" if (PACKAGE / "configs").is_dir() else PACKAGE.par
 """Inside the package where a wheel was installed, beside it in a checkout."""
 CHECKOUT = PACKAGE.parent if CONFIGS.parent == PACKAGE.parent else None
 """Root of the checkout that the package is run from; none where a wheel was installed."""
+
+CONFIG, WEIGHTS = "config.json", ".safetensors"
+"""Of a published model: what says all of its networks, and the ending of their files."""
+
+
+def is_published(folder: str | Path) -> bool:
+    """Whether a folder is a published model, not a run."""
+    return (Path(folder) / CONFIG).is_file()
+
+
+def checkpoint_path(run_dir: str | Path, phase: str, which: str = "best") -> Path:
+    """Where a run keeps the checkpoint of a phase, or a published model its weights."""
+    if which == "best" and is_published(run_dir):
+        return Path(run_dir) / f"{phase}{WEIGHTS}"
+    return Path(run_dir) / phase / f"{which}.ckpt"
 
 
 def called(command: str) -> str:

@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from semtalk.errors import SemTalkError
 from semtalk.log import LOG, print_messages
-from semtalk.places import called
+from semtalk.places import called, checkpoint_path
 from semtalk.threads import wait_briefly
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _initial_facts(init: str | None):
     """Facts in the checkpoints of the run that training starts from; none without one."""
     if init is None:
         return None
-    from semtalk.tasks.checkpoint import checkpoint_path, read_stamp
+    from semtalk.tasks.checkpoint import read_stamp
     from semtalk.tasks.phases import PHASES
 
     for phase in PHASES:
@@ -127,7 +127,7 @@ def train(settings: TrainSettings) -> None:
     from semtalk.data.datamodule import CorpusDataModule
     from semtalk.data.store import mean_joint_speed
     from semtalk.evaluation.judge import Judge, hears_less
-    from semtalk.tasks.checkpoint import checkpoint_path, phases_to_train, share_checkpoints
+    from semtalk.tasks.checkpoint import phases_to_train, share_checkpoints
     from semtalk.tasks.fit import check_trainer, fit_phase
     from semtalk.tasks.phases import MOTION_PHASES, phases_of
     from semtalk.tasks.stamp import Facts
@@ -255,7 +255,7 @@ def _evaluate_run(settings: EvalSettings | TrainSettings, evaluation: Evaluation
     from semtalk.generation.hub import located_model
     from semtalk.generation.load import files_of, located
     from semtalk.settings import refuse_untrusted
-    from semtalk.tasks.checkpoint import checkpoint_path, read_stamp
+    from semtalk.tasks.checkpoint import read_stamp
 
     folder = located_model(getattr(settings, "ckpt", None) or run_dir(settings), getattr(settings, "revision", None))
     read_stamp(settings.embedder or folder, "fgd")

@@ -24,8 +24,9 @@ from semtalk.evaluation.takes import Take, TakeMaker, add_mean_pose, add_sound
 from semtalk.generation.load import files_of, load_generator
 from semtalk.metrics import functional as F
 from semtalk.models.fusion import active_steps
+from semtalk.places import checkpoint_path
 from semtalk.settings.commands import EvalSettings, Evaluation, TrainSettings
-from semtalk.tasks.checkpoint import checkpoint_path, load_network
+from semtalk.tasks.checkpoint import load_network
 from semtalk.tasks.stamp import Stamp, digest
 
 ROWS = ("fused", "base", "truth", "mean")

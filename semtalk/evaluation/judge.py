@@ -23,8 +23,9 @@ from semtalk.generation.load import ROLLOUTS, decoding_of
 from semtalk.models.fusion import BETA, active_steps
 from semtalk.models.tokenizer import Tokenizer
 from semtalk.motion.skeleton import FPS
+from semtalk.places import checkpoint_path
 from semtalk.settings.commands import TrainSettings
-from semtalk.tasks.checkpoint import checkpoint_path, load_network
+from semtalk.tasks.checkpoint import load_network
 from semtalk.tasks.stamp import Facts
 from semtalk.viz.video import Scene
 

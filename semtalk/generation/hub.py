@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from semtalk.errors import SemTalkError
-from semtalk.tasks.published import FILES, REPOSITORY, is_published, one_line, refuse_code
+from semtalk.places import is_published
+from semtalk.tasks.published import FILES, REPOSITORY, one_line, refuse_code
 
 T = TypeVar("T")
 SECONDS = 10.0

@@ -13,10 +13,10 @@ from semtalk.generation.rollout import MotionGenerator
 from semtalk.log import LOG
 from semtalk.models.decoding import FACTORS, Decoding
 from semtalk.motion.skeleton import PARTS
-from semtalk.places import called
+from semtalk.places import called, checkpoint_path
 from semtalk.settings import recipes, validated
 from semtalk.settings.inputs import Features, Slot
-from semtalk.tasks.checkpoint import check_together, checkpoint_path, load_codecs, load_network
+from semtalk.tasks.checkpoint import check_together, load_codecs, load_network
 from semtalk.tasks.phases import tokenizer_of
 from semtalk.tasks.published import GIVEN, IN_RUN
 from semtalk.tasks.sizes import check_codes, check_features

@@ -14,22 +14,12 @@ from semtalk.errors import SemTalkError
 from semtalk.files import atomic_write
 from semtalk.generation.card import card
 from semtalk.generation.hub import sent
-from semtalk.places import called
+from semtalk.places import CONFIG, WEIGHTS, called, checkpoint_path, is_published
 from semtalk.settings import validated
 from semtalk.settings.commands import PHASE_NAMES
 from semtalk.settings.published import FORMAT, PublishedModel, PublishedResults
-from semtalk.tasks.checkpoint import checkpoint_path, load_checkpoint
-from semtalk.tasks.published import (
-    CARD,
-    CONFIG,
-    FILES,
-    WEIGHTS,
-    WORDS,
-    is_published,
-    published_network,
-    read_published,
-    tensors_of,
-)
+from semtalk.tasks.checkpoint import load_checkpoint
+from semtalk.tasks.published import CARD, FILES, WORDS, published_network, read_published, tensors_of
 from semtalk.tasks.sizes import network_weights
 from semtalk.tasks.stamp import Stamp, digest
 
@@ -107,10 +97,11 @@ def save_run(
     _check_unchanged(run, networks, weights)
     lacking = [f"the end of the training of '{phase}'" for phase, stamp in stamps.items() if not stamp.finished]
     speech = stamps.get("sparse", stamps["base"])
-    data = published_data(run, speech, licence)
+    published = read_published(run) if is_published(run) else None
+    data = published_data(published, speech, licence)
     if data["licence"] is None:
         lacking.append("the licence of its data (give data_licence=TEXT, or data.licence=TEXT where it is trained)")
-    results = read_published(run).results.plain() if is_published(run) and read_published(run).results else None
+    results = published.results.plain() if published and published.results else None
     try:
         results = read_results(run, evaluation, weights)
     except SemTalkError as error:
@@ -129,10 +120,10 @@ def save_run(
     return lacking
 
 
-def published_data(run: Path, stamp: Stamp, licence: str | None) -> dict[str, Any]:
-    """What ``config.json`` says of the data that a run was trained on."""
-    if is_published(run):
-        known = read_published(run).data.plain()
+def published_data(published: PublishedModel | None, stamp: Stamp, licence: str | None) -> dict[str, Any]:
+    """What ``config.json`` says of the data that a run, or an earlier published model, was trained on."""
+    if published:
+        known = published.data.plain()
         return known | {"licence": licence or known["licence"]}
     data = stamp.config.get("data") or {}
     return {

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from semtalk.errors import SemTalkError
 from semtalk.features.text import read_vocabulary
 from semtalk.files import atomic_write
+from semtalk.places import checkpoint_path
 from semtalk.release.names import FILES, OWN_STATE, POSITIONS, RELEASE_SPEAKERS, UNUSED, release_name
 from semtalk.settings import compose
 from semtalk.settings.commands import Command
-from semtalk.tasks.checkpoint import checkpoint_path
 from semtalk.tasks.phases import build_network
 from semtalk.tasks.stamp import Facts, digest, new_stamp
 

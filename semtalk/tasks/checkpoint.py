@@ -14,19 +14,12 @@ from semtalk.errors import SemTalkError
 from semtalk.files import atomic_write
 from semtalk.log import LOG
 from semtalk.models.tokenizer import Tokenizer
-from semtalk.places import called
+from semtalk.places import WEIGHTS, called, checkpoint_path
 from semtalk.settings import refuse_untrusted
 from semtalk.tasks.phases import PHASES, RVQVAE_PHASES, build_network, tokenizer_of
-from semtalk.tasks.published import WEIGHTS, is_published, published_checkpoint
+from semtalk.tasks.published import published_checkpoint
 from semtalk.tasks.sizes import check_before_building, misfit, network_weights
 from semtalk.tasks.stamp import FORMAT, Stamp, digest
-
-
-def checkpoint_path(run_dir: str | Path, phase: str, which: str = "best") -> Path:
-    """Where a run keeps the checkpoint of a phase, or a published model its weights."""
-    if which == "best" and is_published(run_dir):
-        return Path(run_dir) / f"{phase}{WEIGHTS}"
-    return Path(run_dir) / phase / f"{which}.ckpt"
 
 
 def load_checkpoint(path: Path, phase: str) -> dict[str, Any]:

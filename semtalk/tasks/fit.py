@@ -19,10 +19,11 @@ from semtalk.data.datamodule import MotionDataModule
 from semtalk.data.windows import MOTION_KEYS
 from semtalk.errors import SemTalkError
 from semtalk.log import LOG
+from semtalk.places import checkpoint_path
 from semtalk.settings.commands import Trainer, TrainSettings
 from semtalk.settings.recipes import PhaseRecipe
 from semtalk.tasks.build import make_task
-from semtalk.tasks.checkpoint import check_beside, checkpoint_path, load_checkpoint
+from semtalk.tasks.checkpoint import check_beside, load_checkpoint
 from semtalk.tasks.keep import BEGUN, LOG_FOLDER, AtomicIO, Keeper, end_with_parent
 from semtalk.tasks.phases import PHASES
 from semtalk.tasks.sizes import load_weights, network_weights

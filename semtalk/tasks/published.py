@@ -12,14 +12,14 @@ from torch import Tensor
 from semtalk.errors import SemTalkError
 from semtalk.features.packages import PACKAGES
 from semtalk.features.text import read_vocabulary
+from semtalk.places import CONFIG, WEIGHTS
 from semtalk.settings import trained, validated
 from semtalk.settings.commands import PHASE_NAMES
 from semtalk.settings.published import FORMAT, PublishedModel, PublishedPhase
 from semtalk.tasks.sizes import PREFIX
 from semtalk.tasks.stamp import Facts, Stamp
 
-CONFIG, CARD, WORDS = "config.json", "README.md", "vocab.json"
-WEIGHTS = ".safetensors"
+CARD, WORDS = "README.md", "vocab.json"
 FILES = (CONFIG, CARD, WORDS, *(f"{phase}{WEIGHTS}" for phase in PHASE_NAMES))
 """All that a published model may have."""
 LARGEST = 8 * 2**20
@@ -37,11 +37,6 @@ GIVEN = "given:"
 """Begins the name of a file that belongs to the features and is not published: who loads the model has it."""
 REPOSITORY = r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?"
 """Name of a model on the hub, or in its cache."""
-
-
-def is_published(folder: str | Path) -> bool:
-    """Whether a folder is a published model, not a run."""
-    return (Path(folder) / CONFIG).is_file()
 
 
 def refuse_code(said: str, names: list[str]) -> None:

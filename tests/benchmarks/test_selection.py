@@ -3,8 +3,9 @@
 import shutil
 
 from benchmarks import selection
+from semtalk.places import checkpoint_path
 from semtalk.settings import compose
-from semtalk.tasks.checkpoint import checkpoint_path, load_checkpoint
+from semtalk.tasks.checkpoint import load_checkpoint
 
 
 def test_figures_choose_the_highest_or_the_lowest_by_what_they_are():

@@ -18,8 +18,11 @@ from semtalk import SemTalk, SemTalkError
 from semtalk.files import read_json
 from semtalk.generation.hub import is_repository
 from semtalk.motion.io import load_motion
+from semtalk.needs import needs_of, opened
+from semtalk.places import checkpoint_path
+from semtalk.settings import compose
 from semtalk.settings.commands import PHASE_NAMES
-from semtalk.tasks.checkpoint import checkpoint_path, load_checkpoint, share_checkpoints
+from semtalk.tasks.checkpoint import load_checkpoint, share_checkpoints
 
 LICENCE = "CC-BY-4.0, by whoever recorded it"
 CARD = "The weights were made from data under this licence"
@@ -385,6 +388,8 @@ def test_the_commands_take_a_published_model(saved, run, smoke, hub, tmp_path):
 
 
 def test_a_training_takes_over_the_networks_of_a_published_model(saved, tmp_path):
+    asked = compose("train", f"embedder={saved}")
+    assert {need.purpose: need.here for need in needs_of(asked, opened(asked.data))}["embedder"]
     for _ in range(2):  # the second time they are there
         share_checkpoints(saved, tmp_path / "run", ["fgd", "rvqvae_face"], "embedder")
     for phase in ("fgd", "rvqvae_face"):

@@ -16,10 +16,11 @@ from semtalk.generation.load import load_generator
 from semtalk.generation.release import ReleaseMotionGenerator
 from semtalk.motion.parts import merge_parts, motion_channels, translation_from_root
 from semtalk.motion.skeleton import PARTS
+from semtalk.places import checkpoint_path
 from semtalk.release.convert import convert_folder
 from semtalk.release.names import FILES, OWN_STATE, RELEASE_SPEAKERS, release_name
 from semtalk.settings import compose
-from semtalk.tasks.checkpoint import checkpoint_path, load_checkpoint
+from semtalk.tasks.checkpoint import load_checkpoint
 from semtalk.tasks.phases import PHASES, build_network
 
 BEAT2 = {"data": {"reader": "beat2", "speakers": [2]}}

@@ -6,9 +6,10 @@ from conftest import run_command
 
 from semtalk.errors import SemTalkError
 from semtalk.files import checkpoint_facts
+from semtalk.places import checkpoint_path
 from semtalk.release.names import RELEASE_SPEAKERS
 from semtalk.settings import compose
-from semtalk.tasks.checkpoint import checkpoint_path, phases_to_train
+from semtalk.tasks.checkpoint import phases_to_train
 from semtalk.tasks.phases import build_network
 from semtalk.tasks.stamp import Facts, digest, new_stamp
 

@@ -10,9 +10,10 @@ from semtalk import SemTalkError, compose
 from semtalk.body import load_body
 from semtalk.data.datamodule import MotionDataModule
 from semtalk.generation.load import load_generator
+from semtalk.places import checkpoint_path
 from semtalk.settings.trained import trained
 from semtalk.tasks import Facts, build_network, fit_phase
-from semtalk.tasks.checkpoint import checkpoint_path, load_checkpoint
+from semtalk.tasks.checkpoint import load_checkpoint
 from semtalk.tasks.sizes import check_codes, check_features, differing_keys
 
 
