@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
         TrainSettings,
     )
 
+KEPT = 50_000
+"""New objects before Python looks for unused ones: imports make many that stay, and the default looks at every 700."""
+
 
 def start(main: Callable[[], None], name: str, help_of: str | None = None) -> None:
     """Run a script's Hydra function with the words of the command line as Hydra wants them.
@@ -38,6 +42,7 @@ def start(main: Callable[[], None], name: str, help_of: str | None = None) -> No
         help_of: The command whose help is shown, where it is not that of the configuration.
     """
     wait_briefly()  # torch is not loaded yet
+    gc.set_threshold(KEPT)
     if help_of and {"-h", "--help"} & set(sys.argv):
         sys.argv.append(f"hydra/help={help_of}")
     for stream in (sys.stdout, sys.stderr):

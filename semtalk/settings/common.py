@@ -21,8 +21,7 @@ class Settings(BaseModel):
     """Frozen, without unknown keys, and without conversion of one type into another."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True,
-        protected_namespaces=(),
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=(),
     )  # fmt: skip
 
     def plain(self) -> dict[str, Any]:

@@ -1,10 +1,15 @@
 """docs/configuration.md, JSON schemas for editors and ``--help``: ``python -m semtalk.settings.page`` writes them."""
 
+import ast
+import inspect
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
-from textwrap import wrap
+from textwrap import dedent, wrap
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -32,18 +37,37 @@ is no path (`./null` is), and what is wholly in quotes of its own is Hydra's, wi
 """
 
 
+@cache
+def meanings(model: type[BaseModel]) -> dict[str, str]:
+    """Key in the configuration -> the docstring below its field, in a model and in those that it inherits from.
+
+    pydantic can read them too, but only as a class is made, whenever a command starts; nothing else needs them.
+    """
+    said: dict[str, str] = {}
+    for base in reversed(model.__mro__):
+        if not issubclass(base, BaseModel) or base is BaseModel:
+            continue
+        (definition,) = ast.parse(dedent(inspect.getsource(base))).body
+        for field, text in pairwise(definition.body):
+            match field, text:
+                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(meaning))):
+                    said[model.model_fields[name].alias or name] = inspect.cleandoc(meaning)
+    return said
+
+
 def rows_of(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, str]]:
     """Key, what it takes, and what it means, of a model and of what it holds."""
+    said = meanings(model)
     for name, field in fields_of(model).items():
         key = prefix + name
         inner = models_of(field.annotation)
         if len(inner) == 1 and not described(field.annotation).startswith("a list"):
             yield from rows_of(inner[0], f"{key}.")
         elif not inner:
-            yield key, described(field.annotation, field.metadata), field.description or "Weight of a loss."
+            yield key, described(field.annotation, field.metadata), said.get(name, "Weight of a loss.")
         elif described(field.annotation).startswith("a list"):
-            links = ", ".join(f"{link}: {one.description}" for link, one in fields_of(inner[0]).items())
-            yield key, "a list of groups", f"{field.description} ({links})"
+            links = ", ".join(f"{link}: {meaning}" for link, meaning in meanings(inner[0]).items())
+            yield key, "a list of groups", f"{said[name]} ({links})"
 
 
 def table(rows: list[tuple[str, str, str]]) -> str:
@@ -180,9 +204,22 @@ def help_of(name: str) -> str:
 def schemas() -> dict[Path, str]:
     """File -> JSON schema of a command."""
     return {
-        SCHEMAS / f"{name}.json": json.dumps(model.model_json_schema(), indent=1) + "\n"
-        for name, model in COMMANDS.items()
+        SCHEMAS / f"{name}.json": json.dumps(_schema(model), indent=1) + "\n" for name, model in COMMANDS.items()
     }
+
+
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    """JSON schema of a model, with what its keys mean."""
+    schema = model.model_json_schema()
+    models, waiting = {}, [model]
+    while waiting:
+        one = waiting.pop()
+        models[one.__name__] = one
+        waiting += (inner for field in one.model_fields.values() for inner in models_of(field.annotation))
+    for name, part in {**schema["$defs"], model.__name__: schema}.items():
+        for key, meaning in meanings(models[name]).items():
+            part["properties"][key] = {"description": meaning, **part["properties"][key]}
+    return schema
 
 
 def main() -> None:
