@@ -1,7 +1,7 @@
 """Training steps on a CPU, alone and beside another program that computes: how threads wait, before and now.
 
-The first plan is GNU's OpenMP as it comes, the second is what the commands choose. Each measurement is a process from
-its start to its end, on all cores of the machine, and the plans take turns. Seconds of the CPU tell what is wasted,
+The first plan is GNU's OpenMP as it comes, the second is what the commands choose, both on all cores of the machine;
+the third is the second on one thread. Each measurement is a process from its start to its end, and the plans take turns. Seconds of the CPU tell what is wasted,
 also where the machine has other work.
 
 ``python -m benchmarks.waiting PHASE STEPS`` trains and does nothing else.
@@ -32,12 +32,12 @@ while True:
 
 
 def plans() -> dict[str, dict[str, str]]:
-    """Name -> environment of a process, whose team has all cores."""
+    """Name -> environment of a process."""
     unset = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", SPINS)
     clean = {name: value for name, value in os.environ.items() if name not in unset}
     now = dict(clean)
     wait_briefly(now)
-    return {"before": clean, "now": now}
+    return {"before": clean, "now": now, "now, one thread": now | {"OMP_NUM_THREADS": "1"}}
 
 
 @contextlib.contextmanager
