@@ -1,8 +1,8 @@
 """Training steps on a CPU, alone and beside another program that computes: how threads wait, before and now.
 
 The first plan is GNU's OpenMP as it comes, the second is what the commands choose, both on all cores of the machine;
-the third is the second on one thread. Each measurement is a process from its start to its end, and the plans take turns. Seconds of the CPU tell what is wasted,
-also where the machine has other work.
+the third is the second on one thread. Each measurement is a process from its start to its end, and the plans take
+turns. Seconds of the CPU tell what is wasted, also where the machine has other work.
 
 ``python -m benchmarks.waiting PHASE STEPS`` trains and does nothing else.
 """

@@ -61,6 +61,11 @@ def processor() -> str:
     return cpuinfo("model name") or platform.processor()
 
 
+def commit() -> str | None:
+    """Of the checkout, where this is one."""
+    return _git("rev-parse", "HEAD")
+
+
 def environment(device: Any) -> dict[str, Any]:
     """What this process runs on.
 
@@ -80,7 +85,7 @@ def environment(device: Any) -> dict[str, Any]:
             "cuda": torch.version.cuda,
         },
         "device": str(device),
-        "commit": _git("rev-parse", "HEAD"),
+        "commit": commit(),
         "dirty": None if changes is None else bool(changes),
     }  # fmt: skip
 

@@ -7,15 +7,17 @@ from torch.nn import functional as F
 from semtalk.motion.precision import without_autocast
 from semtalk.motion.rotation import geodesic_distance, rotation_6d_to_matrix
 from semtalk.motion.skeleton import FPS, Part
+from semtalk.processes import places_among_all, windows_of_all
 
 
-def info_nce(motion: Tensor, speech: Tensor, temperature: float = 0.1) -> Tensor:
-    """Rhythmic consistency (paper Eq. 4): each motion feature finds its own speech feature among N.
+def info_nce(motion: Tensor, speech: Tensor, temperature: float = 0.1, own: Tensor | None = None) -> Tensor:
+    """Rhythmic consistency (paper Eq. 4): each motion feature finds its own speech feature among M.
 
     Args:
         motion: (..., N, C) projected motion latents.
-        speech: (..., N, C) speech features; the softmax runs over these.
+        speech: (..., M, C) speech features; the softmax runs over these.
         temperature: tau.
+        own: (N,) index of each motion feature's own speech feature; where there are as many, it has the same.
 
     Returns:
         The mean over N and all leading dimensions, a scalar.
@@ -23,7 +25,8 @@ def info_nce(motion: Tensor, speech: Tensor, temperature: float = 0.1) -> Tensor
     with without_autocast(motion):
         motion, speech = F.normalize(motion.float(), dim=-1), F.normalize(speech.float(), dim=-1)
         similarity = motion @ speech.transpose(-1, -2) / temperature
-    target = torch.arange(similarity.shape[-1], device=similarity.device).expand(similarity.shape[:-1])
+    own = torch.arange(similarity.shape[-1], device=similarity.device) if own is None else own
+    target = own.expand(similarity.shape[:-1])
     return F.cross_entropy(similarity.flatten(0, -2), target.flatten())
 
 
@@ -32,9 +35,15 @@ def local_consistency(motion: Tensor, speech: Tensor, temperature: float = 0.1) 
     return info_nce(motion, speech, temperature)
 
 
-def global_consistency(motion: Tensor, speech: Tensor, temperature: float = 0.1) -> Tensor:
-    """InfoNCE over the clips of a batch, pooled over time: motion and speech (B, S, C)."""
-    return info_nce(motion.mean(dim=-2), speech.mean(dim=-2), temperature)
+def global_consistency(motion: Tensor, speech: Tensor, temperature: float = 0.1, everyone: bool = False) -> Tensor:
+    """InfoNCE over the clips of a batch, pooled over time: motion and speech (B, S, C).
+
+    ``everyone`` has each clip's motion find its speech among the clips of all processes that train together.
+    """
+    motion, speech = motion.mean(dim=-2), speech.mean(dim=-2)
+    if everyone:
+        return info_nce(motion, windows_of_all(speech), temperature, places_among_all(len(motion), motion.device))
+    return info_nce(motion, speech, temperature)
 
 
 def weighted_mean(values: Tensor, weight: Tensor | None) -> Tensor:

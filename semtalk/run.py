@@ -124,6 +124,7 @@ def train(settings: TrainSettings) -> None:
     refuse_missing(settings, corpus)
     known = _initial_facts(settings.init)
 
+    from pytorch_lightning.utilities.rank_zero import rank_zero_only
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -133,11 +134,13 @@ def train(settings: TrainSettings) -> None:
     from semtalk.data.store import mean_joint_speed
     from semtalk.evaluation.judge import Judge, hears_less
     from semtalk.tasks.checkpoint import phases_to_train, share_checkpoints
-    from semtalk.tasks.fit import check_trainer, fit_phase
+    from semtalk.tasks.fit import fit_phase, processes_of
     from semtalk.tasks.phases import MOTION_PHASES, phases_of
     from semtalk.tasks.stamp import Facts
 
-    check_trainer(settings.trainer)
+    if rank_zero_only.rank:  # of processes that train together, one speaks
+        LOG.setLevel("WARNING")
+    processes_of(settings.trainer)  # or an error
     body = load_body(settings.body.path, settings.body.model)
     data = CorpusDataModule(
         corpus, settings.features, settings.data.store, body, settings.strict, stride=settings.recipe.stride,
@@ -175,7 +178,7 @@ def train(settings: TrainSettings) -> None:
         LOG.info(note)
     title = escape(f"Trained {run_dir(settings)}")
     table = Table("phase", "steps", "minutes", "best at step", "chosen by", "its validation", title=title)
-    console = Console()
+    console = Console(quiet=bool(rank_zero_only.rank))
     judge = None
     if settings.recipe.rollout_seconds:
         judge = Judge(settings, run_dir(settings), data.store, facts, body, speed)

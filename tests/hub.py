@@ -97,6 +97,20 @@ class Hub:
         monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True, raising=False)
 
 
+class Leaving(dict):
+    """For ``break_off`` of a hub: bytes after which a download breaks off; its repository is away from then on."""
+
+    def __init__(self, hub: Hub, repo: str, broken: dict[str, int]):
+        super().__init__(broken)
+        self.hub, self.repo = hub, repo
+
+    def pop(self, path, default=None):
+        """How far a file is sent; Hub asks."""
+        if path in self:
+            self.hub.repos[self.repo]["main"] = {}
+        return super().pop(path, default)
+
+
 def commit_of(files: Files) -> str:
     """A hash like a commit's: of all files."""
     digest = hashlib.sha1(usedforsecurity=False)

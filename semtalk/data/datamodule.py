@@ -14,19 +14,20 @@ from semtalk.data.preparation import prepare
 from semtalk.data.recording import Corpus
 from semtalk.data.store import Store
 from semtalk.data.windows import WindowDataset
+from semtalk.errors import SemTalkError
 from semtalk.settings import compose
 from semtalk.settings.inputs import Features
 
 
 class EpochSampler(Sampler[int]):
-    """Shuffles by (seed, epoch), so that a resumed run sees the same batches, and deals windows to the processes.
+    """Shuffles by (seed, epoch), so that a resumed run sees the same batches, and deals windows out to the processes.
 
-    Every process gets the same number of windows: training drops the few left over, evaluation keeps all of them (no
-    window is repeated, so that means over processes stay exact when they are weighted by count).
+    Windows go round one by one, so that what the processes have in a step is the larger batch of one process. Every
+    process gets the same number; the few left over are dropped.
     """
 
-    def __init__(self, size: int, seed: int, shuffle: bool, rank: int = 0, world: int = 1):
-        self.size, self.seed, self.shuffle, self.rank, self.world = size, seed, shuffle, rank, world
+    def __init__(self, size: int, seed: int, rank: int = 0, world: int = 1):
+        self.size, self.seed, self.rank, self.world = size, seed, rank, world
         self.epoch, self.skip = 0, 0
 
     def set_epoch(self, epoch: int, skip: int = 0) -> None:
@@ -40,16 +41,30 @@ class EpochSampler(Sampler[int]):
             self.epoch, self.skip = epoch, skip
 
     def __len__(self) -> int:
-        if self.shuffle:
-            return self.size // self.world
-        return len(range(self.rank, self.size, self.world))
+        return self.size // self.world
 
     def __iter__(self):
-        if not self.shuffle:
-            return iter(range(self.rank, self.size, self.world))
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
         order = torch.randperm(self.size, generator=generator)
         return iter(order[self.rank :: self.world][self.skip : len(self)].tolist())
+
+
+def dealt_batches(size: int, batch_size: int, rank: int = 0, world: int = 1) -> tuple[list[int], int]:
+    """Windows of a validation that a process has, and how many in a batch.
+
+    Whole batches go round, in order, each to one process, so that all figures are of the batches that one process has;
+    they are smaller where there are more processes than batches.
+
+    Args:
+        size: Number of windows.
+        batch_size: Of a batch, at most.
+        rank: Number of the process.
+        world: How many there are, at most ``size``.
+    """
+    if -(-size // batch_size) < world:
+        batch_size = size // world
+    first = range(rank * batch_size, size, world * batch_size)
+    return [window for start in first for window in range(start, min(start + batch_size, size))], batch_size
 
 
 def _as_it_is(batch):
@@ -106,13 +121,33 @@ class MotionDataModule(pl.LightningDataModule):
         """Choose other batches from the same store."""
         self.batch_size, self.keys = batch_size, keys
 
-    def _loader(self, split: str, shuffle: bool) -> DataLoader:
+    def batches(self, processes: int = 1) -> int:
+        """Batches of an epoch of training, for each of so many processes.
+
+        Raises:
+            SemTalkError: There are fewer windows than processes.
+        """
+        windows = len(self._windows("train", processes)) // processes
+        return windows // min(self.batch_size, windows)
+
+    def _windows(self, split: str, processes: int) -> WindowDataset:
         dataset = WindowDataset(self.store, self.store.split(split), self.stride, self.keys)
+        if len(dataset) < processes:
+            raise SemTalkError(
+                f"{split} has {len(dataset)} windows, too few for {processes} processes; start fewer (trainer.devices)."
+            )
+        return dataset
+
+    def _loader(self, split: str, shuffle: bool) -> DataLoader:
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        sampler = EpochSampler(len(dataset), self.seed, shuffle, rank, world)
+        dataset = self._windows(split, world)
+        if shuffle:
+            sampler = EpochSampler(len(dataset), self.seed, rank, world)
+            batch_size = min(self.batch_size, len(sampler))
+        else:
+            sampler, batch_size = dealt_batches(len(dataset), self.batch_size, rank, world)
         resident = self._put_on_gpu(dataset)
         workers = 0 if resident else self.workers
-        batch_size = min(self.batch_size, len(sampler)) if shuffle else self.batch_size
         return DataLoader(
             dataset, batch_size=batch_size, sampler=sampler, drop_last=shuffle, collate_fn=_as_it_is,
             num_workers=workers, pin_memory=torch.cuda.is_available() and not resident, persistent_workers=workers > 0,

@@ -36,7 +36,7 @@ def evaluate_rows(
     protocol: str = "legacy",
     progress: Callable = lambda takes: takes,
 ) -> Measured:
-    """Metrics of each row over all takes.
+    """Metrics of each row over all takes, by this process alone: others of a training may do something else meanwhile.
 
     Args:
         takes: With ``truth`` and the rows.
@@ -51,7 +51,7 @@ def evaluate_rows(
     rules, measured = find_protocol(protocol), Measured()
     columns = dict.fromkeys(("take", "row", "frames"))
     single = {name: metric for name, metric in metrics.items() if metric.measure is not None}
-    means = {row: {name: WeightedMean() for name in metrics} for row in rows}
+    means = {row: {name: WeightedMean(sync_on_compute=False) for name in metrics} for row in rows}
     for take in progress(takes):
         for row in rows:
             seen = TakeRow(take, row, body, mean_speed, rules)
@@ -70,7 +70,7 @@ def evaluate_rows(
     for row in rows:
         table = {name: float(mean.compute()) if mean.update_called else math.nan for name, mean in means[row].items()}
         if embedder is not None:
-            distance = FrechetGestureDistance(rules.eps)
+            distance = FrechetGestureDistance(rules.eps, sync_on_compute=False)
             for own, real in zip(measured.features[row], measured.features["truth"], strict=True):
                 distance.update(torch.from_numpy(own), torch.from_numpy(real))
             table["fgd"] = float(distance.compute())

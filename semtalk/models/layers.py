@@ -12,7 +12,9 @@ from torch.utils.checkpoint import checkpoint
 from semtalk.models.attention import TransformerLayer
 from semtalk.models.dropout import Dropout
 from semtalk.models.grouped import Linear
+from semtalk.motion.precision import without_autocast
 from semtalk.motion.skeleton import DOWNSAMPLE, WINDOW
+from semtalk.processes import mean_over_processes, world
 
 SLOPE = 0.2
 """Of every leaky ReLU."""
@@ -63,6 +65,28 @@ class Standardise(nn.Module):
         """Standardise (..., d)."""
         x = (x - self.mean) / self.scale
         return x + self.noise * torch.randn_like(x) if self.training and self.noise else x
+
+
+class BatchNorm1d(nn.BatchNorm1d):
+    """Batch norm of (B, C, T) over the windows of all processes that train together, which have as many each."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise every channel."""
+        return self._over_processes(x) if self.training and world() > 1 else super().forward(x)
+
+    @torch.compiler.disable
+    def _over_processes(self, x: Tensor) -> Tensor:
+        count = len(x) * x.shape[-1] * world()
+        with without_autocast(x):
+            mean = mean_over_processes(x.float().mean(dim=(0, 2)))
+            centred = x.float() - mean[:, None]
+            variance = mean_over_processes(centred.square().mean(dim=(0, 2)))
+            scale = self.weight * (variance + self.eps).rsqrt()
+            with torch.no_grad():
+                self.num_batches_tracked += 1
+                self.running_mean.lerp_(mean, self.momentum)
+                self.running_var.lerp_(variance * count / (count - 1), self.momentum)
+            return (centred * scale[:, None] + self.bias[:, None]).to(x.dtype)
 
 
 class LocalPath(nn.Module):
@@ -184,7 +208,7 @@ class HubertEncoder(nn.Module):
         super().__init__()
         self.layers = nn.Sequential(
             nn.Conv1d(width_in, width, 3, padding=1, bias=False),
-            nn.BatchNorm1d(width),
+            BatchNorm1d(width),
             nn.GELU(),
             nn.Conv1d(width, width, 3, padding=1, bias=False),
         )

@@ -4,27 +4,11 @@ All state, the "initialised" flag included, is in buffers: a reloaded quantizer 
 """
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from semtalk.motion.precision import without_autocast
-
-
-def sum_over_processes(*tensors: Tensor) -> None:
-    """Sum tensors over all processes, in place."""
-    if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
-        for tensor in tensors:
-            dist.all_reduce(tensor)
-
-
-def _gather_rows(rows: Tensor) -> Tensor:
-    """Rows of all processes, in the order of their ranks."""
-    if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
-        return rows
-    parts = [torch.empty_like(rows) for _ in range(dist.get_world_size())]
-    dist.all_gather(parts, rows.contiguous())
-    return torch.cat(parts)
+from semtalk.processes import sum_over_processes, windows_of_all
 
 
 class Codebook(nn.Module):
@@ -38,6 +22,7 @@ class Codebook(nn.Module):
         super().__init__()
         self.decay = decay
         self.dead_below = dead_below
+        self.held: tuple[Tensor, Tensor, Tensor] | None = None
         self.register_buffer("codebook", torch.zeros(codes, dim))
         self.register_buffer("sums", torch.zeros(codes, dim))
         self.register_buffer("counts", torch.zeros(codes))
@@ -66,20 +51,25 @@ class Codebook(nn.Module):
         self.initialised.fill_(True)
 
     @torch.no_grad()
-    def update(self, x: Tensor, indices: Tensor, rows: Tensor | None = None) -> None:
+    def update(self, x: Tensor, indices: Tensor, rows: Tensor | None = None, hold: bool = False) -> None:
         """Move the averages.
 
         Args:
             x: Rows (N, D) of this process.
             indices: (N,) the codes that they were given.
             rows: (M, D) of all processes, at which dead codes restart; ``x`` where there is one process.
+            hold: Move them with the next batch, of the same optimiser step.
         """
         chosen = F.one_hot(indices, len(self.codebook)).to(x.dtype)
-        count, total = chosen.sum(dim=0), chosen.T @ x
+        count, total, rows = chosen.sum(dim=0), chosen.T @ x, x if rows is None else rows
         sum_over_processes(count, total)
+        if self.held is not None:
+            count, total, rows = count + self.held[0], total + self.held[1], torch.cat([self.held[2], rows])
+        self.held = (count, total, rows) if hold else None
+        if hold:
+            return
         self.counts.lerp_(count, 1 - self.decay)
         self.sums.lerp_(total, 1 - self.decay)
-        rows = x if rows is None else rows
         dead = self.counts < self.dead_below
         fresh = rows[torch.arange(len(self.codebook), device=x.device) * 7919 % len(rows)]
         self.sums.copy_(torch.where(dead[:, None], fresh, self.sums))
@@ -106,36 +96,50 @@ class ResidualQuantizer(nn.Module):
         super().__init__()
         self.levels = nn.ModuleList(Codebook(codes, dim, decay, dead_below) for _ in range(levels))
         self.dropout = dropout
+        self.hold = False
+        """Whether codebooks move with a later batch, the last of an optimiser step."""
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def draw_levels(self, generator: torch.Generator | None = None) -> int:
+        """How many levels a training batch uses: all, or with the probability of the dropout fewer.
+
+        Args:
+            generator: Of the random numbers; torch's own by default. Processes that train together use levels in
+                common, so each draws from one of the same seed.
+        """
+        levels = len(self.levels)
+        if levels > 1 and torch.rand((), generator=generator) < self.dropout:
+            return int(torch.randint(1, levels, (), generator=generator))
+        return levels
+
+    def forward(self, x: Tensor, levels: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Quantise latents.
 
         Args:
             x: (B, S, D) encoder output.
+            levels: How many are used; by default all, and in training as many as :meth:`draw_levels` says.
 
         Returns:
             (B, S, D) the sum of the codes with a straight-through gradient (of one times the latent's), (B, S, L)
             indices (-1 for levels that quantizer dropout left out), and the commitment loss, a scalar.
         """
         with without_autocast(x):
-            return self._quantise(x.float())
+            if levels is None:
+                levels = self.draw_levels() if self.training else len(self.levels)
+            return self._quantise(x.float(), levels)
 
-    def _quantise(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _quantise(self, x: Tensor, used: int) -> tuple[Tensor, Tensor, Tensor]:
         """Quantise in float32: moving averages of half precision would stand still."""
-        used = len(self.levels)
-        if self.training and used > 1 and torch.rand(()) < self.dropout:
-            used = int(torch.randint(1, len(self.levels), ()))
         residual, commitment, indices = x, x.new_zeros(()), []
         total = torch.zeros_like(x)
         for level in self.levels[:used]:
             rows = residual.detach().flatten(0, -2)
             if self.training:
-                everyone = _gather_rows(rows)
+                everyone = windows_of_all(residual.detach()).flatten(0, -2)
                 level.initialise(everyone)
             index = level.nearest(rows)
             code = level.lookup(index).view_as(x)
             if self.training:
-                level.update(rows, index, everyone)
+                level.update(rows, index, everyone, self.hold)
             commitment = commitment + F.mse_loss(residual, code)
             residual = residual - code
             total = total + code

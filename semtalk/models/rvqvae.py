@@ -182,9 +182,12 @@ class RVQVAE(nn.Module):
         channels = smooth_steps(channels.transpose(1, 2), self.smoothing)
         return (channels if last is None else channels[:, -last:]) * self.scale + self.mean
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Reconstruct (B, T, D): the reconstruction, indices (B, T/4, L), and the commitment loss."""
-        quantised, indices, commitment = self.quantizer(self.encode_latent(x))
+    def forward(self, x: Tensor, levels: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Reconstruct (B, T, D): the reconstruction, indices (B, T/4, L), and the commitment loss.
+
+        ``levels`` is as in :meth:`ResidualQuantizer.forward`.
+        """
+        quantised, indices, commitment = self.quantizer(self.encode_latent(x), levels)
         if self.training and self.noise:
             quantised = quantised + self._noise(quantised.detach())
         return self.decode_latent(quantised), indices, commitment

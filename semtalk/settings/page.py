@@ -203,9 +203,7 @@ def help_of(name: str) -> str:
 
 def schemas() -> dict[Path, str]:
     """File -> JSON schema of a command."""
-    return {
-        SCHEMAS / f"{name}.json": json.dumps(_schema(model), indent=1) + "\n" for name, model in COMMANDS.items()
-    }
+    return {SCHEMAS / f"{name}.json": json.dumps(_schema(model), indent=1) + "\n" for name, model in COMMANDS.items()}
 
 
 def _schema(model: type[BaseModel]) -> dict[str, Any]:

@@ -7,9 +7,9 @@ from torch import Tensor
 
 from semtalk.models.decoding import CoherentNoise, Decoding, Readout, expected_latent, sample_codes
 from semtalk.models.layers import smooth_steps
-from semtalk.models.quantizer import sum_over_processes
 from semtalk.models.tokenizer import Tokenizer
 from semtalk.motion.skeleton import PARTS
+from semtalk.processes import sum_over_processes
 
 GAINS = torch.linspace(0.75, 4.0, 14)
 """Gains that are tried; those between them follow by interpolation."""
@@ -48,8 +48,8 @@ class Gain:
         self.true = Moments(1, self.part.width, self.codebooks.device)
 
     @torch.no_grad()
-    def update(self, logits: Tensor, target: Tensor) -> None:
-        """Add the windows of a batch: logits (B, S, L, K) and true channels (B, T, D)."""
+    def update(self, logits: Tensor, target: Tensor, first: int = 0) -> None:
+        """Add the windows of a batch: logits (B, S, L, K) and true channels (B, T, D); their number does not matter."""
         latent = expected_latent(logits, self.codebooks)
         for index, gain in enumerate(GAINS.tolist()):
             quantised = self.rvqvae.quantizer(self.readout(latent, gain))[0]
@@ -91,14 +91,13 @@ class Spread:
             variance: () of the training split's latents, summed over channels.
         """
         self.quantizer, self.readout, self.decoding = tokenizer[part].quantizer, readout, decoding
-        self.variance, self.windows = variance, 0
+        self.variance = variance
         self.own = Moments(1, len(readout.mean), readout.mean.device)
 
     @torch.no_grad()
-    def update(self, logits: Tensor, target: Tensor) -> None:
-        """Add the windows of a batch: logits (B, S, L, K); the noise of each follows from its number."""
-        names = [str(self.windows + index) for index in range(len(logits))]
-        self.windows += len(logits)
+    def update(self, logits: Tensor, target: Tensor, first: int) -> None:
+        """Add the windows of a batch: logits (B, S, L, K); noise follows from each one's number."""
+        names = [str(first + index) for index in range(len(logits))]
         noise = CoherentNoise(names, 0, 0, logits.shape[2:], self.decoding.coherence).window(logits.shape[1])
         codes = sample_codes(logits, noise.to(logits.device), self.decoding.temperature)
         self.own.update(0, smooth_steps(self.quantizer.decode(codes).sum(dim=-2), self.decoding.smoothing))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from semtalk.models.predictor import TRAINING_PASSES, Passes, Prediction
 from semtalk.models.tokenizer import Tokenizer
 from semtalk.motion.parts import batch_frames, motion_channels, split_parts
 from semtalk.motion.skeleton import BODY_PARTS, DOWNSAMPLE
+from semtalk.processes import share
 from semtalk.settings.recipes import BaseMotionRecipe, CodeRecipe, SparseMotionRecipe
 from semtalk.tasks.calibration import Gain, Spread, calibrations
 from semtalk.tasks.stage import Frozen, StageTask
@@ -211,7 +213,8 @@ class BaseMotionTask(CodePredictionTask):
         prediction = self.predict(batch)
         losses = self.code_losses(prediction, targets)
         audible = [index for index, audio in enumerate(self.passes.audio) if audio]
-        for name, consistency in (("local", local_consistency), ("global", global_consistency)):
+        among_all = partial(global_consistency, everyone=self.training)
+        for name, consistency in (("local", local_consistency), ("global", among_all)):
             terms = [
                 consistency(prediction.rhythmic[part][index], prediction.speech[part])
                 for part in prediction.rhythmic
@@ -229,7 +232,8 @@ class BaseMotionTask(CodePredictionTask):
             for part, logits in prediction.logits.items()
         }
         for part, calibration in self.calibrations.items():
-            calibration.update(prediction.logits[part][SEED_PASS], split_parts(batch_frames(batch))[part])
+            true = split_parts(batch_frames(batch))[part]
+            calibration.update(prediction.logits[part][SEED_PASS], true, self.first_window)
         return unexplained | self.accuracy(prediction, targets.codes, targets.codes)
 
     def on_validation_epoch_start(self) -> None:
@@ -274,6 +278,9 @@ class SparseMotionTask(CodePredictionTask):
         weight = floor + (1 - floor) * batch["semantic"].nan_to_num(0.0)
         losses = self.code_losses(prediction, targets, weight)
         losses["gate"] = len(self.passes) * gate_loss(prediction.gate_logits, batch["semantic"])
+        if self.training:  # means over what differs from process to process
+            of_steps, of_labels = share(weight.sum()), share((~batch["semantic"].isnan()).sum())
+            losses = {name: value * (of_labels if name == "gate" else of_steps) for name, value in losses.items()}
         if self.weights["fusion"]:
             base = self._base_latents(batch)
             fused = [

@@ -5,7 +5,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,13 @@ from semtalk.settings.commands import Trainer, TrainSettings
 from semtalk.settings.recipes import PhaseRecipe
 from semtalk.tasks.build import make_task
 from semtalk.tasks.checkpoint import check_beside, load_checkpoint
-from semtalk.tasks.keep import BEGUN, LOG_FOLDER, AtomicIO, Keeper, end_with_parent
+from semtalk.tasks.keep import BEGUN, LOG_FOLDER, AtomicIO, Keeper
 from semtalk.tasks.phases import PHASES
 from semtalk.tasks.sizes import load_weights, network_weights
 from semtalk.tasks.speed import apply_speed, keep_freed_memory, phase_precision, resolve_plan, trainer_device
 from semtalk.tasks.stage import StageTask
 from semtalk.tasks.stamp import FORMAT, Facts, Stamp
+from semtalk.tasks.together import end_with_parent, ended_by_signals, one_sentence
 
 
 def make_logger(settings: TrainSettings, folder: Path):
@@ -149,14 +150,15 @@ def _trainer(trainer: Trainer, **arguments) -> pl.Trainer:
         raise SemTalkError(f"trainer: {str(error).strip()}") from error
 
 
-def check_trainer(trainer: Trainer) -> None:
-    """See that Lightning takes ``trainer``, before a corpus is prepared.
+def processes_of(trainer: Trainer) -> int:
+    """How many processes train under ``trainer``, before a corpus is prepared.
 
     Raises:
-        SemTalkError: It refuses a key.
+        SemTalkError: Lightning refuses a key.
     """
     _quiet()
-    _trainer(trainer, precision="32-true", logger=False, enable_checkpointing=False, enable_model_summary=False)
+    bare = {"logger": False, "enable_checkpointing": False, "enable_model_summary": False}
+    return _trainer(trainer, precision="32-true", **bare).world_size
 
 
 def make_trainer(
@@ -202,7 +204,7 @@ def fit_phase(
 
     Raises:
         SemTalkError: A loss or a gradient is not finite; there is no validation; the checkpoint to go on from is
-            damaged; or another process trains the phase.
+            damaged; another process trains the phase; or one of those that train it together is gone.
         Stopped: A signal asked for it; the checkpoint is written.
     """
     _quiet()
@@ -223,7 +225,7 @@ def fit_phase(
         check_beside(said, phase, stamp, task.stamp.beside)
     apply_speed(task.network, speed)
     data.serve(recipe.batch_size, None if PHASES[phase].speech else (*MOTION_KEYS, "betas", "speaker"))
-    batches = batches_of(settings.trainer, len(data.train_dataloader()))
+    batches = batches_of(settings.trainer, data.batches(processes_of(settings.trainer)))
     length = length_of(recipe, batches, settings.trainer.accumulate_grad_batches, before)
     keeper = Keeper(
         folder, task.monitor, settings.plain(), settings.checkpoint_minutes, settings.keep_every,
@@ -233,7 +235,12 @@ def fit_phase(
     if int(os.environ.get("LOCAL_RANK", "0")):
         end_with_parent()
     began = time.monotonic()
-    with claim(folder) if trainer.is_global_zero else nullcontext():
+    with ExitStack() as stack:
+        if trainer.is_global_zero:
+            stack.enter_context(claim(folder))
+        if trainer.world_size > 1:
+            stack.enter_context(ended_by_signals())
+            stack.enter_context(one_sentence(folder))
         trainer.fit(task, datamodule=data, ckpt_path=last if resume else None, weights_only=True)
         if keeper.step is None:
             raise SemTalkError(f"{folder}: the training ended before a validation, so there is no best checkpoint.")

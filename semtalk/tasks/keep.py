@@ -2,12 +2,11 @@
 
 import csv
 import math
-import os
 import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,11 +18,14 @@ from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.loggers import CSVLogger
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
+from semtalk import __version__
 from semtalk.data.datamodule import EpochSampler
-from semtalk.environment import write_environment
+from semtalk.environment import commit, write_environment
 from semtalk.errors import SemTalkError
 from semtalk.files import atomic_write
 from semtalk.log import LOG
+from semtalk.processes import refuse_different
+from semtalk.tasks.together import SIGNALS
 
 LOG_FOLDER = "log"
 """Of a phase: where Lightning writes the rows of this process; ``metrics.csv`` beside it holds those of all."""
@@ -31,8 +33,6 @@ BEGUN = ".begun"
 """Of a phase: stands from the start of a new training until its first checkpoint; those beside it are another's."""
 RISING = ("val/jaw_r", "val/expressions_r", "val/gate_f1", "val/gate_accuracy")
 """Figures that are good when they are high; all others are when they are low."""
-SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGUSR1] if hasattr(signal, "SIGUSR1") else []))
-"""What asks a training to stop: Ctrl-C, ``kill`` and schedulers, and the warning before a preemption."""
 
 
 class Stopped(SystemExit):
@@ -69,18 +69,6 @@ def write_curves(path: Path, rows: Iterable[Mapping[str, str]]) -> None:
     atomic_write(path, write)
 
 
-def end_with_parent() -> None:
-    """Have a process that Lightning started end with the process that started it, even where that was killed."""
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1.0)
-        os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
 def _find_place(trainer: pl.Trainer) -> None:
     """Have a resumed training go on with the windows that its epoch has not had.
 
@@ -98,6 +86,15 @@ def _find_place(trainer: pl.Trainer) -> None:
     if isinstance(loader.sampler, EpochSampler):
         loader.sampler.set_epoch(epochs.processed, batches.completed * loader.batch_size if begun else 0)
         iter(trainer.fit_loop._data_fetcher)
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Keys, as the command line has them, and values of a configuration."""
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
 
 
 def _any_process(trainer: pl.Trainer, asked: bool) -> bool:
@@ -182,7 +179,14 @@ class Keeper(Checkpoint):
         self.fresh = False
 
     def on_train_start(self, trainer: pl.Trainer, module) -> None:
-        """Mark what is written as unfinished, and listen for signals from now on; Lightning puts handlers back."""
+        """Mark what is written as unfinished, and listen for signals from now on; Lightning puts handlers back.
+
+        Raises:
+            SemTalkError: Processes that train together have other settings, or other code.
+        """
+        if trainer.world_size > 1:
+            values = {f"value of {key}": str(value) for key, value in _flat(self.config)}
+            refuse_different({"version": __version__, "commit": str(commit()), **values})
         if module.stamp is not None:
             module.stamp = replace(module.stamp, finished=False)
         if not self.fresh:

@@ -18,9 +18,9 @@ from semtalk.motion.skeleton import DOWNSAMPLE, FEET, PARTS
 from semtalk.tasks.stage import Frozen, StageTask
 
 
-def shifted(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+def shifted(batch: dict[str, Tensor], generator: torch.Generator | None = None) -> dict[str, Tensor]:
     """Windows (B, T, ...) without four frames, of which a random number lies at the start: other borders of steps."""
-    start = int(torch.randint(DOWNSAMPLE, ()))
+    start = int(torch.randint(DOWNSAMPLE, (), generator=generator))
     return batch | {key: batch[key][:, start : batch[key].shape[1] - DOWNSAMPLE + start] for key in MOTION_KEYS}
 
 
@@ -32,12 +32,19 @@ class RVQVAETask(StageTask):
         self.part = PARTS[part]
         self.phase = f"rvqvae_{part}"
 
+    def on_train_batch_start(self, batch, batch_idx) -> None:
+        """Have codebooks move once in a step, by all of its batches."""
+        super().on_train_batch_start(batch, batch_idx)
+        ends = (batch_idx + 1) % self.trainer.accumulate_grad_batches == 0 or self.trainer.is_last_batch
+        self.network.quantizer.hold = not ends
+
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Reconstruction, commitment, and position losses through the body where they have a weight."""
         if self.training and self.recipe.shift:
-            batch = shifted(batch)
+            batch = shifted(batch, self.alike)
+        levels = self.network.quantizer.draw_levels(self.alike) if self.training else None
         target = part_channels(batch_frames(batch), self.part)
-        prediction, _, commitment = self.network(target)
+        prediction, _, commitment = self.network(target, levels)
         losses = reconstruction_losses(self.part, prediction, target) | {"commitment": commitment}
         if self.weights["position"] or self.weights["skating"]:
             losses |= self._position_losses(batch, prediction, target)

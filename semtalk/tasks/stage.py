@@ -29,7 +29,8 @@ class StageTask(pl.LightningModule):
     """A network in training; subclasses say what the losses of a batch are.
 
     Randomness of every step follows from the seed, the step and the process alone, so that a resumed run goes on along
-    the same loss curve.
+    the same loss curve. What all windows of a step have in common is drawn from ``alike``, which has the same seed in
+    all processes, so that several of them train as one does.
     """
 
     phase: str
@@ -66,6 +67,9 @@ class StageTask(pl.LightningModule):
         self.seed, self.fused, self.stamp, self._progress = seed, fused, stamp, progress
         self._body = Frozen(body or load_body(None))
         self._terms: dict[str, Tensor] = {}
+        self.alike = torch.Generator()
+        self.first_window = 0
+        """Of a batch of validation: which of the split's windows it begins with."""
 
     @property
     def body(self) -> BodyModel:
@@ -102,10 +106,13 @@ class StageTask(pl.LightningModule):
 
     def on_train_batch_start(self, batch, batch_idx) -> None:
         """Seed this step, and let go of the last one's gradients before there are activations beside them."""
-        if batch_idx % self.trainer.accumulate_grad_batches == 0:
+        part = batch_idx % self.trainer.accumulate_grad_batches
+        if part == 0:
             self.network.zero_grad(set_to_none=True)
             self._terms = {}
-        torch.manual_seed((self.seed * 1_000_003 + self.global_step) * 1_009 + self.global_rank)
+        seed = (self.seed * 1_000_003 + self.global_step) * 1_009
+        self.alike.manual_seed(seed)
+        torch.manual_seed(seed + part * self.trainer.world_size + self.global_rank)
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """Log and return the loss."""
@@ -120,8 +127,10 @@ class StageTask(pl.LightningModule):
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Log losses and figures; the seed fixes what is random in them."""
+        number = batch_idx * self.trainer.world_size + self.global_rank
+        self.first_window = number * self.trainer.val_dataloaders.batch_size
         with torch.random.fork_rng(devices=[]), torch.compiler.set_stance("force_eager"):
-            torch.manual_seed(self.seed + batch_idx)
+            torch.manual_seed(self.seed + number)
             losses = self.losses(batch)
             values = {"loss": self.total(losses), **losses, **self.figures(batch)}
         counted = dict.fromkeys(values, len(batch["speaker"])) | self.counted(batch)

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 from conftest import run_command, run_program
-from hub import Hub, serving
+from hub import Hub, Leaving, serving
 
 from semtalk.catalogue import MODELS, WHEELS
 from semtalk.data.beat2 import FOLDER
@@ -126,7 +126,7 @@ def break_in_the_middle(hub, monkeypatch, tmp_path, repo, broken) -> tuple[bytes
     content = bytes(range(256)) * 400
     files = hub.repos[repo]["main"] | {broken: content}
     hub.repos[repo]["main"] = files
-    monkeypatch.setattr(hub, "break_off", _Leaving(hub, repo, {broken: 60_000}))
+    monkeypatch.setattr(hub, "break_off", Leaving(hub, repo, {broken: 60_000}))
     monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 1000)
     said = run_command("scripts/fetch.py", *setting(tmp_path), check=False)
     assert said.returncode == 1 and "could not be fetched" in said.stderr and "goes on with it" in said.stderr
@@ -164,19 +164,6 @@ def test_weights_that_are_others_than_announced_are_refused(hub, tmp_path, monke
     assert said.returncode == 1 and "pytorch_model.bin: its sha256 is" in said.stderr and not part.exists()
     run_command("scripts/fetch.py", *setting(tmp_path))
     assert next((tmp_path / "cache").rglob("*hubert*/snapshots/*/pytorch_model.bin")).read_bytes() == content
-
-
-class _Leaving(dict):
-    """Bytes after which a download breaks off; the repository is then away until it is put there again."""
-
-    def __init__(self, hub, repo, broken):
-        super().__init__(broken)
-        self.hub, self.repo = hub, repo
-
-    def pop(self, path, default=None):
-        if path in self:
-            self.hub.repos[self.repo]["main"] = {}
-        return super().pop(path, default)
 
 
 def test_a_corpus_that_was_fetched_halfway_is_missing(tmp_path):

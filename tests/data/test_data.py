@@ -11,7 +11,7 @@ import soundfile
 import torch
 
 from semtalk.data.beat2 import FOLDER, BEAT2Corpus, emotion_of
-from semtalk.data.datamodule import EpochSampler, MotionDataModule
+from semtalk.data.datamodule import EpochSampler, MotionDataModule, dealt_batches
 from semtalk.data.preparation import prepare
 from semtalk.data.recording import SemanticInterval, frame_scores, read_semantics
 from semtalk.data.sample import SampleCorpus
@@ -231,14 +231,41 @@ def test_empty_split_is_said(copied, body, tmp_path):
 
 
 def test_sampler_deals_every_window_once():
-    shares = [list(EpochSampler(103, seed=1, shuffle=False, rank=rank, world=4)) for rank in range(4)]
-    assert sorted(sum(shares, [])) == list(range(103))
-    training = [EpochSampler(103, seed=1, shuffle=True, rank=rank, world=4) for rank in range(4)]
+    training = [EpochSampler(103, seed=1, rank=rank, world=4) for rank in range(4)]
     dealt = [list(sampler) for sampler in training]
     assert {len(share) for share in dealt} == {25} and len(set(sum(dealt, []))) == 100
     training[0].set_epoch(1)
     assert list(training[0]) != dealt[0]
-    assert dealt[0] == list(EpochSampler(103, seed=1, shuffle=True, rank=0, world=4))
+    assert dealt[0] == list(EpochSampler(103, seed=1, rank=0, world=4))
+
+
+def test_what_processes_have_in_a_step_is_the_batch_of_one():
+    one, *two = (list(EpochSampler(103, seed=1, rank=rank, world=world)) for rank, world in ((0, 1), (0, 2), (1, 2)))
+    for step in range(6):
+        dealt = [windows[8 * step : 8 * step + 8] for windows in two]
+        assert [window for pair in zip(*dealt, strict=True) for window in pair] == one[16 * step : 16 * step + 16]
+
+
+@pytest.mark.parametrize("size, batch", [(103, 8), (103, 64), (9, 64), (4, 1), (64, 16)])
+def test_whole_batches_of_a_validation_are_dealt_out_and_every_process_has_one(size, batch):
+    def batches(rank: int, world: int) -> list[list[int]]:
+        windows, length = dealt_batches(size, batch, rank, world)
+        return [windows[start : start + length] for start in range(0, len(windows), length)]
+
+    one = batches(0, 1)
+    assert sum(one, []) == list(range(size)) and max(map(len, one)) <= batch
+    dealt = [batches(rank, 4) for rank in range(4)]
+    assert all(dealt) and sorted(window for share in dealt for some in share for window in some) == list(range(size))
+    if len(one) >= 4:
+        assert all(dealt[number % 4][number // 4] == windows for number, windows in enumerate(one))
+
+
+def test_more_processes_than_windows_are_refused(store):
+    data = MotionDataModule(store, stride=20, batch_size=8, seed=0)
+    windows = len(data.train_dataloader().dataset)
+    assert data.batches(windows) == 1
+    with pytest.raises(SemTalkError, match=f"train has {windows} windows, too few for {windows + 1} processes"):
+        data.batches(windows + 1)
 
 
 def test_datamodule_batches(store):

@@ -101,3 +101,17 @@ def test_tokenizers_keep_the_parts_apart_and_stay_in_evaluation():
         assert torch.allclose(tokenizer.latents(codes)[part], sum(by_hand), atol=1e-6)
     assert not any(module.training for module in tokenizer.train().modules())
     assert not any(parameter.requires_grad for parameter in tokenizer.parameters())
+
+
+def test_batches_of_one_step_move_the_codes_as_one_batch_does():
+    windows = torch.randn(6, 5, 4, generator=torch.Generator().manual_seed(1))
+    whole, parts = quantizer(decay=0.5, dead_below=0.9), quantizer(decay=0.5, dead_below=0.9)
+    before = {name: value.clone() for name, value in parts.state_dict().items()}
+    whole.train()(windows)
+    for number, own in enumerate(windows.chunk(3)):
+        parts.hold = number < 2
+        parts.train()(own)
+        moved = any(not torch.equal(before[name], value) for name, value in parts.state_dict().items())
+        assert moved == (number == 2)
+    for name, value in whole.state_dict().items():
+        assert torch.allclose(parts.state_dict()[name], value, atol=1e-6), name

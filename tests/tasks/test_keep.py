@@ -187,7 +187,7 @@ def test_accumulated_gradients_are_never_cut_in_two(tmp_path, store, monkeypatch
 
 
 def test_the_windows_of_an_epoch_are_the_same_where_it_is_resumed():
-    whole, rest = EpochSampler(20, 0, True), EpochSampler(20, 0, True)
+    whole, rest = EpochSampler(20, 0), EpochSampler(20, 0)
     whole.set_epoch(3)
     rest.set_epoch(3, skip=8)
     assert list(whole)[8:] == list(rest)

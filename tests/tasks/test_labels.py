@@ -1,5 +1,7 @@
 """Takes without semantic labels: what the sparse phase makes of them."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from tiny import TINY
@@ -61,6 +63,8 @@ def test_figures_of_the_gate_are_of_labelled_steps(batch, sparse, monkeypatch):
     assert sparse.figures(batch | {"semantic": semantic})["gate_accuracy"].item() == 0.5
     seen = {}
     monkeypatch.setattr(sparse, "log", lambda name, value, batch_size, sync_dist: seen.update({name: batch_size}))
+    alone = SimpleNamespace(world_size=1, global_rank=0, val_dataloaders=SimpleNamespace(batch_size=4))
+    monkeypatch.setattr(type(sparse), "trainer", alone)
     sparse.validation_step(batch | {"semantic": semantic}, 0)
     assert seen["val/gate"] == seen["val/gate_accuracy"] == 32 and seen["val/loss"] == 4
 

@@ -1,6 +1,7 @@
 """The training of the RVQ-VAEs, the translation network and the FGD embedder, term by term."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from semtalk.models.translation import TranslationNetwork
 from semtalk.motion.parts import batch_frames, part_channels, poses_from_rotation, rotation_from_poses
 from semtalk.motion.rotation import axis_angle_to_matrix, rotation_6d_to_matrix
 from semtalk.motion.skeleton import FEET, PARTS
+from semtalk.tasks.dry_run import fresh_task
 from semtalk.tasks.motion import EmbedderTask, RVQVAETask, TranslationTask
 
 
@@ -29,8 +31,9 @@ class Off(nn.Module):
         g = torch.Generator().manual_seed(7)
         self.error = nn.Parameter(size * torch.randn(1, 64, width, generator=g))
         self.seen: list[torch.Tensor] = []
+        self.quantizer = SimpleNamespace(draw_levels=lambda generator: 6)
 
-    def forward(self, x):
+    def forward(self, x, levels=None):
         self.seen.append(x)
         return x + self.error[:, : x.shape[1]], torch.zeros(*x.shape[:2], 6), x.new_tensor(0.3)
 
@@ -269,3 +272,13 @@ def test_translation_moves_nothing_but_its_own_network(batch):
     rvqvae.error.requires_grad_(True)  # whatever may have happened to it since
     task.total(task.losses(batch)).backward()
     assert rvqvae.error.grad is None and all(p.grad is not None for p in task.network.encoder.parameters())
+
+
+def test_codebooks_move_with_the_last_batch_of_a_step(body):
+    task = fresh_task("rvqvae_lower", tiny_settings(), 1, body)
+    for index, held in enumerate((True, True, False, True, False)):
+        task.trainer = SimpleNamespace(
+            accumulate_grad_batches=3, global_step=0, world_size=1, global_rank=0, is_last_batch=index == 4
+        )
+        task.on_train_batch_start(None, index)
+        assert task.network.quantizer.hold == held, index

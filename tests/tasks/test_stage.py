@@ -37,12 +37,14 @@ def plain(*overrides: str, **known) -> Plain:
     return Plain(nn.Linear(3, 1), tiny_settings(*overrides).recipe.fgd, load_body(None), **known)
 
 
-def trainer(step: int = 0, steps: int = 100, rank: int = 0, accumulate: int = 1) -> SimpleNamespace:
+def trainer(step: int = 0, steps: int = 100, rank: int = 0, accumulate: int = 1, world: int = 2) -> SimpleNamespace:
     return SimpleNamespace(
         global_step=step,
         estimated_stepping_batches=steps,
         global_rank=rank,
+        world_size=world,
         accumulate_grad_batches=accumulate,
+        val_dataloaders=SimpleNamespace(batch_size=10),
         precision="32-true",
     )
 
@@ -73,6 +75,29 @@ def test_randomness_of_a_step_follows_from_seed_step_and_process():
     assert len({drawn(1, 5, 0), drawn(2, 5, 0), drawn(1, 6, 0), drawn(1, 5, 1)}) == 4
 
 
+def test_processes_draw_alike_what_a_step_has_in_common_and_their_own_else():
+    def drawn(rank: int, batch: int = 0) -> tuple[float, float]:
+        task = plain()
+        task.trainer = trainer(step=5, rank=rank, accumulate=2)
+        task.on_train_batch_start(None, batch)
+        return torch.rand((), generator=task.alike).item(), torch.rand(()).item()
+
+    every = [drawn(rank, batch) for rank in (0, 1) for batch in (0, 1)]
+    assert len({alike for alike, _ in every}) == 1 and len({own for _, own in every}) == 4
+
+
+def test_batches_of_a_validation_know_their_place_in_it(monkeypatch):
+    seen, tasks = [], [plain(), plain()]
+    monkeypatch.setattr(torch, "manual_seed", seen.append)
+    for rank, index in ((0, 0), (1, 0), (0, 1), (1, 1)):
+        task = tasks[rank]
+        task.trainer = trainer(rank=rank)
+        monkeypatch.setattr(task, "log", lambda *_, **__: None)
+        task.validation_step({"speaker": torch.zeros(4)}, index)
+        seen.append(task.first_window)
+    assert seen == [0, 0, 1, 10, 2, 20, 3, 30], "seed and first window, as in one process"
+
+
 def test_gradients_are_let_go_of_at_the_first_batch_of_a_step_alone():
     task = plain()
     task.trainer = trainer(accumulate=2)
@@ -84,6 +109,7 @@ def test_gradients_are_let_go_of_at_the_first_batch_of_a_step_alone():
 
 def test_validation_is_the_same_each_time_and_leaves_training_as_it_was(monkeypatch):
     task, logged = plain(), []
+    task.trainer = trainer()
     monkeypatch.setattr(task, "log", lambda name, value, **_: logged[-1].update({name: float(value)}))
     batch = {"speaker": torch.zeros(4)}
     torch.manual_seed(3)
@@ -260,7 +286,7 @@ def test_windows_of_training_are_shuffled_and_those_of_validation_are_not(store)
     assert train.dataset.recordings == store.split("train") and val.dataset.recordings == store.split("val")
     assert list(val.sampler) == list(range(len(val.dataset)))
     assert list(train.sampler) != sorted(train.sampler) and train.drop_last and not val.drop_last
-    orders = [list(EpochSampler(50, seed, shuffle=True)) for seed in (4, 4, 5)]
+    orders = [list(EpochSampler(50, seed)) for seed in (4, 4, 5)]
     assert orders[0] == orders[1] != orders[2]
 
 

@@ -1,0 +1,92 @@
+"""Processes that train together end together: none waits for good for another that is gone."""
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from semtalk.errors import SemTalkError
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGUSR1] if hasattr(signal, "SIGUSR1") else []))
+"""What asks a training to stop: Ctrl-C, ``kill`` and schedulers, and the warning before a preemption."""
+GRACE = 60.0
+"""Seconds after a signal until a process of several that has not stopped is ended."""
+
+
+def end_with_parent() -> None:
+    """Have a process that Lightning started end with the process that started it, even where that was killed."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+@contextmanager
+def ended_by_signals(grace: float = GRACE) -> Iterator[None]:
+    """End this process some time after a signal that asks it to stop, where it has not.
+
+    A process that waits for another one's numbers is outside of Python, where no handler of a signal runs.
+
+    Args:
+        grace: Seconds that it has for its checkpoint.
+    """
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    over = threading.Event()
+
+    def listen() -> None:
+        while (number := os.read(reader, 1)[0]) not in SIGNALS:
+            pass
+        if not over.wait(grace):
+            message = f"error: {grace:.0f} s after it was asked to stop, the training still waits for another process"
+            print(f"{message}; it ends now, and resume=true goes on from its last checkpoint.", file=sys.stderr)
+            sys.stderr.flush()
+            os._exit(128 + number)
+        os.close(reader)
+
+    threading.Thread(target=listen, daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
+        signal.set_wakeup_fd(before)
+        os.write(writer, bytes([SIGNALS[0]]))  # the listener ends
+        os.close(writer)
+
+
+@contextmanager
+def one_sentence(folder: Path) -> Iterator[None]:
+    """Say in one sentence that another process of the training is gone, or never came.
+
+    Args:
+        folder: Of the phase.
+
+    Raises:
+        SemTalkError: It is.
+    """
+    from torch.distributed import DistError, DistStoreError
+
+    try:
+        yield
+    except RuntimeError as error:
+        said = str(error)
+        if isinstance(error, DistStoreError):
+            raise SemTalkError(
+                f"{folder.name}: not all processes of the training came ({said.splitlines()[0]}); see that every node "
+                "has started the same command and reaches the first one."
+            ) from error
+        if isinstance(error, DistError) or "gloo" in said:
+            raise SemTalkError(
+                f"{folder.name}: another process of the training is gone; the same command with resume=true goes on "
+                f"from {folder / 'last.ckpt'}."
+            ) from error
+        raise

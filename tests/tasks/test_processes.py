@@ -1,0 +1,207 @@
+"""Several processes train as one does that has all their windows in a batch."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import ROOT, run_program
+from tiny import tiny_settings, tiny_tokenizer, training_batch
+
+from semtalk.body import load_body
+from semtalk.errors import SemTalkError
+from semtalk.losses import global_consistency
+from semtalk.processes import refuse_different
+from semtalk.tasks.dry_run import fresh_task
+from semtalk.tasks.phases import PHASES
+from semtalk.tasks.stage import Frozen
+
+WINDOWS, STEPS = 8, 3
+ALONE = (
+    "model.network.dropout=0.0",
+    "model.network.local_dropout=0.0",
+    "model.rvqvae.dropout=0.0",
+    "model.rvqvae.noise=0.0",
+    "features.noise=0.0",
+)
+"""Without what is drawn for each window by itself; masks hide nothing in the first step."""
+LEVELS = ("model.rvqvae.quantizer_dropout=0.5", "recipe.rvqvae.shift=true")
+
+
+def batch_of(step: int) -> dict[str, torch.Tensor]:
+    """Windows of a step, of which the first have no labels."""
+    batch = training_batch(WINDOWS, step)
+    batch["semantic"][: WINDOWS // 4] = torch.nan
+    return batch
+
+
+def trained(phase: str, rank: int, world: int) -> dict[str, dict[str, torch.Tensor]]:
+    """Gradients of a first step, and what is in the network after some steps of gradient descent."""
+    torch.manual_seed(0)
+    settings = tiny_settings(*ALONE, *LEVELS)
+    task = fresh_task(phase, settings, 2, load_body(None), progress=0.0).train()
+    if hasattr(task, "_tokenizer"):
+        task._tokenizer = Frozen(tiny_tokenizer())
+    parameters, first = dict(task.network.named_parameters()), {}
+    for step in range(STEPS):
+        task.alike.manual_seed(step + 1)
+        task.zero_grad(set_to_none=True)
+        task.total(task.losses({name: value[rank::world] for name, value in batch_of(step).items()})).backward()
+        gradients = {name: value.grad for name, value in parameters.items() if value.grad is not None}
+        for gradient in gradients.values():
+            if world > 1:
+                torch.distributed.all_reduce(gradient)
+            gradient /= world
+        first = first or {name: value.clone() for name, value in gradients.items()}
+        with torch.no_grad():
+            for name, gradient in gradients.items():
+                parameters[name] -= 1e-3 * gradient / gradient.norm().clamp(min=1.0)
+    return {"gradients": first, "state": task.network.state_dict()}
+
+
+def _work(rank: int, world: int, folder: str, work) -> None:
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo", f"file://{folder}/meet{world}", rank=rank, world_size=world)
+    torch.save(work(rank, world), f"{folder}/{world}_{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+def together(work, world: int, folder) -> list:
+    """What each of some processes makes of ``work(rank, world)``."""
+    torch.multiprocessing.spawn(_work, args=(world, str(folder), work), nprocs=world)
+    return [torch.load(folder / f"{world}_{rank}.pt", weights_only=True) for rank in range(world)]
+
+
+def every_phase(rank: int, world: int) -> dict[str, dict[str, dict[str, torch.Tensor]]]:
+    return {phase: trained(phase, rank, world) for phase in PHASES}
+
+
+@pytest.fixture(scope="module")
+def one():
+    return every_phase(0, 1)
+
+
+@pytest.mark.parametrize("world", [2, 4])
+def test_several_processes_train_as_one_does(one, world, tmp_path):
+    for rank, found in enumerate(together(every_phase, world, tmp_path)):
+        for phase, expected in one.items():
+            assert found[phase]["gradients"].keys() == expected["gradients"].keys()
+            largest = max(float(gradient.abs().max()) for gradient in expected["gradients"].values())
+            for name, gradient in expected["gradients"].items():
+                own = found[phase]["gradients"][name]
+                assert torch.allclose(own, gradient, rtol=0, atol=1e-5 * largest), (phase, rank, name)
+            for name, value in expected["state"].items():
+                own = found[phase]["state"][name]
+                assert torch.allclose(own.float(), value.float(), rtol=1e-3, atol=1e-5), (phase, rank, name)
+
+
+def test_codebooks_of_that_training_begin_move_and_restart(one):
+    for part in ("face", "upper", "hands", "lower"):
+        state = one[f"rvqvae_{part}"]["state"]
+        assert state["quantizer.levels.0.initialised"] and (state["quantizer.levels.0.counts"] != 1).any()
+
+
+def different(rank: int, world: int) -> str:
+    try:
+        refuse_different({"version": "1", "configuration": f"of {rank // 2}"})
+    except SemTalkError as error:
+        return str(error)
+    return ""
+
+
+def test_a_process_with_another_configuration_is_refused_by_all(tmp_path):
+    said = together(different, 3, tmp_path)
+    assert len(set(said)) == 1 and "process 2 of the training has another configuration than process 0" in said[0]
+
+
+def pooled(rank: int, world: int) -> torch.Tensor:
+    motion, speech = torch.randn(2, 8, 5, 4, generator=torch.Generator().manual_seed(0))
+    return global_consistency(motion[rank::world], speech[rank::world], everyone=world > 1)
+
+
+def test_clips_of_all_processes_are_the_negatives(tmp_path):
+    found = together(pooled, 2, tmp_path)
+    assert torch.stack(found).mean().item() == pytest.approx(pooled(0, 1).item(), rel=1e-5)
+
+
+def curves(folder: Path, phase: str) -> list[dict[str, str]]:
+    with (folder / phase / "metrics.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+LOWER = ("stage=rvqvae", "parts=[lower]")
+CPU = ("trainer.accelerator=cpu", "+trainer.enable_progress_bar=false")
+TWO = (*CPU, "trainer.devices=2", "trainer.strategy=ddp")
+
+
+def test_two_processes_train_as_one_does_with_twice_the_batch(smoke):
+    """Levels are left out, which once had one process wait for good for the other."""
+    folder, places = smoke
+    same = [*places, *ALONE, *LEVELS, *LOWER, "recipe.rvqvae.steps=6"]
+    run_program("train.py", *same, *CPU, "name=one", "recipe.rvqvae.batch_size=16")
+    said = run_program("train.py", *same, *TWO, "name=two", "recipe.rvqvae.batch_size=8")
+    assert said.stdout.count("Trained ") == said.stdout.count("rvqvae_lower\n") == 1, "one process speaks"
+    one, two = (
+        [row for row in curves(folder / "runs" / name, "rvqvae_lower") if row["val/loss"]] for name in ("one", "two")
+    )
+    assert [row["step"] for row in one] == [row["step"] for row in two] and one
+    for name in ("val/loss", "val/degrees", "val/commitment"):
+        assert [float(row[name]) for row in two] == pytest.approx([float(row[name]) for row in one], rel=5e-3), name
+    states = [
+        torch.load(folder / "runs" / name / "rvqvae_lower" / "last.ckpt", weights_only=True) for name in ("one", "two")
+    ]
+    assert states[0]["global_step"] == states[1]["global_step"] == 6
+
+
+@pytest.mark.slow
+def test_two_processes_take_the_first_step_of_every_phase_as_one_does(smoke):
+    """By Adam's mean of the gradients, and by the validation after it, which both take part in.
+
+    Phases that need others see networks that are a step of Adam's old, which makes much of rounding, and codes jump.
+    """
+    folder, places = smoke
+    phases = ("rvqvae", "translation", "fgd", "base", "sparse")
+    same = [*places, *ALONE, "stage=all", *(f"recipe.{phase}.steps=1" for phase in phases)]
+    run_program("train.py", *same, *CPU, "name=one", *(f"recipe.{phase}.batch_size=16" for phase in phases))
+    run_program("train.py", *same, *TWO, "name=two", *(f"recipe.{phase}.batch_size=8" for phase in phases))
+    for phase in PHASES:
+        one, two = (
+            torch.load(folder / "runs" / name / phase / "last.ckpt", weights_only=True) for name in ("one", "two")
+        )
+        states = [checkpoint["optimizer_states"][0]["state"] for checkpoint in (one, two)]
+        largest = max(float(state["exp_avg"].abs().max()) for state in states[0].values())
+        for number, state in states[0].items():
+            error = (state["exp_avg"] - states[1][number]["exp_avg"]).abs().max()
+            assert error < 1e-2 * largest, phase
+        losses = [
+            [float(row["val/loss"]) for row in curves(folder / "runs" / name, phase) if row["val/loss"]]
+            for name in ("one", "two")
+        ]
+        assert losses[0] == pytest.approx(losses[1], rel=1e-2) and len(losses[0]) == 1, phase
+    assert {path.name for path in (folder / "runs" / "two").iterdir()} == set(PHASES)
+
+
+def test_where_one_process_is_killed_the_other_says_so_in_one_sentence_and_the_training_goes_on(smoke):
+    folder, places = smoke
+    same = [*places, *LOWER, *TWO, "name=killed", "recipe.rvqvae.batch_size=8"]
+    command = [sys.executable, "train.py", *same, "recipe.rvqvae.steps=100000", "checkpoint_minutes=0.001"]
+    run = folder / "runs" / "killed" / "rvqvae_lower"
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while not (run / "last.ckpt").is_file() and process.poll() is None:
+            time.sleep(0.2)
+        (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        os.kill(int(child), signal.SIGKILL)
+        said = process.communicate(timeout=60)[1]
+    assert process.returncode and "Traceback" not in said
+    assert (
+        f"another process of the training is gone; the same command with resume=true goes on from {run}/last.ckpt"
+        in said
+    )
+    reached = torch.load(run / "last.ckpt", weights_only=True)["global_step"]
+    run_program("train.py", *same, f"recipe.rvqvae.steps={reached + 2}", "resume=true")
+    assert torch.load(run / "last.ckpt", weights_only=True)["global_step"] == reached + 2
