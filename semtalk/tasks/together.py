@@ -44,13 +44,13 @@ def ended_by_signals(grace: float = GRACE) -> Iterator[None]:
     over = threading.Event()
 
     def listen() -> None:
-        while (number := os.read(reader, 1)[0]) not in SIGNALS:
+        while (number := os.read(reader, 1)) and number[0] not in SIGNALS:
             pass
-        if not over.wait(grace):
+        if number and not over.wait(grace):
             message = f"error: {grace:.0f} s after it was asked to stop, the training still waits for another process"
             print(f"{message}; it ends now, and resume=true goes on from its last checkpoint.", file=sys.stderr)
             sys.stderr.flush()
-            os._exit(128 + number)
+            os._exit(128 + number[0])
         os.close(reader)
 
     threading.Thread(target=listen, daemon=True).start()
@@ -59,8 +59,7 @@ def ended_by_signals(grace: float = GRACE) -> Iterator[None]:
     finally:
         over.set()
         signal.set_wakeup_fd(before)
-        os.write(writer, bytes([SIGNALS[0]]))  # the listener ends
-        os.close(writer)
+        os.close(writer)  # and the listener ends
 
 
 @contextmanager

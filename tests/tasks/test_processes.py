@@ -129,6 +129,30 @@ def test_clips_of_all_processes_are_the_negatives(tmp_path):
     assert torch.stack(found).mean().item() == pytest.approx(pooled(0, 1).item(), rel=1e-5)
 
 
+WAITING = """
+import signal, time
+from semtalk.tasks.together import ended_by_signals
+signal.signal(signal.SIGTERM, lambda *_: None)  # as one that is not heard
+with ended_by_signals(0.2):
+    print("waits", flush=True)
+    time.sleep({})
+print("went on")
+"""
+
+
+@pytest.mark.parametrize(
+    "seconds, status, says", [(60, 128 + signal.SIGTERM, "still waits for another"), (0.05, 0, "")]
+)
+def test_a_process_that_waits_for_good_ends_some_time_after_a_signal(seconds, status, says):
+    command = [sys.executable, "-c", WAITING.format(seconds)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.readline()
+        process.terminate()
+        out, error = process.communicate(timeout=30)
+    assert process.returncode == status and says in error and "Traceback" not in error
+    assert ("went on" in out) == (status == 0)
+
+
 def curves(folder: Path, phase: str) -> list[dict[str, str]]:
     with (folder / phase / "metrics.csv").open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
