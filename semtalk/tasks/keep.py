@@ -69,10 +69,14 @@ def write_curves(path: Path, rows: Iterable[Mapping[str, str]]) -> None:
     atomic_write(path, write)
 
 
-def _find_place(trainer: pl.Trainer) -> None:
+def _find_place(trainer: pl.Trainer, windows: int | None) -> None:
     """Have a resumed training go on with the windows that its epoch has not had.
 
     Lightning makes the iterator before it reads which epoch it is.
+
+    Args:
+        trainer: That goes on.
+        windows: That all processes together had in a batch so far; none where it is not known.
     """
     epochs, batches = trainer.fit_loop.epoch_progress.current, trainer.fit_loop.epoch_loop.batch_progress.current
     loader, begun = trainer.train_dataloader, epochs.ready > epochs.processed
@@ -83,8 +87,12 @@ def _find_place(trainer: pl.Trainer) -> None:
         for one in (loop, loop.epoch_loop):
             one._restarting = False
             one.reset_restart_stage()
+    now = loader.batch_size * trainer.world_size
+    if windows not in (None, now):
+        LOG.info(f"resume=true: a batch of all processes had {windows} windows so far; it has {now} from here on.")
     if isinstance(loader.sampler, EpochSampler):
-        loader.sampler.set_epoch(epochs.processed, batches.completed * loader.batch_size if begun else 0)
+        had = batches.completed * (windows or now) // trainer.world_size
+        loader.sampler.set_epoch(epochs.processed, had if begun else 0)
         iter(trainer.fit_loop._data_fetcher)
 
 
@@ -132,18 +140,20 @@ class Keeper(Checkpoint):
         self.began, self.described = time.monotonic(), False
         self.asked: int | None = None
         self.validated = False
+        self.windows: int | None = None
 
     def state_dict(self) -> dict[str, Any]:
-        """The best validation so far with the figure that chose it, and how long the training took in all."""
+        """The best validation with the figure that chose it, seconds in all, and windows of a batch of all processes."""
         seconds = self.seconds + time.monotonic() - self.began
         return {
             "figure": self.monitor, "score": self.score, "numbers": self.numbers, "step": self.step, "seconds": seconds,
+            "windows": self.windows,
         }  # fmt: skip
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from it."""
         self.score, self.numbers, self.step = state["score"], state["numbers"], state["step"]
-        self.seconds = state.get("seconds", 0.0)  # earlier versions did not count
+        self.seconds, self.windows = state.get("seconds", 0.0), state.get("windows")  # unknown to earlier versions
 
     def path(self, name: str) -> Path:
         """Of a checkpoint."""
@@ -190,10 +200,11 @@ class Keeper(Checkpoint):
         if module.stamp is not None:
             module.stamp = replace(module.stamp, finished=False)
         if not self.fresh:
-            _find_place(trainer)
+            _find_place(trainer, self.windows)
         elif trainer.is_global_zero:
             self.folder.mkdir(parents=True, exist_ok=True)
             (self.folder / BEGUN).touch()
+        self.windows = trainer.train_dataloader.batch_size * trainer.world_size
         self.began = self.saved_at = time.monotonic()
         self.earlier = {}
         if threading.current_thread() is threading.main_thread():

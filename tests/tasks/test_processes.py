@@ -226,5 +226,7 @@ def test_where_one_process_is_killed_the_other_says_so_in_one_sentence_and_the_t
         in said
     )
     reached = torch.load(run / "last.ckpt", weights_only=True)["global_step"]
-    run_program("train.py", *same, f"recipe.rvqvae.steps={reached + 2}", "resume=true")
+    more = [f"recipe.rvqvae.steps={reached + 2}", "resume=true"]
+    said = run_program("train.py", *same, "trainer.devices=1", "recipe.rvqvae.batch_size=16", *more).stdout
+    assert "windows so far" not in said, "one process with the batch of both goes on as they would"
     assert torch.load(run / "last.ckpt", weights_only=True)["global_step"] == reached + 2
