@@ -19,6 +19,8 @@ NUMPY = {
     ("", "dtype"),
 }  # fmt: skip
 """Module below ``numpy``, ``numpy.core`` or ``numpy._core``, and name."""
+ZIP = b"PK\x03\x04"
+"""First bytes of a npz file; numpy takes one that begins otherwise for a pickle."""
 LONGEST_NAME = 255
 """Bytes of the longest name that file systems take."""
 
@@ -101,6 +103,31 @@ def checkpoint_facts(path: Path) -> dict:
         raise
     except Exception as error:
         raise SemTalkError(f"{path}: not a readable checkpoint ({type(error).__name__}: {error}).") from error
+
+
+def refuse_code(path: Path) -> None:
+    """See that a npz file runs nothing where a library reads it that lets numpy unpickle.
+
+    Raises:
+        SemTalkError: It is none, is damaged, or holds objects of anything but plain containers and numpy arrays.
+    """
+    import numpy as np
+
+    try:
+        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+            file.seek(0)
+            if file.read(4) != ZIP:
+                raise ValueError("it begins with something else than an archive")
+            for member in archive.infolist():
+                with archive.open(member) as content:
+                    version = np.lib.format.read_magic(content)
+                    header = "read_array_header_1_0" if version == (1, 0) else "read_array_header_2_0"
+                    if getattr(np.lib.format, header)(content)[2].hasobject:
+                        _AllowList(content, path, lambda module, name: False).load()
+    except SemTalkError:
+        raise
+    except Exception as error:
+        raise SemTalkError(f"{path}: not a readable npz file ({type(error).__name__}: {error}).") from error
 
 
 def atomic_write(path: Path, write) -> None:

@@ -8,6 +8,7 @@ from torch import Tensor
 from semtalk.body.base import BodyModel
 from semtalk.catalogue import SMPLX_FILE
 from semtalk.errors import SemTalkError
+from semtalk.files import refuse_code
 from semtalk.motion.skeleton import NUM_BETAS, NUM_EXPRESSIONS, NUM_JOINTS
 
 
@@ -27,7 +28,7 @@ class SMPLXBody(BodyModel):
             path: The folder that holds ``smplx/SMPLX_NEUTRAL_2020.npz``.
 
         Raises:
-            SemTalkError: The file is not there.
+            SemTalkError: The file is not there, is damaged or another one, or would run something.
         """
         super().__init__()
         if not (Path(path) / SMPLX_FILE).is_file():
@@ -35,14 +36,21 @@ class SMPLXBody(BodyModel):
                 f"body.path={path}: there is no {SMPLX_FILE} in this folder. Get SMPL-X from its licensor and unpack "
                 "it there, or set body.path=null to use the stand-in body."
             )
+        self.source = Path(path) / SMPLX_FILE
+        refuse_code(self.source)  # the package lets numpy unpickle
         import smplx
 
-        self.source = Path(path) / SMPLX_FILE
-        self.model = smplx.create(
-            str(path), model_type="smplx", gender="NEUTRAL_2020", num_betas=NUM_BETAS,
-            num_expression_coeffs=NUM_EXPRESSIONS, use_pca=False, flat_hand_mean=False, use_face_contour=False,
-            ext="npz",
-        ).requires_grad_(False).eval()  # fmt: skip
+        try:
+            self.model = smplx.create(
+                str(path), model_type="smplx", gender="NEUTRAL_2020", num_betas=NUM_BETAS,
+                num_expression_coeffs=NUM_EXPRESSIONS, use_pca=False, flat_hand_mean=False, use_face_contour=False,
+                ext="npz",
+            ).requires_grad_(False).eval()  # fmt: skip
+        except Exception as error:  # whatever the package and numpy meet in it
+            raise SemTalkError(
+                f"{self.source}: not the neutral SMPL-X model of 2020, or damaged ({type(error).__name__}: {error}); "
+                "get it again from its licensor, or set body.path=null to use the stand-in body."
+            ) from error
         mean = self.model.pose_mean.view(NUM_JOINTS, 3)[-30:]
         self.register_buffer("hand_mean", mean.clone(), persistent=False)
 

@@ -143,7 +143,7 @@ class Keeper(Checkpoint):
         self.windows: int | None = None
 
     def state_dict(self) -> dict[str, Any]:
-        """The best validation with the figure that chose it, seconds in all, and windows of a batch of all processes."""
+        """The best validation with the figure that chose it, seconds in all, windows of a batch of all processes."""
         seconds = self.seconds + time.monotonic() - self.began
         return {
             "figure": self.monitor, "score": self.score, "numbers": self.numbers, "step": self.step, "seconds": seconds,

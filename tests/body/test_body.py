@@ -1,5 +1,8 @@
 """SMPL-X through the smplx package, on a synthetic file of its schema (the real one needs a licence)."""
 
+import os
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -65,3 +68,44 @@ def test_smplx_face_has_all_vertices(model_folder):
 def test_missing_model_is_named(tmp_path):
     with pytest.raises(SemTalkError, match="SMPLX_NEUTRAL_2020.npz"):
         load_body(str(tmp_path))
+
+
+class Hostile:
+    def __init__(self, command: str):
+        self.command = command
+
+    def __reduce__(self):
+        return os.system, (self.command,)
+
+
+def npz_of(path, **arrays):
+    np.savez(path, **arrays)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "made, says",
+    [
+        (lambda path, evil: pickle.dumps(evil), "not a readable npz file"),
+        (lambda path, evil: pickle.dumps(evil) + npz_of(path, a=np.zeros(3)), "begins with something else"),
+        (lambda path, evil: npz_of(path, a=np.array([evil], object)), "asks for .*system, which is refused"),
+        (lambda path, evil: npz_of(path, a=np.zeros(3)), "not the neutral SMPL-X model of 2020"),
+        (lambda path, evil: npz_of(path, a=np.zeros(3))[:-30], "not a readable npz file"),
+        (lambda path, evil: b"", "not a readable npz file"),
+    ],
+)
+def test_a_hostile_or_damaged_body_is_one_sentence_and_nothing_of_it_is_run(tmp_path, made, says):
+    path = tmp_path / "smplx" / "SMPLX_NEUTRAL_2020.npz"
+    path.parent.mkdir()
+    path.write_bytes(made(path, Hostile(f"touch {tmp_path}/ran")))
+    with pytest.raises(SemTalkError, match=says):
+        load_body(str(tmp_path))
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_body_may_hold_plain_tables_beside_its_arrays(model_folder, tmp_path):
+    """As the licensed file does: names of joints and parts."""
+    (tmp_path / "smplx").mkdir()
+    with np.load(model_folder / "smplx" / "SMPLX_NEUTRAL_2020.npz") as arrays:
+        np.savez(tmp_path / "smplx" / "SMPLX_NEUTRAL_2020.npz", joint2num=np.array({"pelvis": 0}), **arrays)
+    assert load_body(str(tmp_path)).hand_mean.abs().max() > 0.05
