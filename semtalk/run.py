@@ -54,9 +54,9 @@ def start(main: Callable[[], None], name: str, help_of: str | None = None) -> No
 
         try:
             refuse_null_groups(sys.argv[1:])
+            sys.argv[1:] = for_hydra(name, sys.argv[1:])
         except SemTalkError as error:
             sys.exit(f"error: {error}")
-        sys.argv[1:] = for_hydra(name, sys.argv[1:])
     main()
 
 
@@ -133,7 +133,7 @@ def train(settings: TrainSettings) -> None:
     from semtalk.data.datamodule import CorpusDataModule
     from semtalk.data.store import mean_joint_speed
     from semtalk.evaluation.judge import Judge, hears_less
-    from semtalk.tasks.checkpoint import phases_to_train, share_checkpoints
+    from semtalk.tasks.checkpoint import embedder_of_seeds, phases_to_train, refuse_parts, share_checkpoints
     from semtalk.tasks.fit import fit_phase, processes_of
     from semtalk.tasks.phases import MOTION_PHASES, phases_of
     from semtalk.tasks.stamp import Facts
@@ -149,9 +149,12 @@ def train(settings: TrainSettings) -> None:
     new = data.store.know_speakers(known.speakers) if known else []
     if new:
         LOG.info(f"init={settings.init}: the speakers {new} are new to it; they begin as the mean of those it knows.")
-    phases = phases_to_train(phases_of(settings.stage.phases, settings.parts), run_dir(settings), settings.embedder)
-    for key, shared in (("tokenizer", MOTION_PHASES), ("embedder", ["fgd"])):
-        if source := getattr(settings, key):
+    embedder, phases = settings.embedder, phases_of(settings.stage.phases, settings.parts)
+    if settings.seed_in_name and embedder is None and "fgd" in phases[1:]:
+        embedder = embedder_of_seeds(run_dir(settings), settings.name, settings.plain()["data"])
+    phases = phases_to_train(phases, run_dir(settings), embedder)
+    for key, source, shared in (("tokenizer", settings.tokenizer, MOTION_PHASES), ("embedder", embedder, ["fgd"])):
+        if source:
             share_checkpoints(source, run_dir(settings), shared, key)
     if settings.init:
         lacking = [
@@ -168,6 +171,7 @@ def train(settings: TrainSettings) -> None:
                 f"init={settings.init}: its base network does not know the speakers {new}, and sparse is trained "
                 "beside base; train both (stage=semtalk)."
             )
+    refuse_parts(phases, run_dir(settings))
     speed, _ = mean_joint_speed(data.store, corpus, body)
     generation = known.generation if known else "default"
     facts = Facts(

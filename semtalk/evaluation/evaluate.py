@@ -49,7 +49,8 @@ def source_of(network: torch.nn.Module, stamp: Stamp, folder: Path) -> str:
     config = stamp.config
     if "name" not in config:
         return f"{folder}, of unknown origin"
-    trained = f"trained by {Path(config.get('runs_dir', '')) / config['name']}"
+    run = f"{config['name']}_seed{config['seed']}" if config.get("seed_in_name") else config["name"]
+    trained = f"trained by {Path(config.get('runs_dir', '')) / run}"
     return f"{trained}, from init={config['init']}" if config.get("init") else trained
 
 

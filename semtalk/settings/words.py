@@ -9,6 +9,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
+from semtalk.errors import SemTalkError
 from semtalk.settings.check import fields_of, models_of
 from semtalk.settings.commands import COMMANDS
 from semtalk.settings.common import IS_PATH
@@ -17,6 +18,8 @@ WORD = re.compile(r"(\+{0,2})([\w.]+)=(.*)", re.DOTALL)
 QUOTED = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
 ELEMENT = re.compile(rf"\s*(?:{QUOTED}|\[[^\[\]]*\])\s*(?=,|\Z)|[^,]*", re.DOTALL)
 """Of a list or a sweep: quoted, a list of its own, or anything up to a comma."""
+LONGEST = 32
+"""Commas that a name in a list may have, and one."""
 SWEEP = re.compile(r"(choice|range|interval|glob|shuffle|sort|tag)\(.*\)", re.DOTALL)
 MULTIRUN = ("-m", "--multirun", "hydra.mode=MULTIRUN")
 SEEDED = ("train", "eval")
@@ -92,7 +95,10 @@ def _value(value: str, kinds: set[str], sweeps: bool = False) -> str:
     if "list" in kinds and value[0] == "[" and value[-1] == "]" and "],[" not in value:
         if "paths" not in kinds:
             return value
-        return f"[{','.join(_value(element, {'path'}) for element in _elements(value[1:-1]))}]"
+        elements = _elements(value[1:-1]) if value != "[]" else []
+        if "" in elements:
+            raise SemTalkError(f"{value}: the list has an empty element; take the comma beside it away.")
+        return f"[{','.join(_value(element, {'path'}) for element in elements)}]"
     if sweeps and SWEEP.fullmatch(value):
         return value
     if sweeps and len(elements := _elements(value)) > 1:
@@ -101,7 +107,7 @@ def _value(value: str, kinds: set[str], sweeps: bool = False) -> str:
 
 
 def _elements(text: str) -> list[str]:
-    """Elements between commas; a comma belongs to a name where only the name that holds it exists."""
+    """Elements between commas; a comma belongs to a name where a file of the name that holds it exists."""
     pieces, at = [], 0
     while at <= len(text):
         piece = ELEMENT.match(text, at)[0]
@@ -109,7 +115,7 @@ def _elements(text: str) -> list[str]:
         at += len(piece) + 1
     elements = []
     while pieces:
-        joined = ((count, ",".join(pieces[:count])) for count in range(1, len(pieces) + 1))
+        joined = ((count, ",".join(pieces[:count])) for count in range(min(len(pieces), LONGEST), 0, -1))
         spelt = ((count, form) for count, one in joined for form in (one, one.strip()))
         count, element = next((one for one in spelt if os.path.lexists(one[1])), (1, pieces[0].strip()))
         elements.append(element)

@@ -1,6 +1,7 @@
 """Checkpoints: plain tensors and a plain configuration, loaded without unpickling anything else."""
 
 import filecmp
+import glob
 import pickle
 import shutil
 from collections.abc import Mapping, Sequence
@@ -224,6 +225,41 @@ def phases_to_train(phases: Sequence[str], run_dir: Path, embedder: str | None) 
         raise SemTalkError(f"{said}, and stage=fgd would write over it; train one in a run of another name.")
     LOG.info(f"{said}: no embedder is trained.")
     return [phase for phase in phases if phase != "fgd"]
+
+
+def refuse_parts(phases: Sequence[str], run_dir: Path) -> None:
+    """See that phases which need the RVQ-VAEs of all parts have them, before those of some parts are trained.
+
+    Raises:
+        SemTalkError: One is neither trained nor there.
+    """
+    trained = [phase for phase in phases if phase in RVQVAE_PHASES]
+    for phase in phases:
+        lacking = [
+            need for need in PHASES[phase].needs if need not in phases and not checkpoint_path(run_dir, need).is_file()
+        ]
+        if trained and lacking:
+            raise SemTalkError(
+                f"parts: {phase} needs {', '.join(lacking)}, which the stage does not train with these parts and "
+                f"{run_dir} does not have; choose stage=rvqvae, or leave parts out."
+            )
+
+
+def embedder_of_seeds(run_dir: Path, name: str, data: Mapping[str, Any]) -> str | None:
+    """Run of another seed whose FGD embedder a run takes over, so that their FGD compares; none where there is none.
+
+    Args:
+        run_dir: Folder of the run, ``NAME_seedN``.
+        name: Of the runs, without the seed.
+        data: Of the run's configuration; the other one is of the same.
+    """
+    if checkpoint_path(run_dir, "fgd").is_file():
+        return None
+    for folder in sorted(run_dir.parent.glob(f"{glob.escape(name)}_seed*")):
+        there = folder != run_dir and checkpoint_path(folder, "fgd").is_file()
+        if there and read_stamp(folder, "fgd").config.get("data") == data:
+            return str(folder)
+    return None
 
 
 def _is_released(run_dir: Path) -> bool:

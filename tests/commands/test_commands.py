@@ -13,6 +13,7 @@ from semtalk.errors import SemTalkError
 from semtalk.features.extract import SLOTS, build_encoders, feature_dims
 from semtalk.models.fusion import BETA
 from semtalk.motion.skeleton import PARTS
+from semtalk.places import checkpoint_path
 from semtalk.settings import compose
 from semtalk.tasks.build import new_task
 from semtalk.tasks.fit import length_of, make_trainer
@@ -206,9 +207,23 @@ def test_chosen_parts_are_trained_without_those_that_they_do_not_need(smoke, tmp
         "rvqvae_hands",
     ]
     assert "translation" not in said
+    again = run_command(
+        "train.py", *smoke[1], "parts=[hands]", f"runs_dir={tmp_path}", "recipe.rvqvae.steps=1", "recipe.fgd.steps=1",
+        "seed=4", "seed_in_name=true",
+    ).stdout  # fmt: skip
+    assert f"embedder={tmp_path}/smoke_seed3 is taken over: no embedder is trained." in again
+    first, second = (checkpoint_path(tmp_path / f"smoke_seed{seed}", "fgd").read_bytes() for seed in (3, 4))
+    assert first == second, "FGD compares over seeds"
     assert phases_of(["rvqvae", "translation"], ["lower"]) == ["rvqvae_lower", "translation"]
     assert phases_of(["translation"], ["hands"]) == ["translation"], "asked for by itself"
     assert phases_of(["rvqvae", "translation", "fgd"], PARTS) == [*MOTION_PHASES, "fgd"]
+
+
+def test_some_parts_are_not_trained_for_a_stage_that_needs_all(smoke, tmp_path):
+    places = [f"data_dir={tmp_path}/data", f"runs_dir={tmp_path}/runs"]
+    said = run_command("train.py", *smoke[1], *places, "parts=[hands]", "stage=all", check=False)
+    assert said.returncode == 1 and "parts: base needs rvqvae_face, rvqvae_upper, rvqvae_lower" in said.stderr
+    assert not (tmp_path / "runs").exists(), "nothing is trained"
 
 
 def test_sparse_is_not_trained_beside_a_base_that_lacks_its_speakers(smoke, tmp_path):

@@ -90,6 +90,25 @@ def test_lists_hold_names(tmp_path, monkeypatch):
     assert compose("generate", "betas=[1.0,2.5]").betas == [1.0, 2.5]
 
 
+def test_commas_of_a_list_are_of_the_longest_name_that_exists(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "nm").mkdir()
+    for name in ("nm/,x.wav", "a,", "b", "a,,b"):
+        (tmp_path / name).touch()
+    assert compose("generate", "audio=[nm/,x.wav,c.wav]").audio == ["nm/,x.wav", "c.wav"]
+    assert compose("generate", "audio=[a,,b]").audio == ["a,,b"] and compose("generate", "audio=[a,,c]").audio == [
+        "a,",
+        "c",
+    ]
+
+
+@pytest.mark.parametrize("word", ["audio=[x.wav,]", "audio=[,]", "audio=[a,,b]"])
+def test_a_list_with_an_empty_element_is_one_sentence(word, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SemTalkError, match="the list has an empty element"):
+        for_hydra("generate", [word])
+
+
 def test_what_exists_is_taken_literally(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert compose("generate", "audio=[a]", "betas='b c'", "out=[a]").out == "[a]", "no list can be meant"
