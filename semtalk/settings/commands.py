@@ -189,7 +189,10 @@ class Command(Settings):
     seed: Annotated[int, between(0, MAX_SEED)]
     """Source of all randomness."""
     seed_in_name: bool
-    """Whether the run's folder is called NAME_seedN; so it is where one command trains or evaluates several seeds."""
+    """Whether the run's folder is called NAME_seedN; so it is where one command trains or evaluates several seeds.
+
+    Such runs share the FGD embedder of the first, so that their FGD compares.
+    """
     strict: bool
     """Whether one bad recording stops the preparation; else it is left out and listed."""
     trust: list[Text]
