@@ -128,7 +128,8 @@ def fetchable(needs: list[Need]) -> list[Need]:
 def missing_table(needs: list[Need]) -> str:
     """What is missing, and which of it the hub has."""
     lacking = [need for need in needs if not need.here]
-    said = f"{len(lacking)} of the things that these settings need are missing.\n\n{needs_table(lacking)}"
+    count = "One thing is" if len(lacking) == 1 else f"{len(lacking)} things are"
+    said = f"{count} missing that these settings need.\n\n{needs_table(lacking)}"
     if there := fetchable(lacking):
         said += f"\n\n`{called('fetch')}` with the same arguments brings {len(there)} of these from the hub."
     return said

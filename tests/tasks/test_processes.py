@@ -86,7 +86,7 @@ def one():
     return every_phase(0, 1)
 
 
-@pytest.mark.parametrize("world", [2, 4])
+@pytest.mark.parametrize("world", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_several_processes_train_as_one_does(one, world, tmp_path):
     for rank, found in enumerate(together(every_phase, world, tmp_path)):
         for phase, expected in one.items():
