@@ -1,15 +1,16 @@
 """Motion of one take and its npz file, with the keys that BEAT2 and its Blender add-on read."""
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from semtalk.arrays import read_npz
 from semtalk.errors import SemTalkError
 from semtalk.files import atomic_write
 from semtalk.motion.skeleton import FPS, NUM_BETAS, NUM_EXPRESSIONS, NUM_JOINTS
 
+KEYS = ("poses", "expressions", "trans", "betas")
 LARGEST_TURN = 4 * np.pi
 """Radians; axis-angles stay below pi, or 2 pi where they are never wrapped."""
 LARGEST_PLACE = 30.0
@@ -61,28 +62,21 @@ def load_motion(path: str | Path) -> Motion:
     """Read a BEAT2 npz.
 
     Raises:
-        SemTalkError: The file is missing, no npz, holds objects, another schema, another rate, or numbers that are
-            not finite.
+        SemTalkError: The file is missing, damaged, no npz, holds another schema, another rate, or anything else than
+            finite real numbers.
     """
     path = Path(path)
     if not path.is_file():
         raise SemTalkError(f"{path}: no such motion file.")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            data = {key: file[key] for key in file.files}
-    except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
-        raise SemTalkError(f"{path}: not a readable npz of plain arrays ({error}).") from error
-    missing = {"poses", "expressions", "trans", "betas"} - data.keys()
-    if missing:
-        raise SemTalkError(
-            f"{path}: not a BEAT2 motion file: it lacks {', '.join(sorted(missing))} and holds "
-            f"{', '.join(sorted(data)) or 'nothing'}."
-        )
-    rate = float(data.get("mocap_frame_rate", FPS))
-    if rate != FPS:
-        raise SemTalkError(f"{path}: {rate:g} frames a second, expected {FPS}; resample it first.")
-    motion = Motion(**{key: np.asarray(data[key], np.float32) for key in ("poses", "expressions", "trans", "betas")})
-    frames = len(motion.poses)
+    data = read_npz(path, KEYS, ("mocap_frame_rate",))
+    rate = data.get("mocap_frame_rate", np.array(FPS))
+    if rate.size != 1:
+        raise SemTalkError(f"{path}: mocap_frame_rate has shape {rate.shape}, expected one number.")
+    if rate.item() != FPS:
+        raise SemTalkError(f"{path}: {rate.item():g} frames a second, expected {FPS}; resample it first.")
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, which is refused below
+        motion = Motion(**{key: data[key].astype(np.float32) for key in KEYS})
+    frames = len(motion.poses) if motion.poses.ndim else 0
     if not frames:
         raise SemTalkError(f"{path}: there is no frame in it.")
     expected = {
