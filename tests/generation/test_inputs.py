@@ -106,6 +106,28 @@ def test_the_shortest_and_the_slowest_sound_are_read(tmp_path):
     assert len(load_audio(tmp_path / "b.wav")) == 16000
 
 
+@pytest.mark.parametrize(("at", "byte"), [(20, 0xAA), (20, 0x11), (34, 0), (22, 0)])
+def test_a_wav_with_a_header_that_cannot_be_is_one_sentence(tmp_path, at, byte):
+    soundfile.write(tmp_path / "a.wav", voice(0.5), 16000)
+    content = bytearray((tmp_path / "a.wav").read_bytes())
+    content[at] = byte
+    (tmp_path / "a.wav").write_bytes(content)
+    with pytest.raises(SemTalkError, match=r"a\.wav: .*\.$"):
+        load_audio(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize("size", [0, 0xFFFFFFFF, 0x7FFFFFFF])
+def test_a_wav_that_was_written_to_a_pipe_is_read_whole(tmp_path, size):
+    soundfile.write(tmp_path / "a.wav", voice(0.5), 16000)
+    content = bytearray((tmp_path / "a.wav").read_bytes())
+    content[4:8] = content[40:44] = size.to_bytes(4, "little")
+    (tmp_path / "b.wav").write_bytes(content)
+    assert np.array_equal(load_audio(tmp_path / "b.wav"), load_audio(tmp_path / "a.wav"))
+    (tmp_path / "c.wav").write_bytes(content[:40] + bytes(4) + b"LIST\4\0\0\0INFO")
+    with pytest.raises(SemTalkError, match="c.wav: the sound file is empty"):
+        load_audio(tmp_path / "c.wav")
+
+
 def test_a_bad_sound_goes_before_a_missing_run(tmp_path):
     (tmp_path / "a.wav").write_text("no sound")
     said = run_command("generate.py", f"audio={tmp_path}/a.wav", f"runs_dir={tmp_path}", check=False).stderr
