@@ -301,6 +301,8 @@ class SHOWCorpus:
         if not kept.is_file():
             words = [{"word": word.text, "start": word.start, "end": word.end} for word in self._recogniser(wave)]
             atomic_write(kept, lambda temporary: temporary.write_text(json.dumps(words), encoding="utf-8"))
+        if kept.read_text(encoding="utf-8") == "[]":  # nothing is said in it
+            return []
         return read_transcript(kept, wave)
 
     @cached_property
