@@ -1,6 +1,6 @@
 """What a user gives to ``generate.py``: recordings, their words, seed motion and shape; read before torch is."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +75,21 @@ def read_utterances(paths: list[Path], transcript: str) -> tuple[list[Utterance]
     if not utterances:
         raise SemTalkError("; ".join(bad))
     return utterances, bad
+
+
+def refuse_overwriting(given: Iterable[Path], written: Iterable[Path]) -> None:
+    """See that no file that is to be written is one of those that were given.
+
+    Raises:
+        SemTalkError: One is.
+    """
+
+    def there(paths: Iterable[Path]) -> dict[tuple[int, int], Path]:
+        return {(path.stat().st_dev, path.stat().st_ino): path for path in paths if path.is_file()}
+
+    inputs, outputs = there(given), there(written)
+    if both := [inputs[file] for file in outputs if file in inputs]:
+        raise SemTalkError(f"{both[0]}: a file that is given would be overwritten with a result; give another out=DIR.")
 
 
 def _beside(folder: Path, stem: str) -> Path:

@@ -11,6 +11,7 @@ from tiny import voice
 from semtalk.errors import SemTalkError
 from semtalk.features.audio import load_audio
 from semtalk.features.utterance import Utterance, mono
+from semtalk.motion.io import Motion, save_motion
 
 PROGRAM = """
 import sys
@@ -69,6 +70,33 @@ def test_bad_input_is_told_before_torch_is_imported(tmp_path):
     assert len(said) == len(wrong)
     for line, expected in zip(said, wrong.values(), strict=True):
         assert expected in line
+
+
+@pytest.mark.parametrize(
+    ("given", "options"),
+    [
+        ({"audio": "talk.mp4"}, []), ({"audio": "talk.png"}, []), ({"audio": "one.npz"}, ["video=false"]),
+        ({"audio": "seed.wav", "motion": "seed_1.npz"}, ["samples=2"]),
+        ({"audio": "a.glb"}, ["format=glb", "video=false"]),
+        ({"audio": "seed.wav", "motion": "seed.npz"}, []), ({"audio": "seed.wav", "betas": "seed.npz"}, []),
+        ({"audio": "a.wav", "transcript": "environment.json"}, []),
+    ],
+)  # fmt: skip
+def test_what_is_given_is_not_overwritten(tmp_path, monkeypatch, given, options):
+    monkeypatch.chdir(tmp_path)
+    still = Motion(np.zeros((9, 55, 3)), np.zeros((9, 100)), np.zeros((9, 3)), np.zeros(300))
+    save_motion("seed.npz", still)
+    (tmp_path / "environment.json").write_text('[{"word": "x", "start": 0, "end": 1}]')
+    soundfile.write("sound.wav", voice(0.5), 16000)
+    shutil.copy("sound.wav", given["audio"])
+    shutil.copy("seed.npz", "seed_1.npz")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    arguments = [f"{key}={value}" for key, value in given.items()]
+    said = run_command("generate.py", *arguments, "out=.", *options, check=False).stderr
+    assert "a file that is given would be overwritten with a result; give another out=DIR." in said
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+    said = run_command("generate.py", *arguments, "out=other", *options, check=False).stderr
+    assert "checkpoint" in said and "overwritten" not in said
 
 
 @pytest.mark.parametrize("way", list(WHOLE))
