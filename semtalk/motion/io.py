@@ -44,16 +44,17 @@ def save_motion(path: str | Path, motion: Motion) -> None:
     """Write a motion as a BEAT2 npz."""
 
     def write(temporary: Path) -> None:
-        np.savez(
-            temporary,
-            betas=motion.betas.astype(np.float32),
-            poses=motion.poses.reshape(len(motion), -1).astype(np.float32),
-            expressions=motion.expressions.astype(np.float32),
-            trans=motion.trans.astype(np.float32),
-            model="smplx2020",
-            gender="neutral",
-            mocap_frame_rate=FPS,
-        )
+        with temporary.open("wb") as file:  # to a name that ends otherwise, as in .NPZ, numpy would add .npz
+            np.savez(
+                file,
+                betas=motion.betas.astype(np.float32),
+                poses=motion.poses.reshape(len(motion), -1).astype(np.float32),
+                expressions=motion.expressions.astype(np.float32),
+                trans=motion.trans.astype(np.float32),
+                model="smplx2020",
+                gender="neutral",
+                mocap_frame_rate=FPS,
+            )
 
     atomic_write(Path(path), write)
 
