@@ -15,6 +15,9 @@ LARGEST_TURN = 4 * np.pi
 """Radians; axis-angles stay below pi, or 2 pi where they are never wrapped."""
 LARGEST_PLACE = 30.0
 """Metres."""
+LARGEST_BETA = 100.0
+LARGEST = {"betas": LARGEST_BETA, "expressions": 1000.0, "trans": 1e4}
+"""Of single numbers: shapes and faces lie within a few deviations, places in metres; what is far beyond is damaged."""
 
 
 @dataclass
@@ -64,7 +67,7 @@ def load_motion(path: str | Path) -> Motion:
 
     Raises:
         SemTalkError: The file is missing, damaged, no npz, holds another schema, another rate, or anything else than
-            finite real numbers.
+            finite real numbers that can be meant, see :data:`LARGEST`.
     """
     path = Path(path)
     if not path.is_file():
@@ -75,32 +78,49 @@ def load_motion(path: str | Path) -> Motion:
         raise SemTalkError(f"{path}: mocap_frame_rate has shape {rate.shape}, expected one number.")
     if rate.item() != FPS:
         raise SemTalkError(f"{path}: {rate.item():g} frames a second, expected {FPS}; resample it first.")
-    with np.errstate(over="ignore"):  # what is too large becomes infinite, which is refused below
-        motion = Motion(**{key: data[key].astype(np.float32) for key in KEYS})
-    frames = len(motion.poses) if motion.poses.ndim else 0
+    poses = data["poses"]
+    if poses.ndim != 2 or poses.shape[1] != NUM_JOINTS * 3:
+        raise SemTalkError(f"{path}: poses has shape {poses.shape}, expected (frames, {NUM_JOINTS * 3}).")
+    data["poses"] = poses.reshape(len(poses), NUM_JOINTS, 3)
+    return checked_motion(Motion(**{key: data[key] for key in KEYS}), str(path))
+
+
+def checked_motion(motion: Motion, name: str) -> Motion:
+    """A motion as float32.
+
+    Args:
+        motion: The motion.
+        name: What messages call it.
+
+    Raises:
+        SemTalkError: It has no frame, arrays of other shapes, or numbers that are not finite or cannot be meant.
+    """
+    arrays = {key: np.asarray(getattr(motion, key)) for key in KEYS}
+    frames = len(arrays["poses"]) if arrays["poses"].ndim else 0
     if not frames:
-        raise SemTalkError(f"{path}: there is no frame in it.")
+        raise SemTalkError(f"{name}: there is no frame in it.")
     expected = {
-        "poses": (frames, NUM_JOINTS * 3),
+        "poses": (frames, NUM_JOINTS, 3),
         "expressions": (frames, NUM_EXPRESSIONS),
         "trans": (frames, 3),
         "betas": (NUM_BETAS,),
     }
     for key, shape in expected.items():
-        value = getattr(motion, key)
-        if value.shape != shape:
-            raise SemTalkError(f"{path}: {key} has shape {value.shape}, expected {shape}.")
+        value = arrays[key]
+        if value.shape != shape or value.dtype.kind not in "fi":
+            raise SemTalkError(f"{name}: {key} has shape {value.shape} of {value.dtype}, expected numbers {shape}.")
         if not np.isfinite(value).all():
-            raise SemTalkError(f"{path}: {key} holds NaN or infinite values.")
-    motion.poses = motion.poses.reshape(frames, NUM_JOINTS, 3)
-    _refuse_other_units(motion, path)
-    return motion
+            raise SemTalkError(f"{name}: {key} holds NaN or infinite values.")
+        if (largest := np.abs(value).max()) > LARGEST.get(key, np.inf):
+            raise SemTalkError(f"{name}: {key} reach {largest:.3g}, expected {LARGEST[key]:g} at most; mend them.")
+    _refuse_other_units(arrays["poses"], arrays["trans"], name)
+    return Motion(**{key: value.astype(np.float32) for key, value in arrays.items()})
 
 
-def _refuse_other_units(motion: Motion, path: Path) -> None:
+def _refuse_other_units(poses: np.ndarray, trans: np.ndarray, name: str) -> None:
     """Refuse angles that can only be degrees, and places that can only be centimetres or millimetres."""
-    turn, place = np.abs(motion.poses).max(), np.abs(np.median(motion.trans, axis=0)).max()
+    turn, place = np.abs(poses).max(), np.abs(np.median(trans, axis=0)).max()
     if turn > LARGEST_TURN:
-        raise SemTalkError(f"{path}: poses reach {turn:.0f}; they seem to be degrees, expected radians.")
+        raise SemTalkError(f"{name}: poses reach {turn:.3g}; they seem to be degrees, expected radians.")
     if place > LARGEST_PLACE:
-        raise SemTalkError(f"{path}: trans lies about {place:.0f} from the origin; centimetres? Expected metres.")
+        raise SemTalkError(f"{name}: trans lies about {place:.0f} from the origin; centimetres? Expected metres.")

@@ -1,6 +1,7 @@
 """What a user gives is read before anything heavy is, and what is wrong with it is one sentence."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from tiny import voice
 from semtalk.errors import SemTalkError
 from semtalk.features.audio import load_audio
 from semtalk.features.utterance import Utterance, mono
+from semtalk.generation.inputs import read_betas, read_seed
 from semtalk.motion.io import Motion, save_motion
 
 PROGRAM = """
@@ -210,6 +212,33 @@ def test_words_with_times_that_cannot_be_are_refused(word):
 def test_words_that_are_none_are_refused(word):
     with pytest.raises(SemTalkError, match=r"is no \(text, start, end\) with seconds"):
         Utterance(voice(0.5), [word])
+
+
+STILL = Motion(np.zeros((9, 55, 3)), np.zeros((9, 100)), np.zeros((9, 3)), np.zeros(300))
+
+
+@pytest.mark.parametrize(
+    "betas",
+    [5, "no.npz", ["a"], np.zeros((2, 3)), [[1.0], [1.0, 2.0]], [0.0] * 301, [101.0], [1e30], [np.nan], [True], [1j]],
+)
+def test_body_shapes_that_are_none_are_refused(betas):
+    with pytest.raises(SemTalkError, match=r"(betas: .*; give an npz, or up to 300 numbers|no such motion file)"):
+        read_betas(betas)
+
+
+@pytest.mark.parametrize(
+    "motion",
+    [5, np.zeros((9, 55, 3)), STILL[:2], STILL[:0], replace(STILL, betas=np.full(300, 1e30)),
+     replace(STILL, poses=np.zeros((9, 165))), replace(STILL, trans=None)],
+)  # fmt: skip
+def test_seeds_that_are_none_are_refused(motion):
+    with pytest.raises(SemTalkError, match="^motion: "):
+        read_seed(motion)
+
+
+def test_shapes_and_seeds_that_can_be_are_taken():
+    assert read_betas([1, -100.0])[:3].tolist() == [1, -100, 0] and read_betas(None).shape == (300,)
+    assert read_seed(STILL).poses.dtype == np.float32
 
 
 def test_the_python_interface_takes_what_people_have(smoke):
