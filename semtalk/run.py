@@ -323,7 +323,7 @@ def generate(settings: GenerateSettings) -> None:
     if settings.audio is None:
         raise SemTalkError(f"audio is not set: give a voice recording, as in `{called('generate')} audio=FILE.wav`.")
     from semtalk.features.audio import find_audio
-    from semtalk.generation.inputs import hear_words, read_betas, read_seed, read_utterances
+    from semtalk.generation.inputs import hear_words, read_betas, read_seed, read_utterances, refuse_overwriting
     from semtalk.motion.skeleton import FPS
 
     paths = find_audio(settings.audio)
@@ -331,6 +331,18 @@ def generate(settings: GenerateSettings) -> None:
     motion = None if settings.motion is None else read_seed(settings.motion)
     betas = None if settings.betas is None else read_betas(settings.betas)
     formats = {"npz", *([settings.format] if isinstance(settings.format, str) else settings.format)}
+    folder = Path(settings.out or results_dir(settings) / "generated")
+    kinds = formats | ({"mp4", "png"} if settings.video else set())
+    names = [utterance.name for utterance in utterances]
+    if settings.samples > 1:
+        names = [f"{name}_{sample}" for name in names for sample in range(settings.samples)]
+    given = [
+        *paths,
+        *(Path(one) for one in (settings.motion, settings.betas, settings.transcript) if isinstance(one, str)),
+    ]
+    refuse_overwriting(
+        given, [folder / "environment.json", *(folder / f"{name}.{kind}" for name in names for kind in kinds)]
+    )
 
     from functools import partial
 
@@ -355,11 +367,9 @@ def generate(settings: GenerateSettings) -> None:
     )  # fmt: skip
     for line in model.counts():
         LOG.info(line)
-    folder = Path(settings.out or results_dir(settings) / "generated")
     write_environment(folder, device)
-    for result in results:
+    for name, result in zip(names, results, strict=True):
         utterance = result.utterance
-        name = utterance.name if settings.samples == 1 else f"{utterance.name}_{result.sample}"
         written = [result.save(folder / f"{name}.{kind}") for kind in sorted(formats)]
         if settings.video:
             written += _draw_speech(result, folder / f"{name}.mp4", settings.video_seconds, settings.beta)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from semtalk.arrays import read_npy
 from semtalk.data.recording import MAX_LENGTH_GAP, SPLITS, Entry, Recording, read_semantics
 from semtalk.data.sources import file_stamp
 from semtalk.errors import SemTalkError
@@ -143,7 +144,7 @@ class BEAT2Corpus:
         path = self.root / "weights" / "mean_vel_smplxflame_30.npy"
         if not path.is_file():
             return None
-        speed = np.load(path, allow_pickle=False)
+        speed = read_npy(path)
         if speed.shape != (NUM_JOINTS,):
             raise SemTalkError(f"{path}: shape {speed.shape}, expected ({NUM_JOINTS},).")
         return speed.astype(np.float64)

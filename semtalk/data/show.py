@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from semtalk.arrays import read_npz
 from semtalk.body import load_body
 from semtalk.catalogue import SMPLX_FILE
 from semtalk.data.recording import MAX_LENGTH_GAP, SPLITS, Entry, Recording, read_semantics
@@ -60,11 +61,8 @@ def hand_components(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Principal components (45, 45) of the left and the right hand from a user's SMPL-X npz."""
     if not path.is_file():
         raise SemTalkError(f"{path}: no such SMPL-X file.")
-    with np.load(path, allow_pickle=False) as file:  # other keys may hold objects; these two are plain arrays
-        try:
-            return file["hands_componentsl"], file["hands_componentsr"]
-        except (KeyError, ValueError) as error:
-            raise SemTalkError(f"{path}: it has no hands_componentsl and hands_componentsr.") from error
+    left, right = read_npz(path, ("hands_componentsl", "hands_componentsr")).values()
+    return left, right
 
 
 def upright(arrays: dict[str, np.ndarray], rest_pelvis: np.ndarray, sole: float) -> tuple[np.ndarray, np.ndarray]:
@@ -303,6 +301,8 @@ class SHOWCorpus:
         if not kept.is_file():
             words = [{"word": word.text, "start": word.start, "end": word.end} for word in self._recogniser(wave)]
             atomic_write(kept, lambda temporary: temporary.write_text(json.dumps(words), encoding="utf-8"))
+        if kept.read_text(encoding="utf-8") == "[]":  # nothing is said in it
+            return []
         return read_transcript(kept, wave)
 
     @cached_property

@@ -62,11 +62,11 @@ def load_audio(path: str | Path) -> np.ndarray:
         raise SemTalkError(f"{path}: no such sound file.")
     if not path.stat().st_size:
         raise SemTalkError(f"{path}: the sound file is empty.")
-    _refuse_cut_wav(path)
     try:
-        blocks = list(_soundfile_blocks(path))
+        sizeless = _refuse_cut_wav(path)
+        blocks = list(_ffmpeg_blocks(path, "no size in its header") if sizeless else _soundfile_blocks(path))
     except soundfile.LibsndfileError as error:
-        blocks = list(_ffmpeg_blocks(path, error))
+        blocks = list(_ffmpeg_blocks(path, error.error_string.rstrip(".")))
     wave = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
     if not len(wave):
         raise SemTalkError(f"{path}: the sound file is empty.")
@@ -78,20 +78,24 @@ def load_audio(path: str | Path) -> np.ndarray:
     return wave
 
 
-def _refuse_cut_wav(path: Path) -> None:
-    """Refuse a wav whose data are shorter than its header says; libsndfile would read the rest in silence."""
+def _refuse_cut_wav(path: Path) -> bool:
+    """Refuse a wav whose data are shorter than its header says; libsndfile would read the rest in silence.
+
+    Returns:
+        Whether it is one that was written to a pipe with the size 0, behind which libsndfile sees nothing.
+    """
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(12)
         if len(head) < 12 or head[:4] != b"RIFF" or head[8:] != b"WAVE":
-            return
+            return False
         while len(chunk := file.read(8)) == 8:
             name, length = struct.unpack("<4sI", chunk)
             if name == b"data":
                 there = size - file.tell()
                 if length not in UNKNOWN_SIZES and length > there:
                     raise SemTalkError(f"{path}: cut short: {there} of {length} bytes of sound; copy it again.")
-                return
+                return length == 0 and there > 0 and not file.read(4).isalpha()  # letters begin another chunk
             file.seek(length + length % 2, 1)
     raise SemTalkError(f"{path}: cut short: a wav header without sound; copy it again.")
 
@@ -119,7 +123,7 @@ def _soundfile_blocks(path: Path) -> Iterator[np.ndarray]:
             yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
 
 
-def _ffmpeg_blocks(path: Path, why: soundfile.LibsndfileError) -> Iterator[np.ndarray]:
+def _ffmpeg_blocks(path: Path, why: str) -> Iterator[np.ndarray]:
     import av
 
     try:
@@ -134,8 +138,10 @@ def _ffmpeg_blocks(path: Path, why: soundfile.LibsndfileError) -> Iterator[np.nd
                     yield out.to_ndarray().mean(axis=0)
             for out in resampler.resample(None):
                 yield out.to_ndarray().mean(axis=0)
-    except av.FFmpegError as error:
-        raise SemTalkError(f"{path}: not a readable sound file ({why.error_string.rstrip('.')}).") from error
+    except SemTalkError:
+        raise
+    except Exception as error:  # where a codec is unknown, the objects lack attributes, of each version others
+        raise SemTalkError(f"{path}: not a readable sound file ({why}); record or convert it anew.") from error
 
 
 def sound_seconds(path: Path) -> float | None:

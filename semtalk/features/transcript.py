@@ -16,6 +16,11 @@ EDGES = re.compile(r"^[\W_]+|[\W_]+$")
 NO_SPEECH = re.compile(r"\s*(\[.*\]|<.*>)\s*")
 """What transcripts write for what is no word: ``[Music]``, ``<unk>``."""
 
+LATEST = 1e6
+"""Seconds, eleven days: no word is later."""
+BEHIND = 2.0
+"""Seconds by which a word of a transcript may begin behind the end of the sound."""
+
 
 class Word(NamedTuple):
     """A spoken word; seconds."""
@@ -26,9 +31,9 @@ class Word(NamedTuple):
 
 
 def impossible(word: tuple[str, float, float]) -> bool:
-    """Whether a word has times that cannot be: none, below zero, or an end before the start."""
+    """Whether a word has times that cannot be: none, below zero, days away, or an end before the start."""
     _, start, end = word
-    return not (np.isfinite(start) and np.isfinite(end)) or end < start or start < 0
+    return not 0 <= start <= end <= LATEST
 
 
 def clean(words: Iterable[tuple[str, float, float]]) -> list[Word]:
@@ -77,7 +82,7 @@ def _checked(words: list[Word], path: Path) -> list[Word]:
 
 
 def _from_json(path: Path) -> list[Word]:
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = json.loads(path.read_text(encoding="utf-8-sig"))
     if isinstance(content, dict) and "segments" in content:
         segments = content["segments"]
     elif isinstance(content, dict) and "chunks" in content:
@@ -143,19 +148,35 @@ def read_transcript(path: str | Path, wave: np.ndarray) -> list[Word]:
         wave: (S,) the recording at 16 kHz; plain text is spread over its speech.
 
     Raises:
-        SemTalkError: The file is missing or is not what its name says.
+        SemTalkError: The file is missing, is not what its name says, holds no words, or has words behind the sound.
     """
     path = Path(path)
     if not path.is_file():
         raise SemTalkError(f"{path}: no such transcript.")
     kind = path.suffix.lower()
     try:
-        if kind == ".textgrid":
-            return read_textgrid(path)
-        if kind == ".json":
-            return _checked(_from_json(path), path)
-        if kind == ".srt":
-            return _checked(_from_srt(path), path)
-        return _spread_over_speech(path.read_text(encoding="utf-8"), wave)
-    except (KeyError, TypeError, ValueError, AttributeError, UnicodeError) as error:
-        raise SemTalkError(f"{path}: not a readable {kind or 'text'} transcript ({error}).") from error
+        words = _read(path, kind, wave)
+    except SemTalkError:
+        raise
+    except Exception as error:  # texts of others fail in every way that their numbers and nestings have
+        said = f"{type(error).__name__}: {error}"
+        raise SemTalkError(f"{path}: not a readable {kind or 'text'} transcript ({said}).") from error
+    seconds = len(wave) / SAMPLE_RATE
+    if late := [word for word in words if word.start > seconds + BEHIND]:
+        raise SemTalkError(
+            f"{path}: '{late[0].text}' begins at {late[0].start:.2f} s, but the sound ends at {seconds:.2f} s; give "
+            "the transcript of this recording."
+        )
+    return words
+
+
+def _read(path: Path, kind: str, wave: np.ndarray) -> list[Word]:
+    if kind == ".textgrid":
+        return read_textgrid(path)
+    if kind == ".srt":
+        return _checked(_from_srt(path), path)
+    if path.read_text(encoding="utf-8-sig").strip() in ("", "[]"):
+        raise SemTalkError(f"{path}: there is no word in it; where nothing is known to be said, give no transcript.")
+    if kind == ".json":
+        return _checked(_from_json(path), path)
+    return _spread_over_speech(path.read_text(encoding="utf-8-sig"), wave)

@@ -1,6 +1,6 @@
 """What a user gives to ``generate.py``: recordings, their words, seed motion and shape; read before torch is."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,25 +11,38 @@ from semtalk.features.recognise import Recogniser
 from semtalk.features.transcript import read_transcript
 from semtalk.features.utterance import Utterance
 from semtalk.log import LOG
-from semtalk.motion.io import Motion, load_motion
+from semtalk.motion.io import LARGEST_BETA, Motion, checked_motion, load_motion
 from semtalk.motion.skeleton import NUM_BETAS, SEED_FRAMES
 
 WAYS = ("auto", "whisper", "none")
 """Where words come from when not from files."""
+BETAS = f"give an npz, or up to {NUM_BETAS} numbers from {-LARGEST_BETA:g} to {LARGEST_BETA:g}."
 UNKNOWN = "the words are unknown, so gestures follow the voice alone"
 TRANSCRIPT_SUFFIXES = (".TextGrid", ".json", ".srt", ".txt")
 
 
 def read_betas(betas: str | Path | Sequence[float] | None) -> np.ndarray:
-    """Body shape (300,) from an npz with ``betas``, from up to 300 numbers, or the mean shape for none."""
+    """Body shape (300,) from an npz with ``betas``, from up to 300 numbers, or the mean shape for none.
+
+    Raises:
+        SemTalkError: The file is bad, or they are no such numbers.
+    """
     shape = np.zeros(NUM_BETAS, np.float32)
     if betas is None:
         return shape
     if isinstance(betas, str | Path):
         betas = load_motion(betas).betas
-    if len(betas) > NUM_BETAS or not np.isfinite(np.asarray(betas, np.float32)).all():
-        raise SemTalkError(f"betas: {len(betas)} values; give an npz, or up to {NUM_BETAS} finite numbers.")
-    shape[: len(betas)] = betas
+    try:
+        values = np.asarray(betas)
+    except Exception as error:  # rows of several lengths, tensors elsewhere, and what else has a length
+        raise SemTalkError(f"betas: {type(betas).__name__}; {BETAS}") from error
+    if values.ndim != 1 or values.dtype.kind not in "fi":
+        raise SemTalkError(f"betas: shape {values.shape} of {values.dtype}; {BETAS}")
+    if len(values) > NUM_BETAS:
+        raise SemTalkError(f"betas: {len(values)} values; {BETAS}")
+    if not (np.abs(values) <= LARGEST_BETA).all():
+        raise SemTalkError(f"betas: they reach {np.abs(values).max():.3g}; {BETAS}")
+    shape[: len(values)] = values
     return shape
 
 
@@ -39,7 +52,12 @@ def read_seed(motion: str | Path | Motion) -> Motion:
     Raises:
         SemTalkError: The file is bad, or too short.
     """
-    motion = motion if isinstance(motion, Motion) else load_motion(motion)
+    if isinstance(motion, str | Path):
+        motion = load_motion(motion)
+    elif isinstance(motion, Motion):
+        motion = checked_motion(motion, "motion")
+    else:
+        raise SemTalkError(f"motion: {type(motion).__name__}; give an npz or a semtalk.motion.io.Motion.")
     if len(motion) < SEED_FRAMES:
         raise SemTalkError(f"motion: {len(motion)} frames; a seed needs {SEED_FRAMES}.")
     return motion
@@ -75,6 +93,21 @@ def read_utterances(paths: list[Path], transcript: str) -> tuple[list[Utterance]
     if not utterances:
         raise SemTalkError("; ".join(bad))
     return utterances, bad
+
+
+def refuse_overwriting(given: Iterable[Path], written: Iterable[Path]) -> None:
+    """See that no file that is to be written is one of those that were given.
+
+    Raises:
+        SemTalkError: One is.
+    """
+
+    def there(paths: Iterable[Path]) -> dict[tuple[int, int], Path]:
+        return {(path.stat().st_dev, path.stat().st_ino): path for path in paths if path.is_file()}
+
+    inputs, outputs = there(given), there(written)
+    if both := [inputs[file] for file in outputs if file in inputs]:
+        raise SemTalkError(f"{both[0]}: a file that is given would be overwritten with a result; give another out=DIR.")
 
 
 def _beside(folder: Path, stem: str) -> Path:

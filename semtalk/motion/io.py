@@ -1,19 +1,23 @@
 """Motion of one take and its npz file, with the keys that BEAT2 and its Blender add-on read."""
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from semtalk.arrays import read_npz
 from semtalk.errors import SemTalkError
 from semtalk.files import atomic_write
 from semtalk.motion.skeleton import FPS, NUM_BETAS, NUM_EXPRESSIONS, NUM_JOINTS
 
+KEYS = ("poses", "expressions", "trans", "betas")
 LARGEST_TURN = 4 * np.pi
 """Radians; axis-angles stay below pi, or 2 pi where they are never wrapped."""
 LARGEST_PLACE = 30.0
 """Metres."""
+LARGEST_BETA = 100.0
+LARGEST = {"betas": LARGEST_BETA, "expressions": 1000.0, "trans": 1e4}
+"""Of single numbers: shapes and faces lie within a few deviations, places in metres; what is far beyond is damaged."""
 
 
 @dataclass
@@ -43,16 +47,17 @@ def save_motion(path: str | Path, motion: Motion) -> None:
     """Write a motion as a BEAT2 npz."""
 
     def write(temporary: Path) -> None:
-        np.savez(
-            temporary,
-            betas=motion.betas.astype(np.float32),
-            poses=motion.poses.reshape(len(motion), -1).astype(np.float32),
-            expressions=motion.expressions.astype(np.float32),
-            trans=motion.trans.astype(np.float32),
-            model="smplx2020",
-            gender="neutral",
-            mocap_frame_rate=FPS,
-        )
+        with temporary.open("wb") as file:  # to a name that ends otherwise, as in .NPZ, numpy would add .npz
+            np.savez(
+                file,
+                betas=motion.betas.astype(np.float32),
+                poses=motion.poses.reshape(len(motion), -1).astype(np.float32),
+                expressions=motion.expressions.astype(np.float32),
+                trans=motion.trans.astype(np.float32),
+                model="smplx2020",
+                gender="neutral",
+                mocap_frame_rate=FPS,
+            )
 
     atomic_write(Path(path), write)
 
@@ -61,51 +66,61 @@ def load_motion(path: str | Path) -> Motion:
     """Read a BEAT2 npz.
 
     Raises:
-        SemTalkError: The file is missing, no npz, holds objects, another schema, another rate, or numbers that are
-            not finite.
+        SemTalkError: The file is missing, damaged, no npz, holds another schema, another rate, or anything else than
+            finite real numbers that can be meant, see :data:`LARGEST`.
     """
     path = Path(path)
     if not path.is_file():
         raise SemTalkError(f"{path}: no such motion file.")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            data = {key: file[key] for key in file.files}
-    except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
-        raise SemTalkError(f"{path}: not a readable npz of plain arrays ({error}).") from error
-    missing = {"poses", "expressions", "trans", "betas"} - data.keys()
-    if missing:
-        raise SemTalkError(
-            f"{path}: not a BEAT2 motion file: it lacks {', '.join(sorted(missing))} and holds "
-            f"{', '.join(sorted(data)) or 'nothing'}."
-        )
-    rate = float(data.get("mocap_frame_rate", FPS))
-    if rate != FPS:
-        raise SemTalkError(f"{path}: {rate:g} frames a second, expected {FPS}; resample it first.")
-    motion = Motion(**{key: np.asarray(data[key], np.float32) for key in ("poses", "expressions", "trans", "betas")})
-    frames = len(motion.poses)
+    data = read_npz(path, KEYS, ("mocap_frame_rate",))
+    rate = data.get("mocap_frame_rate", np.array(FPS))
+    if rate.size != 1:
+        raise SemTalkError(f"{path}: mocap_frame_rate has shape {rate.shape}, expected one number.")
+    if rate.item() != FPS:
+        raise SemTalkError(f"{path}: {rate.item():g} frames a second, expected {FPS}; resample it first.")
+    poses = data["poses"]
+    if poses.ndim != 2 or poses.shape[1] != NUM_JOINTS * 3:
+        raise SemTalkError(f"{path}: poses has shape {poses.shape}, expected (frames, {NUM_JOINTS * 3}).")
+    data["poses"] = poses.reshape(len(poses), NUM_JOINTS, 3)
+    return checked_motion(Motion(**{key: data[key] for key in KEYS}), str(path))
+
+
+def checked_motion(motion: Motion, name: str) -> Motion:
+    """A motion as float32.
+
+    Args:
+        motion: The motion.
+        name: What messages call it.
+
+    Raises:
+        SemTalkError: It has no frame, arrays of other shapes, or numbers that are not finite or cannot be meant.
+    """
+    arrays = {key: np.asarray(getattr(motion, key)) for key in KEYS}
+    frames = len(arrays["poses"]) if arrays["poses"].ndim else 0
     if not frames:
-        raise SemTalkError(f"{path}: there is no frame in it.")
+        raise SemTalkError(f"{name}: there is no frame in it.")
     expected = {
-        "poses": (frames, NUM_JOINTS * 3),
+        "poses": (frames, NUM_JOINTS, 3),
         "expressions": (frames, NUM_EXPRESSIONS),
         "trans": (frames, 3),
         "betas": (NUM_BETAS,),
     }
     for key, shape in expected.items():
-        value = getattr(motion, key)
-        if value.shape != shape:
-            raise SemTalkError(f"{path}: {key} has shape {value.shape}, expected {shape}.")
+        value = arrays[key]
+        if value.shape != shape or value.dtype.kind not in "fi":
+            raise SemTalkError(f"{name}: {key} has shape {value.shape} of {value.dtype}, expected numbers {shape}.")
         if not np.isfinite(value).all():
-            raise SemTalkError(f"{path}: {key} holds NaN or infinite values.")
-    motion.poses = motion.poses.reshape(frames, NUM_JOINTS, 3)
-    _refuse_other_units(motion, path)
-    return motion
+            raise SemTalkError(f"{name}: {key} holds NaN or infinite values.")
+        if (largest := np.abs(value).max()) > LARGEST.get(key, np.inf):
+            raise SemTalkError(f"{name}: {key} reach {largest:.3g}, expected {LARGEST[key]:g} at most; mend them.")
+    _refuse_other_units(arrays["poses"], arrays["trans"], name)
+    return Motion(**{key: value.astype(np.float32) for key, value in arrays.items()})
 
 
-def _refuse_other_units(motion: Motion, path: Path) -> None:
+def _refuse_other_units(poses: np.ndarray, trans: np.ndarray, name: str) -> None:
     """Refuse angles that can only be degrees, and places that can only be centimetres or millimetres."""
-    turn, place = np.abs(motion.poses).max(), np.abs(np.median(motion.trans, axis=0)).max()
+    turn, place = np.abs(poses).max(), np.abs(np.median(trans, axis=0)).max()
     if turn > LARGEST_TURN:
-        raise SemTalkError(f"{path}: poses reach {turn:.0f}; they seem to be degrees, expected radians.")
+        raise SemTalkError(f"{name}: poses reach {turn:.3g}; they seem to be degrees, expected radians.")
     if place > LARGEST_PLACE:
-        raise SemTalkError(f"{path}: trans lies about {place:.0f} from the origin; centimetres? Expected metres.")
+        raise SemTalkError(f"{name}: trans lies about {place:.0f} from the origin; centimetres? Expected metres.")

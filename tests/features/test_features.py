@@ -230,9 +230,10 @@ TRANSCRIPTS = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
 @pytest.mark.parametrize("name", TRANSCRIPTS)
-def test_transcripts_of_every_kind(tmp_path, name):
-    (tmp_path / name).write_text(TRANSCRIPTS[name])
+def test_transcripts_of_every_kind(tmp_path, name, encoding):
+    (tmp_path / name).write_text(TRANSCRIPTS[name], encoding=encoding)
     words = read_transcript(tmp_path / name, noise(1.0))
     assert [word.text.lower() for word in words] == ["hello", "you"]
     assert [word.start for word in words] == pytest.approx([0.1, 0.6], abs=0.02)
@@ -257,6 +258,13 @@ def test_plain_text_is_spread_over_the_speech(tmp_path):
         ("a.json", json.dumps([{"word": "x", "start": 3, "end": 1}]), "runs from 3.0 to 1.0"),
         ("a.json", json.dumps([{"word": "x", "start": 1, "end": 5}, {"word": "y", "start": 2, "end": 3}]), "begins at"),
         ("missing.txt", None, "no such transcript"),
+        ("a.json", "[" * 20_000, "not a readable .json"),
+        ("a.json", f'[{{"word": "x", "start": 0, "end": 1{"0" * 400}}}]', "not a readable .json"),
+        ("a.json", '[{"word": "x", "start": 0, "end": 1e300}]', r"runs from 0.0 to 1e\+300"),
+        ("a.json", '[{"word": "x", "start": 1000, "end": 1001}]', "begins at 1000.00 s, but the sound ends at 1.00 s"),
+        ("a.srt", "1\n99999999:00:00,000 --> 99999999:00:01,000\nx\n", "runs from 359999996400"),
+        ("a.txt", " \n", "there is no word in it"),
+        ("a.json", "[]", "there is no word in it"),
     ],
 )
 def test_bad_transcripts_are_one_sentence(tmp_path, name, text, says):

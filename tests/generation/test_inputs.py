@@ -1,6 +1,7 @@
 """What a user gives is read before anything heavy is, and what is wrong with it is one sentence."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from tiny import voice
 from semtalk.errors import SemTalkError
 from semtalk.features.audio import load_audio
 from semtalk.features.utterance import Utterance, mono
+from semtalk.generation.inputs import read_betas, read_seed
+from semtalk.motion.io import Motion, save_motion
 
 PROGRAM = """
 import sys
@@ -53,11 +56,11 @@ def test_bad_input_is_told_before_torch_is_imported(tmp_path):
         f"generate|audio={good}|transcript={tmp_path}/none.json": "none.json: no such transcript",
         f"generate|audio={good}|motion={tmp_path}/bad.npz": "bad.npz: not a readable npz",
         f"generate|audio={good}|motion={short}": "motion: 2 frames; a seed needs 4",
-        f"generate|audio={good}|betas={odd}": "odd.npz: not a BEAT2 motion file",
+        f"generate|audio={good}|betas={odd}": "odd.npz: not a readable npz of plain arrays (it lacks",
         f"generate|audio={good}|betas=[{','.join(['0.0'] * 301)}]": "betas: 301 values",
         f"generate|audio={good}|transcript={tmp_path}/bad.txt": "bad.txt: not a readable .txt transcript",
         f"eval|motions={tmp_path}/own|truth={tmp_path}/none": f"truth={tmp_path}/none: there is no such folder",
-        f"eval|motions={tmp_path}/own|truth={tmp_path}/own": "own/a.npz: not a BEAT2 motion file",
+        f"eval|motions={tmp_path}/own|truth={tmp_path}/own": "own/a.npz: not a readable npz of plain arrays (it lacks",
         f"eval|motions={tmp_path}/true|truth={tmp_path}/true|mean_speed={odd}": "odd.npz: give one array",
         f"eval|motions={tmp_path}/true|truth={tmp_path}/true|audio={tmp_path}": "bad.wav: not a readable sound file",
     }
@@ -69,6 +72,33 @@ def test_bad_input_is_told_before_torch_is_imported(tmp_path):
     assert len(said) == len(wrong)
     for line, expected in zip(said, wrong.values(), strict=True):
         assert expected in line
+
+
+@pytest.mark.parametrize(
+    ("given", "options"),
+    [
+        ({"audio": "talk.mp4"}, []), ({"audio": "talk.png"}, []), ({"audio": "one.npz"}, ["video=false"]),
+        ({"audio": "seed.wav", "motion": "seed_1.npz"}, ["samples=2"]),
+        ({"audio": "a.glb"}, ["format=glb", "video=false"]),
+        ({"audio": "seed.wav", "motion": "seed.npz"}, []), ({"audio": "seed.wav", "betas": "seed.npz"}, []),
+        ({"audio": "a.wav", "transcript": "environment.json"}, []),
+    ],
+)  # fmt: skip
+def test_what_is_given_is_not_overwritten(tmp_path, monkeypatch, given, options):
+    monkeypatch.chdir(tmp_path)
+    still = Motion(np.zeros((9, 55, 3)), np.zeros((9, 100)), np.zeros((9, 3)), np.zeros(300))
+    save_motion("seed.npz", still)
+    (tmp_path / "environment.json").write_text('[{"word": "x", "start": 0, "end": 1}]')
+    soundfile.write("sound.wav", voice(0.5), 16000)
+    shutil.copy("sound.wav", given["audio"])
+    shutil.copy("seed.npz", "seed_1.npz")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    arguments = [f"{key}={value}" for key, value in given.items()]
+    said = run_command("generate.py", *arguments, "out=.", *options, check=False).stderr
+    assert "a file that is given would be overwritten with a result; give another out=DIR." in said
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+    said = run_command("generate.py", *arguments, "out=other", *options, check=False).stderr
+    assert "checkpoint" in said and "overwritten" not in said
 
 
 @pytest.mark.parametrize("way", list(WHOLE))
@@ -104,6 +134,28 @@ def test_the_shortest_and_the_slowest_sound_are_read(tmp_path):
     soundfile.write(tmp_path / "b.wav", voice(1.0)[:1000], 1000)
     assert len(load_audio(tmp_path / "a.wav")) == 534
     assert len(load_audio(tmp_path / "b.wav")) == 16000
+
+
+@pytest.mark.parametrize(("at", "byte"), [(20, 0xAA), (20, 0x11), (34, 0), (22, 0)])
+def test_a_wav_with_a_header_that_cannot_be_is_one_sentence(tmp_path, at, byte):
+    soundfile.write(tmp_path / "a.wav", voice(0.5), 16000)
+    content = bytearray((tmp_path / "a.wav").read_bytes())
+    content[at] = byte
+    (tmp_path / "a.wav").write_bytes(content)
+    with pytest.raises(SemTalkError, match=r"a\.wav: .*\.$"):
+        load_audio(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize("size", [0, 0xFFFFFFFF, 0x7FFFFFFF])
+def test_a_wav_that_was_written_to_a_pipe_is_read_whole(tmp_path, size):
+    soundfile.write(tmp_path / "a.wav", voice(0.5), 16000)
+    content = bytearray((tmp_path / "a.wav").read_bytes())
+    content[4:8] = content[40:44] = size.to_bytes(4, "little")
+    (tmp_path / "b.wav").write_bytes(content)
+    assert np.array_equal(load_audio(tmp_path / "b.wav"), load_audio(tmp_path / "a.wav"))
+    (tmp_path / "c.wav").write_bytes(content[:40] + bytes(4) + b"LIST\4\0\0\0INFO")
+    with pytest.raises(SemTalkError, match="c.wav: the sound file is empty"):
+        load_audio(tmp_path / "c.wav")
 
 
 def test_a_bad_sound_goes_before_a_missing_run(tmp_path):
@@ -160,6 +212,33 @@ def test_words_with_times_that_cannot_be_are_refused(word):
 def test_words_that_are_none_are_refused(word):
     with pytest.raises(SemTalkError, match=r"is no \(text, start, end\) with seconds"):
         Utterance(voice(0.5), [word])
+
+
+STILL = Motion(np.zeros((9, 55, 3)), np.zeros((9, 100)), np.zeros((9, 3)), np.zeros(300))
+
+
+@pytest.mark.parametrize(
+    "betas",
+    [5, "no.npz", ["a"], np.zeros((2, 3)), [[1.0], [1.0, 2.0]], [0.0] * 301, [101.0], [1e30], [np.nan], [True], [1j]],
+)
+def test_body_shapes_that_are_none_are_refused(betas):
+    with pytest.raises(SemTalkError, match=r"(betas: .*; give an npz, or up to 300 numbers|no such motion file)"):
+        read_betas(betas)
+
+
+@pytest.mark.parametrize(
+    "motion",
+    [5, np.zeros((9, 55, 3)), STILL[:2], STILL[:0], replace(STILL, betas=np.full(300, 1e30)),
+     replace(STILL, poses=np.zeros((9, 165))), replace(STILL, trans=None)],
+)  # fmt: skip
+def test_seeds_that_are_none_are_refused(motion):
+    with pytest.raises(SemTalkError, match="^motion: "):
+        read_seed(motion)
+
+
+def test_shapes_and_seeds_that_can_be_are_taken():
+    assert read_betas([1, -100.0])[:3].tolist() == [1, -100, 0] and read_betas(None).shape == (300,)
+    assert read_seed(STILL).poses.dtype == np.float32
 
 
 def test_the_python_interface_takes_what_people_have(smoke):

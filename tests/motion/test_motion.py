@@ -127,7 +127,9 @@ def test_npz_round_trip_and_keys(tmp_path):
     with np.load(tmp_path / "a.npz") as file:
         assert file["poses"].shape == (7, 165)
         assert (str(file["model"]), str(file["gender"]), int(file["mocap_frame_rate"])) == ("smplx2020", "neutral", 30)
-    assert [path.name for path in tmp_path.iterdir()] == ["a.npz"]
+    save_motion(tmp_path / "b.NPZ", motion)
+    assert np.array_equal(load_motion(tmp_path / "b.NPZ").poses, motion.poses)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npz", "b.NPZ"]
 
 
 @pytest.mark.parametrize(
