@@ -152,7 +152,7 @@ def read_json(path: Path, kind: type = dict) -> Any:
         raise SemTalkError(f"{path}: not readable as json ({said}); copy it again, or make it anew.") from error
     if not isinstance(content, kind):
         raise SemTalkError(
-            f"{path}: it holds {type(content).__name__}, not {kind.__name__}; it is damaged, or another file: copy it again."
+            f"{path}: it holds {type(content).__name__}, not {kind.__name__}; copy it again, or make it anew."
         )
     return content
 
