@@ -102,7 +102,9 @@ def checkpoint_facts(path: Path) -> dict:
     except SemTalkError:
         raise
     except Exception as error:
-        raise SemTalkError(f"{path}: not a readable checkpoint ({type(error).__name__}: {error}).") from error
+        raise SemTalkError(
+            f"{path}: not a readable checkpoint: it is cut short or damaged; copy it again, or train anew."
+        ) from error
 
 
 def atomic_write(path: Path, write) -> None:
