@@ -5,9 +5,14 @@ import json
 import numpy as np
 import pytest
 
+from semtalk.body import load_body
 from semtalk.errors import SemTalkError
 from semtalk.evaluation.comparison import compare
+from semtalk.evaluation.evaluate import evaluate_folder
+from semtalk.evaluation.files import read_files, read_speed
 from semtalk.evaluation.result import Measured, Result, write_result
+from semtalk.motion.io import Motion, save_motion
+from semtalk.settings import compose
 
 TAKES = {"a": 40, "b": 60}
 
@@ -74,3 +79,41 @@ def test_a_damaged_evaluation_is_one_sentence(tmp_path, case):
     with pytest.raises(SemTalkError, match=said) as error:
         compare(paths, "test")
     assert str(error.value).startswith(f"{tmp_path}/two/{name}: ") and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (np.full(55, np.nan), "no mean speeds; give finite numbers in m/s from 0, and not 0 alone"),
+        (np.full(55, -1.0), "no mean speeds"),
+        (np.zeros(55), "no mean speeds"),
+        (np.ones(54), "give one array of the shape"),
+        (np.array(["a"] * 55), "give one array of the shape"),
+        (np.ones(55, complex), "give one array of the shape"),
+        (np.array([None] * 55, dtype=object), "not a readable npy of numbers; copy it again"),
+        (b"", "not a readable npy of numbers"),
+        (bytes(range(256)), "not a readable npy of numbers"),
+    ],
+)
+def test_mean_speeds_are_finite_and_some_are_above_0(tmp_path, content, said):
+    path = tmp_path / "speed.npy"
+    np.save(path, np.arange(55))
+    assert read_speed(str(path)).tolist() == list(range(55))
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        np.save(path, content)
+    with pytest.raises(SemTalkError, match=f"mean_speed=.*speed.npy: {said}") as error:
+        read_speed(str(path))
+    assert "allow_pickle" not in str(error.value)
+
+
+@pytest.mark.parametrize("key", ["motions", "truth"])
+def test_a_take_that_is_too_short_for_fgd_is_named(tmp_path, key):
+    for folder in ("motions", "truth"):
+        frames = 10 if folder == key else 64
+        arrays = (np.zeros((frames, *shape)) for shape in ((55, 3), (100,), (3,)))
+        save_motion(tmp_path / folder / "short.npz", Motion(*arrays, np.zeros(300)))
+    settings = compose("eval", f"motions={tmp_path}/motions", f"truth={tmp_path}/truth", f"embedder={tmp_path}")
+    with pytest.raises(SemTalkError, match="short.npz: motion and truth have 10 frames in common, and FGD needs 32"):
+        evaluate_folder(settings, read_files(settings), load_body(None))
