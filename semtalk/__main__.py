@@ -44,6 +44,7 @@ def main() -> None:
 def runs(arguments: list[str]) -> None:
     """List runs."""
     from semtalk.errors import SemTalkError
+    from semtalk.log import printable
     from semtalk.runs import HELP, print_runs
 
     if {"-h", "--help"} & set(arguments):
@@ -52,7 +53,7 @@ def runs(arguments: list[str]) -> None:
     try:
         print_runs(arguments)
     except SemTalkError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {printable(error)}")
 
 
 def composed(name: str, given: list[str]) -> None:

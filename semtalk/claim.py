@@ -14,6 +14,8 @@ from semtalk.errors import SemTalkError
 
 FILE = ".process"
 """Says which process it is; empty after one that ended by itself. Its lock is free after any."""
+KEYS = {"pid", "host", "locked"}
+"""Of what it says."""
 TRIES = 20
 
 
@@ -31,9 +33,10 @@ def _lock(file: TextIO, kind: int) -> bool | None:
 def _read(file: TextIO) -> dict[str, Any]:
     file.seek(0)
     try:
-        return json.loads(file.read())
-    except ValueError:  # empty, or half-written by a process that is at it
+        found = json.loads(file.read())
+    except (ValueError, RecursionError):  # empty, half-written by a process that is at it, or damaged
         return {}
+    return found if isinstance(found, dict) and set(found) >= KEYS else {}
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from semtalk import __version__
-from semtalk.files import read_json, write_json
+from semtalk.files import read_kept, write_json
 from semtalk.places import CHECKOUT
 
 FILE = "environment.json"
@@ -100,7 +100,7 @@ def write_environment(folder: Path, device: Any, going_on: bool = False) -> Path
             ``earlier``.
     """
     path, content = folder / FILE, environment(device)
-    before = read_json(path) if going_on else {}
+    before = read_kept(path) if going_on else {}
     earlier = before.pop("earlier", [])
     if before and before != content:
         earlier = [*earlier, before]

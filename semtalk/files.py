@@ -6,8 +6,10 @@ import pickle
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from semtalk.errors import SemTalkError
+from semtalk.log import LOG
 
 PLAIN = {
     ("builtins", "dict"), ("builtins", "list"), ("builtins", "set"), ("builtins", "tuple"), ("builtins", "complex"),
@@ -102,7 +104,9 @@ def checkpoint_facts(path: Path) -> dict:
     except SemTalkError:
         raise
     except Exception as error:
-        raise SemTalkError(f"{path}: not a readable checkpoint ({type(error).__name__}: {error}).") from error
+        raise SemTalkError(
+            f"{path}: not a readable checkpoint: it is cut short or damaged; copy it again, or train anew."
+        ) from error
 
 
 def refuse_code(path: Path) -> None:
@@ -148,13 +152,51 @@ def plain(value):
     return json.loads(json.dumps(value, default=str))
 
 
-def read_json(path: Path) -> dict:
-    """Content of a json file; empty where there is none."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+def read_text(path: Path) -> str:
+    """Content of a text file.
+
+    Raises:
+        SemTalkError: It is no text.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise SemTalkError(f"{path}: not a text in UTF-8; it is damaged, or another file: copy it again.") from error
+
+
+def read_json(path: Path, kind: type = dict) -> Any:
+    """Content of a json file.
+
+    Args:
+        path: Of the file.
+        kind: What it holds.
+
+    Raises:
+        SemTalkError: It is no text, no json, nested too deeply, or holds something else.
+    """
+    try:
+        content = json.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
+        said = "nested too deeply" if isinstance(error, RecursionError) else error
+        raise SemTalkError(f"{path}: not readable as json ({said}); copy it again, or make it anew.") from error
+    if not isinstance(content, kind):
+        raise SemTalkError(
+            f"{path}: it holds {type(content).__name__}, not {kind.__name__}; copy it again, or make it anew."
+        )
+    return content
+
+
+def read_kept(path: Path) -> dict:
+    """Content of a json file that is made anew where it is damaged, which is said; empty where there is none."""
+    try:
+        return read_json(path) if path.is_file() else {}
+    except SemTalkError:
+        LOG.warning(f"{path}: damaged; it is made anew.")
+        return {}
 
 
 def write_json(path: Path, content: dict) -> None:
     """Write a json file, unless it holds just that."""
     text = json.dumps(content)
-    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+    if not path.is_file() or path.read_bytes() != text.encode():
         atomic_write(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))

@@ -5,6 +5,13 @@ import logging
 LOG = logging.getLogger("semtalk")
 
 
+def printable(text: object) -> str:
+    """A text as a terminal may have it: what would move its cursor or change its colours is written as its number."""
+    return "".join(
+        one if one.isprintable() or one == "\n" else one.encode("unicode_escape").decode() for one in str(text)
+    )
+
+
 class _Printer(logging.Handler):
     """Prints messages as they are, to whatever standard output is at the time."""
 

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from semtalk.errors import SemTalkError
-from semtalk.log import LOG, print_messages
+from semtalk.log import LOG, print_messages, printable
 from semtalk.places import called, checkpoint_path
 from semtalk.threads import wait_briefly
 
@@ -71,11 +71,11 @@ def command(function: Callable[[Command], None], name: str, config: DictConfig) 
     try:
         function(settings_of(name, OmegaConf.to_container(config, resolve=True, throw_on_missing=True)))
     except (SemTalkError, OmegaConfBaseException) as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {printable(error)}")
     except OSError as error:
         if error.filename is None and error.errno != errno.ENOSPC:
             raise
-        sys.exit(f"error: {error.filename or 'the disk'}: {error.strerror}; nothing half-written is left.")
+        sys.exit(f"error: {printable(error.filename or 'the disk')}: {error.strerror}; nothing half-written is left.")
     except KeyboardInterrupt:
         print("Stopped; nothing half-written is left.", file=sys.stderr)
         sys.exit(130)

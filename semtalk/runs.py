@@ -5,9 +5,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pydantic import BaseModel, ValidationError
+
 from semtalk.claim import worker
 from semtalk.errors import SemTalkError
 from semtalk.files import checkpoint_facts
+from semtalk.log import printable
 from semtalk.settings.commands import PHASE_NAMES
 
 STATES = ("at work", "dead", "unknown", "damaged", "unfinished", "finished")
@@ -59,24 +62,73 @@ def size_of(folder: Path) -> int:
     return sum(path.lstat().st_size for path in paths)
 
 
+class Kept(BaseModel):
+    """What :class:`semtalk.tasks.keep.Keeper` puts into a checkpoint, where it was there."""
+
+    step: int | None = None
+    numbers: dict[str, float] = {}
+    seconds: float | None = None
+
+
+class Callbacks(BaseModel):
+    """Of a checkpoint."""
+
+    Keeper: Kept = Kept()
+
+
+class Stamped(BaseModel):
+    """What a checkpoint says of itself; earlier versions, and conversions, say less."""
+
+    finished: bool = True
+
+
+class Facts(BaseModel):
+    """What is listed of a checkpoint."""
+
+    global_step: int | None = None
+    semtalk: Stamped = Stamped()
+    callbacks: Callbacks | None = None
+
+    @property
+    def kept(self) -> Kept:
+        """By its callback."""
+        return self.callbacks.Keeper if self.callbacks else Kept()
+
+
+def read_facts(path: Path) -> Facts | None:
+    """What is listed of a checkpoint; none where it is not there.
+
+    Raises:
+        SemTalkError: It is damaged.
+    """
+    if not path.is_file():
+        return None
+    try:
+        return Facts.model_validate(checkpoint_facts(path))
+    except ValidationError as error:
+        key = ".".join(map(str, error.errors()[0]["loc"])) or "content"
+        raise SemTalkError(
+            f"{path}: its {key} is not what a checkpoint has there; copy it again, or train anew."
+        ) from error
+
+
 def read_phase(folder: Path) -> Phase | None:
     """A phase from its folder; none where nothing was trained in it."""
     state, said = worker(folder)
-    best, last = ({}, {})
+    last = None
     try:
-        if (folder / "best.ckpt").is_file():
-            best = checkpoint_facts(folder / "best.ckpt")
-        finished = best.get("semtalk", {}).get("finished", True) and bool(best)
-        if not finished and (folder / "last.ckpt").is_file():
-            last = checkpoint_facts(folder / "last.ckpt")
+        best = read_facts(folder / "best.ckpt")
+        finished = best is not None and best.semtalk.finished
+        if not finished:
+            last = read_facts(folder / "last.ckpt")
     except SemTalkError as error:
         return Phase(folder.name, state or "damaged", str(error), size=size_of(folder))
     if not (state or best or last):
         return None
-    judged, newest = ((one.get("callbacks") or {}).get("Keeper", {}) for one in (best, last or best))
+    judged, newest = best or Facts(), last or best or Facts()
     return Phase(
-        folder.name, state or ("finished" if finished else "unfinished"), said, last.get("global_step"),
-        judged.get("step"), judged.get("numbers", {}), newest.get("seconds"), size_of(folder),
+        folder.name, state or ("finished" if finished else "unfinished"), said, last.global_step if last else None,
+        judged.kept.step, judged.kept.numbers, newest.kept.seconds, size_of(folder),
     )  # fmt: skip
 
 
@@ -91,16 +143,21 @@ def state_of(phases: Sequence[Phase]) -> str:
     return min((phase.state for phase in phases), key=STATES.index)
 
 
-def _cells(phases: Sequence[Phase], size: int) -> list[str]:
-    """What a row has of phases: figures of the latest that was judged and what is to be said, time trained, size."""
+def _plain(text: str) -> str:
+    """A text as the table shows it, with nothing in it that is taken for a style or moves the cursor."""
     from rich.markup import escape
 
+    return escape(printable(text))
+
+
+def _cells(phases: Sequence[Phase], size: int) -> list[str]:
+    """What a row has of phases: figures of the latest that was judged and what is to be said, time trained, size."""
     figures = next((phase.figures for phase in reversed(phases) if phase.numbers), "")
     said = [phase.said for phase in phases if phase.said]
     known = [phase.seconds for phase in phases if phase.seconds is not None]
     minutes = round(sum(known) / 60)
     trained = f"{minutes // 60}:{minutes % 60:02} h" if known else ""
-    return [escape("; ".join(filter(None, [figures, *said]))), trained, f"{size / 1e6:,.0f} MB"]
+    return [_plain("; ".join(filter(None, [figures, *said]))), trained, f"{size / 1e6:,.0f} MB"]
 
 
 def _coloured(state: str) -> str:
@@ -122,7 +179,7 @@ def _rows_of_runs(folder: Path) -> Iterator[list[str]]:
             state = state_of(phases)
             which = ", ".join(phase.name for phase in phases if phase.state == state)
             reached = f"{len(phases)} of {len(PHASE_NAMES)}" if state == "finished" else which
-            yield [path.name, _coloured(state), reached, *_cells(phases, size_of(path))]
+            yield [_plain(path.name), _coloured(state), reached, *_cells(phases, size_of(path))]
 
 
 def print_runs(arguments: Sequence[str]) -> None:
@@ -147,7 +204,7 @@ def print_runs(arguments: Sequence[str]) -> None:
     if not folder.is_dir():
         raise SemTalkError(f"runs_dir={folder}: there is no such folder.")
     first = ["phase", "state", "step", "best at"] if name else ["run", "state", "phases"]
-    table = Table(*first, "figures of the best", "trained", "size", title=str(folder / name))
+    table = Table(*first, "figures of the best", "trained", "size", title=_plain(str(folder / name)))
     for row in _rows_of_run(folder / name) if name else _rows_of_runs(folder):
         table.add_row(*row)
     Console().print(table)

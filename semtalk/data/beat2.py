@@ -5,14 +5,15 @@ from pathlib import Path
 
 import numpy as np
 
-from semtalk.arrays import read_npy
 from semtalk.data.recording import MAX_LENGTH_GAP, SPLITS, Entry, Recording, read_semantics
 from semtalk.data.sources import file_stamp
 from semtalk.errors import SemTalkError
 from semtalk.features.audio import load_audio, sound_seconds
 from semtalk.features.transcript import read_textgrid
+from semtalk.files import read_text
 from semtalk.motion.io import load_motion
-from semtalk.motion.skeleton import FPS, NUM_JOINTS, SAMPLE_RATE
+from semtalk.motion.skeleton import FPS, SAMPLE_RATE
+from semtalk.motion.speed import read_mean_speed
 
 FOLDER = "beat_english_v2.0.0"
 FILES = {
@@ -75,7 +76,7 @@ class BEAT2Corpus:
     def _entries(self) -> list[Entry]:
         found: list[Entry] = []
         seen = set()
-        lines = self.split_file.read_text(encoding="utf-8").splitlines()
+        lines = read_text(self.split_file).splitlines()
         for number, line in enumerate(lines[1:], start=2):
             if not line.strip():
                 continue
@@ -142,9 +143,4 @@ class BEAT2Corpus:
     def mean_joint_speed(self) -> np.ndarray | None:
         """``weights/mean_vel_smplxflame_30.npy`` (55,) in m/s, where the corpus has it."""
         path = self.root / "weights" / "mean_vel_smplxflame_30.npy"
-        if not path.is_file():
-            return None
-        speed = read_npy(path)
-        if speed.shape != (NUM_JOINTS,):
-            raise SemTalkError(f"{path}: shape {speed.shape}, expected ({NUM_JOINTS},).")
-        return speed.astype(np.float64)
+        return read_mean_speed(path) if path.is_file() else None

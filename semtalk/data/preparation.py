@@ -30,7 +30,7 @@ from semtalk.errors import MissingModelError, SemTalkError
 from semtalk.features.extract import SLOTS, Encoder, build_encoder, count_lines, encode, encoder_settings
 from semtalk.features.needs import needs_table, slot_needs
 from semtalk.features.utterance import WatchedUtterance, fit_wave
-from semtalk.files import atomic_write, plain, read_json, write_json
+from semtalk.files import atomic_write, plain, read_kept, write_json
 from semtalk.log import LOG
 from semtalk.motion.io import Motion
 from semtalk.motion.parts import foot_contact, root_from_translation, rotation_from_poses
@@ -137,7 +137,7 @@ class Preparation:
         return made["by"] == wanted and all(content[key] == kept for key, kept in made["of"].items())
 
     def _state(self, entry: Entry) -> State:
-        record = read_json(self._path(entry, "record.json"))
+        record = read_kept(self._path(entry, "record.json"))
         if record.get("stamp") != self._stamp(entry):
             return State({}, {})
         origins = {name: read_origin(self._path(entry, f"{name}.safetensors")) for name in FILES}
@@ -145,7 +145,7 @@ class Preparation:
 
     def _reason(self, entry: Entry) -> str | None:
         """Why a recording is bad; none for one that is good, or was bad before something changed."""
-        bad = read_json(self._path(entry, "bad.json"))
+        bad = read_kept(self._path(entry, "bad.json"))
         return bad["reason"] if bad and bad.get("stamp") == self._bad_stamp(entry) else None
 
     def run(self, shard: tuple[int, int] = (1, 1)) -> Store:

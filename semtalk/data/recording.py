@@ -8,6 +8,7 @@ import numpy as np
 
 from semtalk.errors import SemTalkError
 from semtalk.features.transcript import Word
+from semtalk.files import read_text
 from semtalk.motion.io import Motion
 from semtalk.motion.skeleton import FPS, SAMPLE_RATE
 
@@ -111,7 +112,7 @@ def read_semantics(path: Path) -> list[SemanticInterval]:
     if not path.is_file():
         raise SemTalkError(f"{path}: no such semantic annotation.")
     rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
         if not line.strip():
             continue
         label, *fields = line.split("\t")

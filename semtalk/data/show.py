@@ -18,7 +18,7 @@ from semtalk.errors import SemTalkError
 from semtalk.features.audio import load_audio, sound_seconds
 from semtalk.features.recognise import WHISPER, Recogniser
 from semtalk.features.transcript import Word, read_transcript
-from semtalk.files import atomic_write, load_pickle
+from semtalk.files import atomic_write, load_pickle, read_json
 from semtalk.motion.io import Motion
 from semtalk.motion.rotation import axis_angle_to_matrix, matrix_to_axis_angle
 from semtalk.motion.skeleton import FEET, FPS, NUM_BETAS, NUM_EXPRESSIONS, NUM_JOINTS, SAMPLE_RATE
@@ -94,7 +94,7 @@ def read_split_file(path: Path) -> dict[str, str]:
     """
     if not path.is_file():
         raise SemTalkError(f"data.split_file={path}: no such file.")
-    content = json.loads(path.read_text(encoding="utf-8")) if path.suffix == ".json" else load_pickle(path)
+    content = read_json(path, object) if path.suffix == ".json" else load_pickle(path)
     found: dict[str, str] = {}
 
     def walk(value, split: str | None) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from semtalk.data.recording import Recording
 from semtalk.features.packages import PACKAGES
 from semtalk.features.pretrained import cached_model
-from semtalk.files import read_json, write_json
+from semtalk.files import read_kept, write_json
 
 
 def digest(value) -> str:
@@ -58,7 +58,7 @@ class ContentHashes:
     def __init__(self, path: Path):
         """Remember hashes in a file of this path."""
         self.path = path
-        self.known = read_json(path)
+        self.known = read_kept(path)
 
     def model(self, name: str | None) -> str | None:
         """What tells apart models of one name: content of the file or folder, version of the repository or package.

@@ -12,7 +12,7 @@ from semtalk.data.recording import Corpus
 from semtalk.data.sources import digest
 from semtalk.errors import SemTalkError
 from semtalk.features.extract import SLOTS
-from semtalk.files import read_json, write_json
+from semtalk.files import read_kept, write_json
 from semtalk.motion.parts import poses_from_rotation
 from semtalk.motion.speed import joint_speed
 
@@ -127,7 +127,7 @@ def mean_joint_speed(store: Store, corpus: Corpus, body: BodyModel) -> tuple[np.
     training = store.split("train")
     key = digest(sorted(recording.info["origins"][MOTION] for recording in training))
     path = store.folder / "mean_joint_speed.json"
-    kept = read_json(path)
+    kept = read_kept(path)
     if kept.get("key") != key:
         kept = {"key": key, "speed": speed_of_joints(training, body).tolist()}
         write_json(path, kept)

@@ -1,6 +1,7 @@
 """Several evaluations in one table, with bootstrap intervals over takes."""
 
 import csv
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import numpy as np
 
 from semtalk.errors import SemTalkError
 from semtalk.evaluation.protocol import find_protocol
-from semtalk.evaluation.result import WEIGHT, Result
+from semtalk.evaluation.result import WEIGHT, Result, again
+from semtalk.files import read_text
 from semtalk.metrics.functional import frechet_distance
 from semtalk.places import called
 
@@ -26,6 +28,7 @@ class Evaluation:
     Attributes:
         name: Of the run.
         result: What was found.
+        row: Whose numbers are compared, one of :data:`MAIN_ROWS`.
         values: Metric -> value of each take, in the order of ``takes``.
         weights: Metric -> weight of each take in the metric's mean.
         takes: Names and frames of the takes.
@@ -34,6 +37,7 @@ class Evaluation:
 
     name: str
     result: Result
+    row: str
     values: dict[str, np.ndarray]
     weights: dict[str, np.ndarray]
     takes: list[tuple[str, int]]
@@ -44,7 +48,7 @@ def read_evaluation(path: str | Path, split: str) -> Evaluation:
     """Read what ``eval.py`` wrote into a run's ``eval/SPLIT``, or into the folder itself.
 
     Raises:
-        SemTalkError: There is no evaluation.
+        SemTalkError: There is no evaluation, or a damaged one.
     """
     folder = Path(path)
     if not (folder / "metrics.json").is_file():
@@ -54,23 +58,54 @@ def read_evaluation(path: str | Path, split: str) -> Evaluation:
             f"compare: {path} holds no evaluation ({folder}/metrics.json); run `{called('eval')}` on it first."
         )
     result = Result.read(folder / "metrics.json")
-    row = next(name for name in MAIN_ROWS if name in result.metrics)
-    with (folder / "per_take.csv").open(newline="", encoding="utf-8") as file:
-        rows = [entry for entry in csv.DictReader(file) if entry["row"] == row]
-    columns = {
-        name: np.array([float(entry[name]) for entry in rows]) for name in rows[0] if name not in ("take", "row")
-    }
+    row = next((name for name in MAIN_ROWS if name in result.metrics), None)
+    if row is None or "sha256" not in result.embedder:
+        what = "embedder.sha256" if row else f"row {' or '.join(MAIN_ROWS)} in metrics"
+        raise SemTalkError(f"{folder}/metrics.json: it has no {what}; it is damaged, or another file: {again()}.")
+    takes, columns = read_takes(folder / "per_take.csv", row)
     frames = columns.pop("frames")
-    values = {name: column for name, column in columns.items() if not name.endswith(WEIGHT)}
+    values = {name: column for name, column in columns.items() if name in result.metrics[row]}
     weights = {name: columns.get(f"{name}{WEIGHT}", frames) for name in values}
     weights = {name: np.where(np.isnan(weight), frames, weight) for name, weight in weights.items()}
-    features = None
-    if (folder / "features.npz").is_file():
-        with np.load(folder / "features.npz", allow_pickle=False) as file:
-            cuts = np.cumsum(file["lengths"])[:-1]
-            features = tuple(np.split(file[name], cuts) for name in (row, "truth"))
-    takes = [(entry["take"], int(entry["frames"])) for entry in rows]
-    return Evaluation(str(path), result, values, weights, takes, features)
+    kept = folder / "features.npz"
+    features = read_features(kept, row, len(takes)) if kept.is_file() else None
+    return Evaluation(str(path), result, row, values, weights, takes, features)
+
+
+def read_takes(path: Path, row: str) -> tuple[list[tuple[str, int]], dict[str, np.ndarray]]:
+    """Names and frames of the takes in ``per_take.csv``, and its columns of numbers, of one row.
+
+    Raises:
+        SemTalkError: It is missing or damaged, or has no take of the row.
+    """
+    if not path.is_file():
+        raise SemTalkError(f"{path}: no such file, and a comparison draws from it; {again()}.")
+    try:
+        entries = [entry for entry in csv.DictReader(io.StringIO(read_text(path))) if entry["row"] == row]
+        names = [name for name in (entries or [{}])[0] if name not in ("take", "row")]
+        columns = {name: np.array([float(entry[name]) for entry in entries]) for name in names}
+        takes = [(entry["take"], int(entry["frames"])) for entry in entries]
+    except (csv.Error, KeyError, TypeError, ValueError) as error:
+        raise SemTalkError(f"{path}: not a table of takes with their numbers; it is damaged: {again()}.") from error
+    if not takes:
+        raise SemTalkError(f"{path}: it has no take of the row {row}; it is damaged: {again()}.")
+    return takes, columns
+
+
+def read_features(path: Path, row: str, takes: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Embedder's features of each take in ``features.npz``, of a row and of the truth.
+
+    Raises:
+        SemTalkError: It is damaged, or of other takes.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            lengths, own, true = (file[name] for name in ("lengths", row, "truth"))
+        if not (lengths.shape == (takes,) and own.shape == true.shape == (lengths.sum(), own.shape[1])):
+            raise ValueError("other takes")
+    except Exception as error:  # what damaged bytes make of zip and numpy may be any
+        raise SemTalkError(f"{path}: not the embedder's features of these takes; it is damaged: {again()}.") from error
+    return tuple(np.split(array, np.cumsum(lengths)[:-1]) for array in (own, true))
 
 
 def resampled(run: Evaluation, metric: str, draws: np.ndarray) -> np.ndarray:
@@ -126,8 +161,7 @@ def compare(paths: list[str], split: str, seed: int = 0) -> dict:
         samples = [resampled(run, metric, draws) for run in runs]
         for run, sample in zip(runs, samples, strict=True):
             low, high = np.nanpercentile(sample, [2.5, 97.5]) if np.isfinite(sample).any() else (np.nan, np.nan)
-            row = next(name for name in MAIN_ROWS if name in run.result.metrics)
-            cell = {"value": run.result.metrics[row][metric], "low": float(low), "high": float(high)}
+            cell = {"value": run.result.metrics[run.row][metric], "low": float(low), "high": float(high)}
             if run is not first:
                 gap = sample - samples[0]
                 gap = np.nanpercentile(gap, [2.5, 97.5]) if np.isfinite(gap).any() else (0, 0)

@@ -11,11 +11,12 @@ from rich.progress import track
 from semtalk.body import BodyModel
 from semtalk.data.recording import Corpus
 from semtalk.data.store import Store
+from semtalk.errors import SemTalkError
 from semtalk.evaluation.files import Files
 from semtalk.evaluation.folder import joint_speed_of, takes_of
 from semtalk.evaluation.hearing import OTHER, add_other_sound, hearing_table
 from semtalk.evaluation.known_answers import known_answers
-from semtalk.evaluation.measure import evaluate_rows
+from semtalk.evaluation.measure import FGD_MULTIPLE, evaluate_rows
 from semtalk.evaluation.metrics import chosen_metrics
 from semtalk.evaluation.protocol import find_protocol
 from semtalk.evaluation.result import Measured, Result
@@ -132,6 +133,20 @@ def evaluate_run(
     return result, measured, takes
 
 
+def refuse_short(takes: list[Take]) -> None:
+    """See that FGD can be measured.
+
+    Raises:
+        SemTalkError: A take is too short for a row of its features.
+    """
+    for take in takes:
+        if take.frames < FGD_MULTIPLE:
+            raise SemTalkError(
+                f"{take.id}.npz: motion and truth have {take.frames} frames in common, and FGD needs {FGD_MULTIPLE}; "
+                "leave the take out, or FGD (embedder=null)."
+            )
+
+
 def evaluate_folder(settings: EvalSettings, files: Files, body: BodyModel) -> tuple[Result, Measured]:
     """Measure a folder of motion files of any method against the truth; no model is needed.
 
@@ -141,7 +156,7 @@ def evaluate_folder(settings: EvalSettings, files: Files, body: BodyModel) -> tu
         body: For joints and face vertices.
 
     Raises:
-        SemTalkError: The embedder is missing.
+        SemTalkError: The embedder is missing, or a take too short for it.
     """
     metrics = chosen_metrics(settings.metrics)
     takes = takes_of(files.pairs)
@@ -150,6 +165,7 @@ def evaluate_folder(settings: EvalSettings, files: Files, body: BodyModel) -> tu
         speed, source = joint_speed_of(takes, body), "of the true files given (mean_speed=FILE gives the corpus's)"
     embedder, embedded = None, {"source": "none: FGD is left out (embedder=RUN gives one)", "sha256": ""}
     if settings.embedder:
+        refuse_short(takes)
         embedder, embedded = embedder_of(Path(settings.embedder))
     measured = evaluate_rows(
         takes, ("method", "truth", "mean"), metrics, embedder, body, speed, settings.protocol,

@@ -8,7 +8,7 @@ import numpy as np
 from semtalk.errors import SemTalkError
 from semtalk.features.audio import find_audio, load_audio
 from semtalk.motion.io import Motion, load_motion
-from semtalk.motion.skeleton import NUM_JOINTS
+from semtalk.motion.speed import read_mean_speed
 from semtalk.settings.commands import EvalSettings
 
 PREFIXES = ("res_", "gt_")
@@ -115,16 +115,13 @@ def read_speed(path: str | None) -> np.ndarray | None:
     """Mean joint speed (55,) in m/s of a file, or none.
 
     Raises:
-        SemTalkError: The file is missing, no npy, or holds something else.
+        SemTalkError: The file is missing, damaged, or holds something else.
     """
     if path is None:
         return None
     if not Path(path).is_file():
         raise SemTalkError(f"mean_speed={path}: no such file.")
     try:
-        speed = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise SemTalkError(f"mean_speed={path}: not a readable npy of numbers ({error}).") from error
-    if getattr(speed, "shape", None) != (NUM_JOINTS,):
-        raise SemTalkError(f"mean_speed={path}: give one array of the shape ({NUM_JOINTS},).")
-    return speed.astype(np.float64)
+        return read_mean_speed(Path(path))
+    except SemTalkError as error:
+        raise SemTalkError(f"mean_speed={error}") from error

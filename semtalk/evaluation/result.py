@@ -9,12 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
 from semtalk.environment import versions, write_environment
-from semtalk.files import atomic_write
+from semtalk.errors import SemTalkError
+from semtalk.files import atomic_write, read_json
+from semtalk.places import called
 
 WEIGHT = " weight"
 """Behind a metric's name: the column of its weights in ``per_take.csv``, where they are not the frames."""
+
+
+def again() -> str:
+    """What to do where an evaluation is damaged."""
+    return f"evaluate anew with `{called('eval')}`"
 
 
 @dataclass(frozen=True)
@@ -67,9 +75,18 @@ class Result:
 
     @classmethod
     def read(cls, path: Path) -> "Result":
-        """Read ``metrics.json``."""
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return cls(**{key: value for key, value in content.items() if key in cls.__dataclass_fields__})
+        """Read ``metrics.json``.
+
+        Raises:
+            SemTalkError: It is damaged, or another file.
+        """
+        content = {key: value for key, value in read_json(path).items() if key in cls.__dataclass_fields__}
+        try:
+            return TypeAdapter(cls).validate_python(content)
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(map(str, first["loc"]))
+            raise SemTalkError(f"{path}: {key}: {first['msg']}; it is damaged, or another file: {again()}.") from error
 
 
 @dataclass

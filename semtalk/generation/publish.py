@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from semtalk.errors import SemTalkError
-from semtalk.files import atomic_write
+from semtalk.files import atomic_write, read_json, read_text
 from semtalk.generation.card import card
 from semtalk.generation.hub import sent
 from semtalk.places import CONFIG, WEIGHTS, called, checkpoint_path, is_published
@@ -19,7 +19,7 @@ from semtalk.settings import validated
 from semtalk.settings.commands import PHASE_NAMES
 from semtalk.settings.published import FORMAT, PublishedModel, PublishedResults
 from semtalk.tasks.checkpoint import load_checkpoint
-from semtalk.tasks.published import CARD, FILES, WORDS, published_network, read_published, tensors_of
+from semtalk.tasks.published import CARD, FILES, LIBRARY, WORDS, published_network, read_published, tensors_of
 from semtalk.tasks.sizes import network_weights
 from semtalk.tasks.stamp import Stamp, digest
 
@@ -48,19 +48,23 @@ def read_results(run: Path, evaluation: str | Path, weights: Mapping[str, Mappin
     if not path.is_file():
         raise SemTalkError(f"metrics and their protocol ({path} is not there: {again})")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        page = (folder / "metrics.md").read_text(encoding="utf-8").partition("\n")[2].strip()
-    except (OSError, ValueError) as error:
-        raise SemTalkError(f"readable metrics ({path}: {error}; {again})") from error
-    missing = [key for key in MEASURED if not isinstance(content, dict) or content.get(key) in (None, "", {})]
+        content = read_json(path)
+        page = read_text(folder / "metrics.md").partition("\n")[2].strip()
+    except (OSError, SemTalkError) as error:
+        raise SemTalkError(f"readable metrics ({error}; {again})") from error
+    missing = [key for key in MEASURED if content.get(key) in (None, "", {})]
     if missing:
         raise SemTalkError(f"{missing[0]} in {path} ({again})")
+    results = {key: content[key] for key in MEASURED if key != "metrics"} | {"page": FOLDERS.sub("", page)}
+    try:
+        measured = validated(PublishedResults, results).weights
+    except SemTalkError as error:
+        raise SemTalkError(f"readable metrics ({path}: {error}; {again})") from error
     now = {phase: digest(tensors) for phase, tensors in weights.items() if phase != "fgd"}
-    other = [phase for phase in now | content["weights"] if now.get(phase) != content["weights"].get(phase)]
+    other = [phase for phase in now | measured if now.get(phase) != measured.get(phase)]
     if other:
         raise SemTalkError(f"metrics of what is trained now ({path} measured another '{other[0]}': {again})")
-    page = FOLDERS.sub("", page)
-    return {key: content[key] for key in MEASURED if key != "metrics"} | {"page": page}
+    return results
 
 
 def save_run(
@@ -85,10 +89,11 @@ def save_run(
         What it lacks to be sent to others.
 
     Raises:
-        SemTalkError: The run is damaged, the networks are others, or the target is a run.
+        SemTalkError: The run is damaged, the networks are others, or the target is a run or holds other files.
     """
     if target.resolve() == run.resolve() or any((target / phase).is_dir() for phase in PHASE_NAMES):
         raise SemTalkError(f"{target}: the folder of a run; give a folder of its own.")
+    refuse_others(target)
     loaded = {
         phase: load_checkpoint(path, phase) for phase in PHASE_NAMES if (path := checkpoint_path(run, phase)).is_file()
     }
@@ -108,7 +113,7 @@ def save_run(
         if results is None:
             lacking.append(str(error))
     content = {
-        "library": "semtalk", "format": FORMAT,
+        "library": LIBRARY, "format": FORMAT,
         "networks": {phase: published_network(stamp, data["licence"]) for phase, stamp in stamps.items()},
         "data": data, "results": results,
     }  # fmt: skip
@@ -118,6 +123,31 @@ def save_run(
     texts[CONFIG] = json.dumps(content, indent=1)
     write_model(target, weights, texts)
     return lacking
+
+
+def refuse_others(target: Path) -> None:
+    """See that a published model may be written to a folder: a new or empty one, or that of an earlier one.
+
+    Raises:
+        SemTalkError: It holds other files, is no folder, or has no name to call the model by.
+    """
+    if not target.name:
+        raise SemTalkError(f"folder={target}: it has no name of its own; give one that has, as in folder=models/NAME.")
+    if target.exists() and not target.is_dir():
+        raise SemTalkError(f"{target}: a file, and a model is a folder; give a folder of its own.")
+    if target.is_dir() and any(target.iterdir()) and not _is_ours(target / CONFIG):
+        raise SemTalkError(
+            f"{target}: it holds other files than those of a published model, and none is written over; give a new "
+            "folder."
+        )
+
+
+def _is_ours(config: Path) -> bool:
+    """Whether a file is the ``config.json`` of a published model."""
+    try:
+        return config.is_file() and read_json(config).get("library") == LIBRARY
+    except SemTalkError:
+        return False
 
 
 def published_data(published: PublishedModel | None, stamp: Stamp, licence: str | None) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Reads the authors' released files and writes checkpoints of this code base."""
 
 import json
-import pickle
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from semtalk.places import checkpoint_path
 from semtalk.release.names import FILES, OWN_STATE, POSITIONS, RELEASE_SPEAKERS, UNUSED, release_name
 from semtalk.settings import compose
 from semtalk.settings.commands import Command
+from semtalk.tasks.checkpoint import read_tensors
 from semtalk.tasks.phases import build_network
 from semtalk.tasks.stamp import Facts, digest, new_stamp
 
@@ -51,13 +51,10 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """
     if not path.is_file():
         raise SemTalkError(f"{path}: no such weights file.")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
-        raise SemTalkError(f"{path}: not a readable weights file ({str(error).splitlines()[0]}).") from error
+    content = read_tensors(path, "weights file")
     state = content.get("model_state") if isinstance(content, dict) else None
-    if not isinstance(state, dict):
-        raise SemTalkError(f"{path}: it holds no 'model_state'; is this a released SemTalk file?")
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise SemTalkError(f"{path}: it holds no 'model_state' of tensors; is this a released SemTalk file?")
     return {name.removeprefix("module."): value for name, value in state.items()}
 
 

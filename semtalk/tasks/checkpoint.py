@@ -2,14 +2,13 @@
 
 import filecmp
 import glob
-import pickle
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from semtalk.errors import SemTalkError
 from semtalk.files import atomic_write
@@ -21,6 +20,47 @@ from semtalk.tasks.phases import PHASES, RVQVAE_PHASES, build_network, tokenizer
 from semtalk.tasks.published import published_checkpoint
 from semtalk.tasks.sizes import check_before_building, misfit, network_weights
 from semtalk.tasks.stamp import FORMAT, Stamp, digest
+
+STAMP = {"format": int, "version": str, "phase": str, "config": dict, "meta": dict, "finished": bool, "beside": dict}
+"""What the stamp of a checkpoint has, see :class:`semtalk.tasks.stamp.Stamp`."""
+LATER = {"finished": True, "beside": {}}
+"""What earlier versions did not put there."""
+
+
+def read_tensors(path: Path, kind: str) -> Any:
+    """Tensors and plain values of a file that torch wrote, with nothing of it run.
+
+    Args:
+        path: Of the file.
+        kind: What errors call it.
+
+    Raises:
+        SemTalkError: It may not be read, is empty or damaged, or holds anything else.
+    """
+    if path.stat().st_size == 0:
+        raise SemTalkError(f"{path}: the file is empty, and no {kind}; copy it again, or make it anew.")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except PermissionError as error:
+        raise SemTalkError(f"{path}: it may not be read; give yourself the right to.") from error
+    except Exception as error:  # what damaged bytes make of torch and pickle may be any
+        raise SemTalkError(
+            f"{path}: not a readable {kind}: it is cut short or damaged, or asks for code to be run, which was not "
+            "done; copy it again, or make it anew."
+        ) from error
+
+
+def misshapen(checkpoint: Mapping[str, Any]) -> str | None:
+    """What of a checkpoint is not as this code base writes it; none where all is."""
+    stamped, state = LATER | checkpoint["semtalk"], checkpoint.get("state_dict")
+    for key in {**STAMP, **stamped}:
+        if key not in STAMP or not isinstance(stamped.get(key), STAMP[key]):
+            return f"semtalk.{key}"
+    if not isinstance(stamped["meta"].get("speakers"), list):
+        return "semtalk.meta.speakers"
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        return "state_dict"
+    return None
 
 
 def load_checkpoint(path: Path, phase: str) -> dict[str, Any]:
@@ -34,18 +74,17 @@ def load_checkpoint(path: Path, phase: str) -> dict[str, Any]:
             f"{path}: there is no checkpoint of '{phase}' here. Make it with `{called('train')} "
             f"stage={PHASES[phase].stage}` and the same data, model and name."
         )
-    if path.suffix == WEIGHTS:
-        checkpoint = published_checkpoint(path, phase)
-    else:
-        try:
-            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
-            raise SemTalkError(f"{path}: not a readable checkpoint ({str(error).splitlines()[0]}).") from error
+    checkpoint = published_checkpoint(path, phase) if path.suffix == WEIGHTS else read_tensors(path, "checkpoint")
     stamped = checkpoint.get("semtalk") if isinstance(checkpoint, dict) else None
-    if stamped is None:
-        raise SemTalkError(f"{path}: not a checkpoint of this code base.")
+    if not isinstance(stamped, dict) or not isinstance(stamped.get("format"), int):
+        raise SemTalkError(f"{path}: not a checkpoint of this code base; give one that `{called('train')}` wrote.")
     if stamped["format"] > FORMAT:
-        raise SemTalkError(f"{path}: written by a newer version ({stamped['version']}); update semtalk.")
+        raise SemTalkError(f"{path}: written by a newer version ({stamped.get('version')}); update semtalk.")
+    if wrong := misshapen(checkpoint):
+        raise SemTalkError(
+            f"{path}: its {wrong} is not what a checkpoint has there, so it is damaged; copy it again, or train "
+            f"'{phase}' anew."
+        )
     if stamped["phase"] != phase:
         raise SemTalkError(f"{path}: a checkpoint of '{stamped['phase']}', but '{phase}' is wanted.")
     return checkpoint

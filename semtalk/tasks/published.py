@@ -22,6 +22,8 @@ from semtalk.tasks.stamp import Facts, Stamp
 CARD, WORDS = "README.md", "vocab.json"
 FILES = (CONFIG, CARD, WORDS, *(f"{phase}{WEIGHTS}" for phase in PHASE_NAMES))
 """All that a published model may have."""
+LIBRARY = "semtalk"
+"""What ``config.json`` says of whose model it is."""
 LARGEST = 8 * 2**20
 """Bytes of the largest json that is read."""
 LONGEST = 300
@@ -72,7 +74,7 @@ def read_published(folder: str | Path) -> PublishedModel:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise SemTalkError(f"{path}: not readable as json ({one_line(error)}).") from error
-    if not isinstance(content, dict) or content.get("library") != "semtalk":
+    if not isinstance(content, dict) or content.get("library") != LIBRARY:
         raise SemTalkError(f"{path}: not of a published SemTalk model.")
     if isinstance(content.get("format"), int) and content["format"] > FORMAT:
         raise SemTalkError(f"{path}: written by a newer version; update semtalk.")

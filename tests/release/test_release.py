@@ -165,6 +165,12 @@ def test_a_weights_file_cannot_run_code(tmp_path):
     with pytest.raises(SemTalkError, match="not a readable weights file"):
         read_weights(tmp_path / "a.bin")
     assert not (tmp_path / "ran").exists()
+    (tmp_path / "b.bin").touch()
+    with pytest.raises(SemTalkError, match="b.bin: the file is empty, and no weights file"):
+        read_weights(tmp_path / "b.bin")
+    torch.save({"model_state": {"a": 5}}, tmp_path / "b.bin")
+    with pytest.raises(SemTalkError, match="b.bin: it holds no 'model_state' of tensors"):
+        read_weights(tmp_path / "b.bin")
     with pytest.raises(SemTalkError, match="none of the released files"):
         from semtalk.release.convert import convert_folder
 

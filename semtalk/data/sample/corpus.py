@@ -15,6 +15,7 @@ from semtalk.data.sample.gesture import Mood, Style, animate
 from semtalk.data.sample.script import KEYWORD_LABELS, Phrase, write_script
 from semtalk.data.sample.voice import Tone, Voice, synthesise
 from semtalk.errors import SemTalkError
+from semtalk.files import read_kept
 from semtalk.motion.io import save_motion
 from semtalk.motion.skeleton import SAMPLE_RATE
 
@@ -94,7 +95,7 @@ def write_sample(root: Path, settings: SampleSettings) -> None:
     from semtalk.body import load_body
 
     label = root / "sample.json"
-    if label.is_file() and json.loads(label.read_text()) == asdict(settings):
+    if read_kept(label) == asdict(settings):
         return
     if root.exists() and not label.is_file():
         raise SemTalkError(f"{root}: not a folder of the embedded corpus; it is left alone. Set data.root elsewhere.")
