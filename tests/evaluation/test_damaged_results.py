@@ -90,9 +90,9 @@ def test_a_damaged_evaluation_is_one_sentence(tmp_path, case):
         (np.ones(54), "give one array of the shape"),
         (np.array(["a"] * 55), "give one array of the shape"),
         (np.ones(55, complex), "give one array of the shape"),
-        (np.array([None] * 55, dtype=object), "not a readable npy of numbers; copy it again"),
-        (b"", "not a readable npy of numbers"),
-        (bytes(range(256)), "not a readable npy of numbers"),
+        (np.array([None] * 55, dtype=object), "not a readable npy of plain numbers"),
+        (b"", "not a readable npy of plain numbers"),
+        (bytes(range(256)), "not a readable npy of plain numbers"),
     ],
 )
 def test_mean_speeds_are_finite_and_some_are_above_0(tmp_path, content, said):
