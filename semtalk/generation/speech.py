@@ -13,12 +13,12 @@ from semtalk.body import BodyModel, load_body
 from semtalk.errors import SemTalkError
 from semtalk.features.audio import load_audio
 from semtalk.features.emotion import EMOTIONS
-from semtalk.features.extract import SLOTS, build_encoders, count_lines, encode, stack_features
+from semtalk.features.extract import build_encoders, count_lines, encode, stack_features
 from semtalk.features.pretrained import pick_device
 from semtalk.features.transcript import clean, read_transcript
 from semtalk.features.utterance import Utterance, fit_wave, mono, refuse_short
 from semtalk.generation.hub import located_model
-from semtalk.generation.inputs import read_betas, read_seed
+from semtalk.generation.inputs import check_mappings, check_options, given_path, read_betas, read_seed
 from semtalk.generation.load import Files, load_generator, networks_of
 from semtalk.generation.publish import EVALUATION, push_run, save_run
 from semtalk.generation.rollout import MotionGenerator, Rollout, padded_frames
@@ -27,7 +27,6 @@ from semtalk.models.fusion import BETA
 from semtalk.motion.io import Motion
 from semtalk.motion.parts import Frames, foot_contact, root_from_translation, rotation_from_poses
 from semtalk.motion.skeleton import DOWNSAMPLE, FEET, SEED_FRAMES
-from semtalk.settings import choose
 from semtalk.settings.inputs import Features
 
 FRAMES_AT_ONCE = 150_000
@@ -58,18 +57,12 @@ class Generated:
 
     def save(self, path: str | Path) -> Path:
         """Write ``.npz`` (for BEAT2's Blender add-on), ``.bvh`` or ``.glb``, and return the path."""
-        path = _given_path("path", path)
+        path = given_path("path", path)
         try:
             write_motion(path, self.motion, self.body)
         except OSError as error:
             raise SemTalkError(f"{path}: it cannot be written ({error.strerror}); give another path.") from error
         return path
-
-
-def _given_path(key: str, value: str | Path) -> Path:
-    if not isinstance(value, str | Path) or not str(value):
-        raise SemTalkError(f"{key}={value!r}: give a path.")
-    return Path(value)
 
 
 class SemTalk:
@@ -122,14 +115,9 @@ class SemTalk:
             SemTalkError: A checkpoint or an encoder's model is missing, or there is no such precision, repository or
                 revision.
         """
-        _given_path("run_dir", run_dir)
-        trusted = [*trust] if isinstance(trust, tuple) else trust
-        for key, value in {"precision": precision, "trust": trusted, "revision": revision}.items():
-            choose(key, value)
-        if decoding is not None and not isinstance(decoding, Mapping):
-            raise SemTalkError(f"decoding={decoding!r}: give a dict of its keys.")
-        if files is not None and (not isinstance(files, Mapping) or set(files) - set(SLOTS)):
-            raise SemTalkError(f"files={files!r}: give a dict of files for slots, which are {', '.join(SLOTS)}.")
+        given_path("run_dir", run_dir)
+        check_options({"precision": precision, "trust": trust, "revision": revision})
+        check_mappings(decoding, files)
         folder = located_model(run_dir, revision)
         run = load_generator(folder, generation, decoding, trust, files)
         generator = run.generator.in_bf16() if precision == "bf16" else run.generator
@@ -151,7 +139,7 @@ class SemTalk:
         Raises:
             SemTalkError: The networks were changed since they were loaded, or the folder is that of a run.
         """
-        target = _given_path("folder", folder)
+        target = given_path("folder", folder)
         if target.exists() and not target.is_dir():
             raise SemTalkError(f"{target}: a file; give a folder.")
         save_run(self._run_folder(), target, target.name, networks_of(self.generator), data_licence, evaluation)
@@ -182,8 +170,7 @@ class SemTalk:
         Raises:
             SemTalkError: The run lacks the licence of its data, metrics or their protocol; or the hub does not take it.
         """
-        if not isinstance(name, str):
-            raise SemTalkError(f"name={name!r}: give the name of a repository, as in org/name.")
+        given_path("name", name)
         networks = networks_of(self.generator)
         return push_run(self._run_folder(), name, networks, data_licence, evaluation, message, revision, private)
 
@@ -249,12 +236,11 @@ class SemTalk:
             Recording after recording, each with its samples in order.
 
         Raises:
-            SemTalkError: The speaker or the emotion is unknown, a file is bad, beta or samples are out of
-                range, or psi is not a row of scores for each recording.
+            SemTalkError: An option is none that there is, a file is bad, or psi is no row of scores for each recording.
         """
-        given = {"speaker": speaker, "beta": beta, "gate": gate, "batch": batch, "samples": samples, "seed": seed}
-        for key, value in given.items():
-            choose(key, value)
+        check_options(
+            {"speaker": speaker, "beta": beta, "gate": gate, "batch": batch, "samples": samples, "seed": seed}
+        )
         scores = self._given_scores(psi, utterances)
         index = self.speaker_index(speaker)
         begin = None
