@@ -10,8 +10,8 @@ import soundfile
 import soxr
 
 from semtalk.errors import SemTalkError
-from semtalk.features.utterance import mono
-from semtalk.motion.skeleton import FPS, SAMPLE_RATE
+from semtalk.features.utterance import mono, refuse_short
+from semtalk.motion.skeleton import SAMPLE_RATE
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".m4a", ".ogg", ".opus", ".aac", ".webm", ".mp4")
 """What is taken from a folder; a file that is named is read whatever it is called."""
@@ -71,10 +71,7 @@ def load_audio(path: str | Path) -> np.ndarray:
     if not len(wave):
         raise SemTalkError(f"{path}: the sound file is empty.")
     wave = mono(wave, str(path))
-    if len(wave) < SAMPLE_RATE // FPS:
-        raise SemTalkError(
-            f"{path}: {len(wave) / SAMPLE_RATE:.2g} s of sound; a frame of motion alone takes 1/{FPS} s."
-        )
+    refuse_short(wave, str(path))
     return wave
 
 

@@ -1,6 +1,8 @@
 """What an encoder is given, and the time grids that features live on."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from numbers import Integral
 
 import numpy as np
 
@@ -9,6 +11,8 @@ from semtalk.features.transcript import impossible
 from semtalk.motion.skeleton import FPS, SAMPLE_RATE
 
 MOST_CHANNELS = 8
+MOST_FRAMES = 24 * 3600 * FPS
+"""Of one utterance: a day."""
 LOUDEST = 100.0
 """Full scale is 1; what lies far above it is not scaled."""
 
@@ -23,11 +27,17 @@ def mono(wave: np.ndarray, name: str = "the wave") -> np.ndarray:
     Raises:
         SemTalkError: It has another shape or type, holds NaN or infinite samples, or is not scaled.
     """
-    wave = np.asarray(wave)
+    try:
+        wave = np.asarray(wave)
+    except Exception as error:  # rows of several lengths, tensors elsewhere
+        raise SemTalkError(f"{name}: {type(wave).__name__}; give an array of samples.") from error
+    wave = wave.astype(wave.dtype.newbyteorder("="), copy=False)
     if wave.dtype in (np.int16, np.int32):
         wave = wave / np.float32(-np.iinfo(wave.dtype).min)
     if wave.dtype.kind != "f":
         raise SemTalkError(f"{name}: samples of type {wave.dtype}; give floats with full scale 1, int16 or int32.")
+    if wave.ndim <= 2 and not wave.size:
+        return np.zeros(0, np.float32)
     if wave.ndim == 2 and min(wave.shape) <= MOST_CHANNELS:
         wave = wave.mean(axis=int(np.argmin(wave.shape)))
     if wave.ndim != 1:
@@ -41,19 +51,37 @@ def mono(wave: np.ndarray, name: str = "the wave") -> np.ndarray:
     return wave.astype(np.float32, copy=False)
 
 
-def check_words(words: list[tuple[str, float, float]], name: str) -> None:
-    """See that words are (text, start, end) in seconds.
+def refuse_short(wave: np.ndarray, name: str) -> None:
+    """Refuse a wave (S,) at 16 kHz that is shorter than a frame of motion.
+
+    Raises:
+        SemTalkError: It is.
+    """
+    if len(wave) < SAMPLE_RATE // FPS:
+        raise SemTalkError(
+            f"{name}: {len(wave) / SAMPLE_RATE:.2g} s of sound; a frame of motion alone takes 1/{FPS} s."
+        )
+
+
+def check_words(words: Iterable[tuple[str, float, float]], name: str) -> list[tuple[str, float, float]]:
+    """Words as a list, where they are (text, start, end) in seconds.
 
     Raises:
         SemTalkError: One is not, or has times that cannot be.
     """
+    if isinstance(words, str | bytes) or not isinstance(words, Iterable):
+        raise SemTalkError(f"{name}: the words are {words!r}; give a list of (text, start, end) with seconds.")
+    words = list(words)
     for word in words:
         try:
             wrong = impossible(word)
         except (TypeError, ValueError) as error:
             raise SemTalkError(f"{name}: the word {word!r} is no (text, start, end) with seconds.") from error
+        if not isinstance(word[0], str):
+            raise SemTalkError(f"{name}: the word {word!r} is no (text, start, end) with seconds.")
         if wrong:
             raise SemTalkError(f"{name}: '{word[0]}' runs from {word[1]} to {word[2]} s; mend its times.")
+    return words
 
 
 @dataclass
@@ -76,7 +104,9 @@ class Utterance:
 
     def __post_init__(self) -> None:
         self.wave = mono(self.wave, self.name)
-        check_words(self.words, self.name)
+        self.words = check_words(self.words, self.name)
+        if type(self.frames) is bool or not isinstance(self.frames, Integral) or not 0 <= self.frames <= MOST_FRAMES:
+            raise SemTalkError(f"{self.name}: frames={self.frames!r}; give a whole number from 0 to {MOST_FRAMES}.")
         self.frames = self.frames or max(1, len(self.wave) * FPS // SAMPLE_RATE)
 
     def words_between(self, start: float, end: float) -> list[str]:

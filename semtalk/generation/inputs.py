@@ -1,7 +1,8 @@
 """What a user gives to ``generate.py``: recordings, their words, seed motion and shape; read before torch is."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,12 +14,48 @@ from semtalk.features.utterance import Utterance
 from semtalk.log import LOG
 from semtalk.motion.io import LARGEST_BETA, Motion, checked_motion, load_motion
 from semtalk.motion.skeleton import NUM_BETAS, SEED_FRAMES
+from semtalk.settings import choose
+from semtalk.settings.inputs import Slots
 
 WAYS = ("auto", "whisper", "none")
 """Where words come from when not from files."""
 BETAS = f"give an npz, or up to {NUM_BETAS} numbers from {-LARGEST_BETA:g} to {LARGEST_BETA:g}."
 UNKNOWN = "the words are unknown, so gestures follow the voice alone"
 TRANSCRIPT_SUFFIXES = (".TextGrid", ".json", ".srt", ".txt")
+
+
+def given_path(key: str, value: str | Path) -> Path:
+    """A path that a caller gives.
+
+    Raises:
+        SemTalkError: It is none.
+    """
+    if not isinstance(value, str | Path) or not str(value):
+        raise SemTalkError(f"{key}={value!r}: give a path.")
+    return Path(value)
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """See that what a caller gives in the place of a command's keys is what these take; a tuple is a list.
+
+    Raises:
+        SemTalkError: It is not.
+    """
+    for key, value in options.items():
+        choose(key, list(value) if isinstance(value, tuple) else value)
+
+
+def check_mappings(decoding: Mapping | None, files: Mapping | None) -> None:
+    """See that what a caller gives as mappings is that, and that files are for slots that there are.
+
+    Raises:
+        SemTalkError: They are not.
+    """
+    slots = Slots.model_fields
+    if decoding is not None and not isinstance(decoding, Mapping):
+        raise SemTalkError(f"decoding={decoding!r}: give a dict of its keys.")
+    if files is not None and (not isinstance(files, Mapping) or set(files) - set(slots)):
+        raise SemTalkError(f"files={files!r}: give a dict of files for slots, which are {', '.join(slots)}.")
 
 
 def read_betas(betas: str | Path | Sequence[float] | None) -> np.ndarray:

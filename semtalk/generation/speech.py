@@ -16,9 +16,9 @@ from semtalk.features.emotion import EMOTIONS
 from semtalk.features.extract import build_encoders, count_lines, encode, stack_features
 from semtalk.features.pretrained import pick_device
 from semtalk.features.transcript import clean, read_transcript
-from semtalk.features.utterance import Utterance, fit_wave, mono
+from semtalk.features.utterance import Utterance, fit_wave, mono, refuse_short
 from semtalk.generation.hub import located_model
-from semtalk.generation.inputs import read_betas, read_seed
+from semtalk.generation.inputs import check_mappings, check_options, given_path, read_betas, read_seed
 from semtalk.generation.load import Files, load_generator, networks_of
 from semtalk.generation.publish import EVALUATION, push_run, save_run
 from semtalk.generation.rollout import MotionGenerator, Rollout, padded_frames
@@ -27,7 +27,6 @@ from semtalk.models.fusion import BETA
 from semtalk.motion.io import Motion
 from semtalk.motion.parts import Frames, foot_contact, root_from_translation, rotation_from_poses
 from semtalk.motion.skeleton import DOWNSAMPLE, FEET, SEED_FRAMES
-from semtalk.settings import choose
 from semtalk.settings.inputs import Features
 
 FRAMES_AT_ONCE = 150_000
@@ -58,8 +57,12 @@ class Generated:
 
     def save(self, path: str | Path) -> Path:
         """Write ``.npz`` (for BEAT2's Blender add-on), ``.bvh`` or ``.glb``, and return the path."""
-        write_motion(Path(path), self.motion, self.body)
-        return Path(path)
+        path = given_path("path", path)
+        try:
+            write_motion(path, self.motion, self.body)
+        except OSError as error:
+            raise SemTalkError(f"{path}: it cannot be written ({error.strerror}); give another path.") from error
+        return path
 
 
 class SemTalk:
@@ -112,7 +115,9 @@ class SemTalk:
             SemTalkError: A checkpoint or an encoder's model is missing, or there is no such precision, repository or
                 revision.
         """
-        choose("precision", precision)
+        given_path("run_dir", run_dir)
+        check_options({"precision": precision, "trust": trust, "revision": revision})
+        check_mappings(decoding, files)
         folder = located_model(run_dir, revision)
         run = load_generator(folder, generation, decoding, trust, files)
         generator = run.generator.in_bf16() if precision == "bf16" else run.generator
@@ -134,7 +139,9 @@ class SemTalk:
         Raises:
             SemTalkError: The networks were changed since they were loaded, or the folder is that of a run.
         """
-        target = Path(folder)
+        target = given_path("folder", folder)
+        if target.exists() and not target.is_dir():
+            raise SemTalkError(f"{target}: a file; give a folder.")
         save_run(self._run_folder(), target, target.name, networks_of(self.generator), data_licence, evaluation)
         return target
 
@@ -163,6 +170,7 @@ class SemTalk:
         Raises:
             SemTalkError: The run lacks the licence of its data, metrics or their protocol; or the hub does not take it.
         """
+        given_path("name", name)
         networks = networks_of(self.generator)
         return push_run(self._run_folder(), name, networks, data_licence, evaluation, message, revision, private)
 
@@ -184,12 +192,13 @@ class SemTalk:
         Returns:
             Motion, score and codes.
         """
-        wave = mono(audio) if isinstance(audio, np.ndarray) else load_audio(audio)
-        words = read_transcript(transcript, wave) if isinstance(transcript, str | Path) else transcript or []
-        name = "audio" if isinstance(audio, np.ndarray) else str(audio)
+        is_file = isinstance(audio, str | Path)
+        wave, name = (load_audio(audio), str(audio)) if is_file else (mono(audio), "audio")
+        refuse_short(wave, name)
+        words = read_transcript(transcript, wave) if isinstance(transcript, str | Path) else transcript
         if options.get("psi") is not None:
             options["psi"] = [options["psi"]]
-        return self.generate([Utterance(wave, list(words), name=name)], **options)[0]
+        return self.generate([Utterance(wave, [] if words is None else words, name=name)], **options)[0]
 
     def generate(
         self,
@@ -227,11 +236,11 @@ class SemTalk:
             Recording after recording, each with its samples in order.
 
         Raises:
-            SemTalkError: The speaker or the emotion is unknown, a file is bad, beta or samples are out of
-                range, or psi is not a row of scores for each recording.
+            SemTalkError: An option is none that there is, a file is bad, or psi is no row of scores for each recording.
         """
-        if not 0 <= beta <= 1 or samples < 1:
-            raise SemTalkError(f"beta={beta}, samples={samples}: give beta from 0 to 1, and 1 sample or more.")
+        check_options(
+            {"speaker": speaker, "beta": beta, "gate": gate, "batch": batch, "samples": samples, "seed": seed}
+        )
         scores = self._given_scores(psi, utterances)
         index = self.speaker_index(speaker)
         begin = None

@@ -1,11 +1,13 @@
 """Motion while the voice is still speaking: audio in as it comes, frames out with a stated delay."""
 
 from collections.abc import Mapping
+from numbers import Integral
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from semtalk.errors import SemTalkError
 from semtalk.features.extract import FRAME_SLOTS, encode
 from semtalk.features.transcript import clean
 from semtalk.features.utterance import Utterance, check_words, fit_wave, mono
@@ -17,6 +19,7 @@ from semtalk.models.tokenizer import Codes
 from semtalk.motion.io import Motion
 from semtalk.motion.parts import Frames, poses_from_rotation
 from semtalk.motion.skeleton import DOWNSAMPLE, FPS, NUM_BETAS, SAMPLE_RATE, WINDOW
+from semtalk.settings import choose
 
 EXACT_LOOKAHEAD = 30
 """Code steps on either side that a decoded frame and its translation depend on."""
@@ -125,6 +128,10 @@ class SpeechStream:
             seed: Of all randomness.
             sample: Number of the sample.
         """
+        for key, value in {"speaker": speaker, "beta": beta, "seed": seed}.items():
+            choose(key, value)
+        if isinstance(lookahead, bool) or not isinstance(lookahead, Integral) or lookahead < 0:
+            raise SemTalkError(f"lookahead={lookahead!r}: give a whole number of code steps from 0.")
         self.model = model
         index = model.speaker_index(speaker)
         self.stream = WindowStream(
@@ -145,7 +152,7 @@ class SpeechStream:
 
     def push(self, wave: np.ndarray, words: list[tuple[str, float, float]] = ()) -> Motion:
         """Add sound (S,) at 16 kHz, and words whose seconds count from the take's beginning; returns the new frames."""
-        check_words(words, "words")
+        words = check_words(words, "words")
         self.wave = np.concatenate([self.wave, mono(wave)])
         self.words += clean(words)
         pieces = []

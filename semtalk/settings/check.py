@@ -1,10 +1,11 @@
 """From a composed configuration to settings, or to one sentence that says what is wrong with it."""
 
 from collections.abc import Iterable, Mapping
+from numbers import Number
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from semtalk.errors import SemTalkError
@@ -12,6 +13,7 @@ from semtalk.settings.commands import COMMANDS, Command
 from semtalk.settings.common import PATTERNS, REFERENCE
 
 M = TypeVar("M", bound=BaseModel)
+STRICT = ConfigDict(strict=True, allow_inf_nan=False)
 
 
 def settings_of(name: str, config: Mapping[str, Any]) -> Command:
@@ -68,9 +70,13 @@ def choose(key: str, value: Any) -> None:
     Raises:
         SemTalkError: It is none that the key takes.
     """
-    annotation = next(model.model_fields[key].annotation for model in COMMANDS.values() if key in model.model_fields)
-    if value not in get_args(annotation):
-        raise SemTalkError(f"{key}={value}: {_wish(annotation)}.")
+    field = next(model.model_fields[key] for model in COMMANDS.values() if key in model.model_fields)
+    annotation = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+    plain = value.item() if isinstance(value, Number) and hasattr(value, "item") else value  # numpy's numbers
+    try:
+        TypeAdapter(annotation, config=STRICT).validate_python(plain)
+    except ValidationError:
+        raise SemTalkError(f"{key}={_shown(value)}: {_wish(annotation)}.") from None
 
 
 def _wish(annotation: Any) -> str:

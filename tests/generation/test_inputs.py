@@ -6,14 +6,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import soundfile
+import torch
 from conftest import run_command, run_program
 from tiny import voice
 
+from semtalk import SemTalk
 from semtalk.errors import SemTalkError
 from semtalk.features.audio import load_audio
 from semtalk.features.utterance import Utterance, mono
 from semtalk.generation.inputs import read_betas, read_seed
+from semtalk.generation.stream import SpeechStream
 from semtalk.motion.io import Motion, save_motion
+from semtalk.settings import choose
 
 PROGRAM = """
 import sys
@@ -187,6 +191,10 @@ def test_waves_of_any_kind_become_one(tmp_path):
     [
         (np.zeros((9, 100)), r"shape \(9, 100\); give \(samples,\)"),
         (np.zeros((2, 2, 9)), r"shape \(2, 2, 9\)"),
+        ([[0.1, 0.2], [0.1]], "list; give an array of samples"),
+        ((16000, np.zeros(100)), "tuple; give an array of samples"),
+        (None, "samples of type object"),
+        (b"RIFF", "samples of type"),
         (np.zeros(100, bool), "samples of type bool"),
         (np.zeros(100, np.uint8), "samples of type uint8; give floats with full scale 1, int16 or int32"),
         (np.array([0.0, np.nan]), "NaN or infinite"),
@@ -208,7 +216,9 @@ def test_words_with_times_that_cannot_be_are_refused(word):
         Utterance(voice(0.5), [("well", 0.0, 0.0), word], name="speech")
 
 
-@pytest.mark.parametrize("word", ["hello", ("hello", 1.0), ("hello", "a", "b"), None])
+@pytest.mark.parametrize(
+    "word", ["hello", ("hello", 1.0), ("hello", "a", "b"), None, (5, 0.0, 1.0), (None, 0, 1), (b"a", 0, 1)]
+)
 def test_words_that_are_none_are_refused(word):
     with pytest.raises(SemTalkError, match=r"is no \(text, start, end\) with seconds"):
         Utterance(voice(0.5), [word])
@@ -241,10 +251,80 @@ def test_shapes_and_seeds_that_can_be_are_taken():
     assert read_seed(STILL).poses.dtype == np.float32
 
 
-def test_the_python_interface_takes_what_people_have(smoke):
-    from semtalk.generation.speech import SemTalk
-    from semtalk.generation.stream import SpeechStream
+@pytest.mark.parametrize("words", [5, "hello", np.array([["a", "0", "1"]]), None])
+def test_what_is_no_list_of_words_is_refused(words):
+    with pytest.raises(SemTalkError, match=r"audio: the words? .*\(text, start, end\) with seconds"):
+        Utterance(voice(0.5), words)
 
+
+def test_words_and_waves_of_many_kinds_are_taken():
+    wave = (voice(0.5) * 2**15).astype(np.int16)
+    assert np.array_equal(mono(wave.astype(">i2")), mono(wave)) and mono(voice(0.5).astype(">f8")).dtype == np.float32
+    assert np.array_equal(mono(torch.from_numpy(wave)), mono(wave))
+    assert mono(np.zeros((2, 0))).shape == mono(np.zeros((0, 0))).shape == (0,)
+    words = Utterance(wave, np.array([["a", 0, 1]], object)).words
+    assert [tuple(word) for word in words] == [("a", 0, 1)]
+
+
+@pytest.mark.parametrize("frames", [-5, 10**9, 1.5, "9", True, None])
+def test_frames_that_cannot_be_are_refused(frames):
+    with pytest.raises(SemTalkError, match="audio: frames=.*; give a whole number from 0 to 2592000"):
+        Utterance(voice(0.5), frames=frames)
+
+
+WRONG = {
+    "seed": [-1, "a", 1.5, None], "samples": [0, 1.5, "2", None], "beta": ["x", None, np.nan, 2], "gate": ["open", 5],
+    "batch": [0, -1, "a"], "speaker": [True, 1.0], "trust": ["os", 5, [5]], "revision": [""], "precision": [[]],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("key", WRONG)
+def test_options_from_python_are_checked_as_those_of_the_command_are(key):
+    for value in WRONG[key]:
+        with pytest.raises(SemTalkError, match=f"^{key}=.*: (give|choose) "):
+            choose(key, value)
+    for name, value in {"seed": np.int64(3), "beta": np.float32(0.5), "speaker": None, "batch": 5}.items():
+        choose(name, value)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"run_dir": None}, "run_dir=None: give a path"), ({"run_dir": 5}, "run_dir=5"),
+        ({"run_dir": b"x"}, "run_dir=b"),
+        ({"run_dir": ""}, "run_dir='': give a path"), ({"decoding": "x"}, "decoding='x': give a dict"),
+        ({"files": {"nose": "a"}}, "files={'nose': 'a'}: give a dict of files for slots, which are rhythm"),
+        ({"files": "a"}, "files='a'"), ({"trust": "os"}, "trust=os: give a list"),
+        ({"revision": ""}, "revision=: give"),
+    ],
+)  # fmt: skip
+def test_what_names_no_model_is_refused_before_it_is_loaded(options, says):
+    with pytest.raises(SemTalkError, match=says):
+        SemTalk.from_pretrained(**{"run_dir": "nowhere"} | options)
+
+
+def test_calls_from_python_are_one_sentence(smoke, tmp_path):
+    model = SemTalk.from_pretrained(smoke[0] / "runs" / "smoke")
+    (tmp_path / "file").write_text("")
+    result = model(voice(0.5))
+    wrong = [
+        *(lambda n=n: model(np.zeros(n)) for n in (0, 1, 100, (0, 0), (2, 0))),
+        *(lambda wave=wave: model(wave) for wave in (None, b"x", (16000, voice(0.5)), 5)),
+        *(lambda words=words: model(voice(0.5), words) for words in (5, np.array([["a", "0", "1"]]), [(5, 0, 1)])),
+        *(lambda key=key, value=value: model(voice(0.5), **{key: value})
+          for key in ("seed", "samples", "beta", "gate", "batch", "speaker") for value in WRONG[key]),
+        *(lambda value=value: SpeechStream(model, lookahead=value) for value in (-1, np.nan, "a", True)),
+        *(lambda path=path: result.save(path) for path in (None, 5, tmp_path / "file" / "g.npz")),
+        *(lambda path=path: model.save_pretrained(path) for path in (None, "", tmp_path / "file")),
+        lambda: model.push_to_hub(None),
+    ]  # fmt: skip
+    for call in wrong:
+        with pytest.raises(SemTalkError):
+            call()
+    assert len(model(voice(0.5).tolist()).motion) == len(model(torch.from_numpy(voice(0.5))).motion) == 15
+
+
+def test_the_python_interface_takes_what_people_have(smoke):
     model = SemTalk.from_pretrained(smoke[0] / "runs" / "smoke")
     wave = (voice(2.0) * 2**15).astype(np.int16)
     plain = model(wave / np.float32(2**15)).motion
