@@ -106,7 +106,7 @@ def _not_there(name: str, revision: str | None, error: Exception) -> str | None:
         return f"{name}: its owner asks for an agreement; accept it on the hub, and say who you are: `hf auth login`."
     if isinstance(error, RepositoryNotFoundError):
         return f"{name}: no such folder here, and no such model on the hub; if it is private, `hf auth login` first."
-    if isinstance(error, RevisionNotFoundError):
+    if isinstance(error, RevisionNotFoundError) and revision is not None:
         return f"{name}: it has no revision '{revision}'."
     if isinstance(error, HFValidationError):
         return f"{name}: no name of a repository ({one_line(error)})."
