@@ -65,7 +65,7 @@ def test_bad_input_is_told_before_torch_is_imported(tmp_path):
         f"generate|audio={good}|transcript={tmp_path}/bad.txt": "bad.txt: not a readable .txt transcript",
         f"eval|motions={tmp_path}/own|truth={tmp_path}/none": f"truth={tmp_path}/none: there is no such folder",
         f"eval|motions={tmp_path}/own|truth={tmp_path}/own": "own/a.npz: not a readable npz of plain arrays (it lacks",
-        f"eval|motions={tmp_path}/true|truth={tmp_path}/true|mean_speed={odd}": "odd.npz: not a readable npy of plain numbers",
+        f"eval|motions={tmp_path}/true|truth={tmp_path}/true|mean_speed={odd}": "odd.npz: not a readable npy",
         f"eval|motions={tmp_path}/true|truth={tmp_path}/true|audio={tmp_path}": "bad.wav: not a readable sound file",
     }
     (tmp_path / "own").mkdir()
