@@ -55,10 +55,15 @@ def _said(error: Exception) -> str:
     )
 
 
-def _read_array(file: BinaryIO, name: str) -> np.ndarray:
+def read_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape of an npy's array, whether it lies column by column, and its type; the file stands behind them then."""
     version = np.lib.format.read_magic(file)
-    header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, columns_first, dtype = header(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    return read(file)
+
+
+def _read_array(file: BinaryIO, name: str) -> np.ndarray:
+    shape, columns_first, dtype = read_header(file)
     if dtype.kind not in "fi":
         raise SemTalkError(f"{name} holds {dtype}; give floats or signed whole numbers")
     size = prod(shape) * dtype.itemsize

@@ -115,7 +115,7 @@ def refuse_code(path: Path) -> None:
     Raises:
         SemTalkError: It is none, is damaged, or holds objects of anything but plain containers and numpy arrays.
     """
-    import numpy as np
+    from semtalk.arrays import read_header
 
     try:
         with path.open("rb") as file, zipfile.ZipFile(file) as archive:
@@ -124,9 +124,8 @@ def refuse_code(path: Path) -> None:
                 raise ValueError("it begins with something else than an archive")
             for member in archive.infolist():
                 with archive.open(member) as content:
-                    version = np.lib.format.read_magic(content)
-                    header = "read_array_header_1_0" if version == (1, 0) else "read_array_header_2_0"
-                    if getattr(np.lib.format, header)(content)[2].hasobject:
+                    _, _, dtype = read_header(content)
+                    if dtype.hasobject:
                         _AllowList(content, path, lambda module, name: False).load()
     except SemTalkError:
         raise

@@ -6,7 +6,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from semtalk.errors import SemTalkError
 from semtalk.files import atomic_write
 from semtalk.log import LOG
 from semtalk.processes import refuse_different
+from semtalk.tasks.sizes import flat
 from semtalk.tasks.together import SIGNALS
 
 LOG_FOLDER = "log"
@@ -94,15 +95,6 @@ def _find_place(trainer: pl.Trainer, windows: int | None) -> None:
         had = batches.completed * (windows or now) // trainer.world_size
         loader.sampler.set_epoch(epochs.processed, had if begun else 0)
         iter(trainer.fit_loop._data_fetcher)
-
-
-def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Keys, as the command line has them, and values of a configuration."""
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, value
 
 
 def _any_process(trainer: pl.Trainer, asked: bool) -> bool:
@@ -195,7 +187,7 @@ class Keeper(Checkpoint):
             SemTalkError: Processes that train together have other settings, or other code.
         """
         if trainer.world_size > 1:
-            values = {f"value of {key}": str(value) for key, value in _flat(self.config)}
+            values = {f"value of {key}": str(value) for key, value in flat(self.config)}
             refuse_different({"version": __version__, "commit": str(commit()), **values})
         if module.stamp is not None:
             module.stamp = replace(module.stamp, finished=False)

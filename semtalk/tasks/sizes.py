@@ -60,10 +60,11 @@ def check_before_building(phase: str, settings: NetworkSettings, speakers: int, 
         raise SemTalkError(f"its weights do not fit the configuration beside them ({wrong}).")
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Keys, as the command line has them, and values of a configuration."""
     for key, value in values.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
+            yield from flat(value, f"{prefix}{key}.")
         else:
             yield prefix + key, value
 
@@ -91,8 +92,8 @@ def differing_keys(phase: str, wanted: NetworkSettings, was: Trained) -> list[st
         ``key=value`` as it was trained, with what is asked for instead.
     """
     before = was.plain()
-    known = dict(_flat(before))
-    asked = dict(_flat({"model": wanted.model.plain(), "features": wanted.features.plain()}))
+    known = dict(flat(before))
+    asked = dict(flat({"model": wanted.model.plain(), "features": wanted.features.plain()}))
     shapes, found = _shapes(phase, was), []
     for key in (key for key, value in asked.items() if known.get(key) != value):
         try:
