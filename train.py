@@ -7,9 +7,9 @@ from semtalk.run import command, start, train
 
 
 @hydra.main(version_base="1.3", config_path="configs", config_name="train")
-def main(config: DictConfig) -> None:
+def main(config: DictConfig) -> float | None:
     """Run the command."""
-    command(train, "train", config)
+    return command(train, "train", config)
 
 
 if __name__ == "__main__":

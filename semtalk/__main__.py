@@ -71,9 +71,9 @@ def composed(name: str, given: list[str]) -> None:
 
     configuration = CONFIGURATIONS.get(name, name)
 
-    def configured(config: DictConfig) -> None:
+    def configured(config: DictConfig) -> float | None:
         sys.argv = given  # with which Lightning starts the processes of further devices
-        run.command(getattr(run, COMMANDS[name][0]), configuration, config)
+        return run.command(getattr(run, COMMANDS[name][0]), configuration, config)
 
     sys.argv = [given[0], *given[2:]]
     if {"-h", "--help"} & set(sys.argv):

@@ -7,3 +7,7 @@ class SemTalkError(Exception):
 
 class MissingModelError(SemTalkError):
     """An encoder cannot be built, most often for want of its model: no recording is to blame, and none is prepared."""
+
+
+class DivergedError(SemTalkError):
+    """A training came to numbers that are not finite: these settings are bad, and in a search others may be better."""

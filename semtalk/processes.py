@@ -27,6 +27,20 @@ def sum_over_processes(*tensors: Tensor) -> None:
             dist.all_reduce(tensor)
 
 
+def largest_over_processes(number: int, device: torch.device) -> int:
+    """The largest of the whole numbers that the processes have.
+
+    Args:
+        number: Of this process.
+        device: Of this process, whose memory the processes' messages pass through.
+    """
+    if world() == 1:
+        return number
+    largest = torch.tensor(number, device=device)
+    dist.all_reduce(largest, dist.ReduceOp.MAX)
+    return int(largest)
+
+
 class _Mean(torch.autograd.Function):
     """Mean over all processes."""
 

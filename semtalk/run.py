@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from semtalk.errors import SemTalkError
+from semtalk.errors import DivergedError, SemTalkError
 from semtalk.log import LOG, print_messages, printable
 from semtalk.places import called, checkpoint_path
 from semtalk.threads import wait_briefly
@@ -49,27 +50,37 @@ def start(main: Callable[[], None], name: str, help_of: str | None = None) -> No
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names of files need not be text
     if any("=" in word and not word.startswith("hydra.") for word in sys.argv[1:]):  # --help waits for no settings
-        from semtalk.settings.compose import refuse_null_groups
-        from semtalk.settings.words import for_hydra
+        from semtalk.settings.compose import refuse_missing_plugins, refuse_null_groups
+        from semtalk.settings.words import SEEDED, for_hydra, seeds_swept
 
         try:
             refuse_null_groups(sys.argv[1:])
-            sys.argv[1:] = for_hydra(name, sys.argv[1:])
+            refuse_missing_plugins(sys.argv[1:])
+            words = seeds_swept(sys.argv[1:]) if name in SEEDED else sys.argv[1:]
+            sys.argv[1:] = for_hydra(name, words)
         except SemTalkError as error:
             sys.exit(f"error: {error}")
     main()
 
 
-def command(function: Callable[[Command], None], name: str, config: DictConfig) -> None:
+def command(function: Callable[[Command], float | None], name: str, config: DictConfig) -> float | None:
     """Run a command with the configuration of ``configs/NAME.yaml``.
 
     What the user should mend is one sentence on stderr, and exit code 1.
+
+    Returns:
+        What a search makes small: of a training; not a number where it diverged, and the search goes on.
     """
     from semtalk.settings import settings_of
 
     print_messages()
     try:
-        function(settings_of(name, OmegaConf.to_container(config, resolve=True, throw_on_missing=True)))
+        return function(settings_of(name, OmegaConf.to_container(config, resolve=True, throw_on_missing=True)))
+    except DivergedError as error:
+        if not _is_searched():
+            sys.exit(f"error: {printable(error)}")
+        print(f"error: {printable(error)}", file=sys.stderr)
+        return math.nan
     except (SemTalkError, OmegaConfBaseException) as error:
         sys.exit(f"error: {printable(error)}")
     except OSError as error:
@@ -79,6 +90,17 @@ def command(function: Callable[[Command], None], name: str, config: DictConfig) 
     except KeyboardInterrupt:
         print("Stopped; nothing half-written is left.", file=sys.stderr)
         sys.exit(130)
+
+
+def _is_searched() -> bool:
+    """Whether a sweeper that chooses values by itself started this run."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    if not HydraConfig.initialized():
+        return False
+    hydra = HydraConfig.get()
+    return hydra.mode == RunMode.MULTIRUN and not hydra.sweeper._target_.endswith(".BasicSweeper")
 
 
 def run_dir(settings: Command) -> Path:
@@ -114,11 +136,18 @@ def _initial_facts(init: str | None):
     raise SemTalkError(f"init={init}: there is no checkpoint here; give the folder of a run, as in runs/NAME.")
 
 
-def train(settings: TrainSettings) -> None:
-    """Train the phases of a stage."""
+def train(settings: TrainSettings) -> float | None:
+    """Train the phases of a stage.
+
+    Returns:
+        The last one's ``objective``, which a search makes small; none for a plan.
+    """
     if settings.dry_run:
         return plan(settings)
     from semtalk.needs import opened, refuse_missing
+    from semtalk.slurm import go_back_when_warned
+
+    go_back_when_warned()
 
     corpus = opened(settings.data)
     refuse_missing(settings, corpus)
@@ -200,6 +229,24 @@ def train(settings: TrainSettings) -> None:
         LOG.info(remark)
     if settings.logger.name == "wandb" and "sparse" in phases:
         _evaluate_run(settings, settings.evaluation, None)
+    return _objective(settings.objective, row)
+
+
+def _objective(name: str | None, row: dict) -> float:
+    """What a search makes small: a figure of a phase's best validation, negative where a high one is good.
+
+    Raises:
+        SemTalkError: The validation has no such figure.
+    """
+    from semtalk.tasks.keep import RISING
+
+    name = name or row["select"]
+    if name not in row["validation"]:
+        raise SemTalkError(
+            f"objective={name}: the validation of {row['phase']} has none; choose one of "
+            f"{', '.join(sorted(row['validation']))}."
+        )
+    return row["validation"][name] * (-1 if f"val/{name}" in RISING else 1)
 
 
 def plan(settings: TrainSettings) -> None:

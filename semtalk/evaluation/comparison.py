@@ -1,6 +1,7 @@
 """Several evaluations in one table, with bootstrap intervals over takes."""
 
 import csv
+import glob
 import io
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,6 +109,15 @@ def read_features(path: Path, row: str, takes: int) -> tuple[list[np.ndarray], l
     return tuple(np.split(array, np.cumsum(lengths)[:-1]) for array in (own, true))
 
 
+def seeds_of(path: str, split: str) -> list[str]:
+    """Runs that a name stands for: the run itself, or all seeds of it (``NAME_seed0``, ``NAME_seed1``, ...)."""
+    if any((Path(path) / inner / "metrics.json").is_file() for inner in ("", f"eval/{split}")):
+        return [path]
+    there = Path(path).parent.glob(f"{glob.escape(Path(path).name)}_seed*")
+    seeds = {int(number): folder for folder in there if (number := folder.name.rpartition("_seed")[2]).isdecimal()}
+    return [str(seeds[number]) for number in sorted(seeds)] or [path]
+
+
 def resampled(run: Evaluation, metric: str, draws: np.ndarray) -> np.ndarray:
     """Value of a metric for each draw (R, N) of takes."""
     if metric == "fgd":
@@ -130,43 +140,42 @@ def compare(paths: list[str], split: str, seed: int = 0) -> dict:
     """Compare runs on the same takes.
 
     The intervals are percentiles over resamples of the takes; a difference from the first run is significant when the
-    interval of the *paired* difference leaves out 0.
+    interval of the *paired* difference leaves out 0. Of a run with several seeds these are of the mean over the seeds,
+    and beside them stands how far the seeds lie apart.
 
     Returns:
-        ``runs``: name -> metric -> value, low, high, and for all but the first whether it differs significantly.
+        ``runs``: name -> metric -> value, low, high; for all but the first whether it differs significantly; with
+        several seeds the value of each and their standard deviation.
 
     Raises:
-        SemTalkError: Fewer than two runs, or evaluations that cannot be compared.
+        SemTalkError: Fewer than two runs or seeds, or evaluations that cannot be compared.
     """
-    if len(paths) < 2:
-        raise SemTalkError("compare: give two runs or more, as in compare=[runs/A,runs/B].")
-    runs = [read_evaluation(path, split) for path in paths]
+    groups = {path: [read_evaluation(one, split) for one in seeds_of(path, split)] for path in paths}
+    runs = [run for group in groups.values() for run in group]
+    if len(runs) < 2:
+        raise SemTalkError("compare: give two runs or more, as in compare=[runs/A,runs/B], or one with several seeds.")
     first = runs[0]
     for run in runs[1:]:
-        for key in SAME:
-            own, its = getattr(run.result, key), getattr(first.result, key)
-            if own != its:
-                raise SemTalkError(
-                    f"compare: {run.name} has {key}={own}, {first.name} has {its}; "
-                    "numbers of different kinds do not compare."
-                )
-        if run.takes != first.takes:
-            raise SemTalkError(f"compare: {run.name} and {first.name} were not evaluated on the same takes.")
+        refuse_incomparable(run, first)
     embedders = {run.result.embedder["sha256"] for run in runs}
     same_embedder = len(embedders) == 1 and all(run.features for run in runs)
     draws = np.random.default_rng(seed).integers(0, len(first.takes), (REPEATS, len(first.takes)))
     metrics = (["fgd"] if same_embedder else []) + [m for m in first.values if all(m in run.values for run in runs)]
-    table: dict[str, dict] = {run.name: {} for run in runs}
+    table: dict[str, dict] = {name: {} for name in groups}
     for metric in metrics:
-        samples = [resampled(run, metric, draws) for run in runs]
-        for run, sample in zip(runs, samples, strict=True):
-            low, high = np.nanpercentile(sample, [2.5, 97.5]) if np.isfinite(sample).any() else (np.nan, np.nan)
-            cell = {"value": run.result.metrics[run.row][metric], "low": float(low), "high": float(high)}
-            if run is not first:
-                gap = sample - samples[0]
-                gap = np.nanpercentile(gap, [2.5, 97.5]) if np.isfinite(gap).any() else (0, 0)
-                cell["differs"] = bool(gap[0] > 0 or gap[1] < 0)
-            table[run.name][metric] = cell
+        samples = {
+            name: sum(resampled(run, metric, draws) for run in group) / len(group) for name, group in groups.items()
+        }
+        for name, group in groups.items():
+            values = [run.result.metrics[run.row][metric] for run in group]
+            cell = {"value": float(np.mean(values)), **interval(samples[name])}
+            if len(group) > 1:
+                seeds = {run.name: value for run, value in zip(group, values, strict=True)}
+                cell |= {"seeds": seeds, "deviation": float(np.std(values, ddof=1))}
+            if name != paths[0]:
+                gap = interval(samples[name] - samples[paths[0]])
+                cell["differs"] = bool(gap["low"] > 0 or gap["high"] < 0)
+            table[name][metric] = cell
     notes = []
     if not same_embedder:
         notes.append(
@@ -181,3 +190,26 @@ def compare(paths: list[str], split: str, seed: int = 0) -> dict:
         "scales": first.result.scales,
         **{key: getattr(first.result, key) for key in SAME},
     }
+
+
+def interval(sample: np.ndarray) -> dict[str, float]:
+    """The middle 95% of a sample (R,); not a number where nothing of it is."""
+    low, high = np.nanpercentile(sample, [2.5, 97.5]) if np.isfinite(sample).any() else (np.nan, np.nan)
+    return {"low": float(low), "high": float(high)}
+
+
+def refuse_incomparable(run: Evaluation, first: Evaluation) -> None:
+    """See that two runs were measured in the same way, on the same takes.
+
+    Raises:
+        SemTalkError: They were not.
+    """
+    for key in SAME:
+        own, its = getattr(run.result, key), getattr(first.result, key)
+        if own != its:
+            raise SemTalkError(
+                f"compare: {run.name} has {key}={own}, {first.name} has {its}; "
+                "numbers of different kinds do not compare."
+            )
+    if run.takes != first.takes:
+        raise SemTalkError(f"compare: {run.name} and {first.name} were not evaluated on the same takes.")

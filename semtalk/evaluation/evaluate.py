@@ -26,7 +26,7 @@ from semtalk.generation.load import files_of, load_generator
 from semtalk.metrics import functional as F
 from semtalk.models.fusion import active_steps
 from semtalk.places import checkpoint_path
-from semtalk.settings.commands import EvalSettings, Evaluation, TrainSettings
+from semtalk.settings.commands import EvalSettings, Evaluation, TrainSettings, run_name
 from semtalk.tasks.checkpoint import load_network
 from semtalk.tasks.stamp import Stamp, digest
 
@@ -50,8 +50,7 @@ def source_of(network: torch.nn.Module, stamp: Stamp, folder: Path) -> str:
     config = stamp.config
     if "name" not in config:
         return f"{folder}, of unknown origin"
-    run = f"{config['name']}_seed{config['seed']}" if config.get("seed_in_name") else config["name"]
-    trained = f"trained by {Path(config.get('runs_dir', '')) / run}"
+    trained = f"trained by {Path(config.get('runs_dir', '')) / run_name(config)}"
     return f"{trained}, from init={config['init']}" if config.get("init") else trained
 
 

@@ -24,6 +24,7 @@ ROW_NAMES = {
 }  # fmt: skip
 MISSED = "missed"
 COMPARED = ("value", "95% interval", "differs")
+SEEDS = "over seeds"
 
 
 class Lines(NamedTuple):
@@ -146,24 +147,32 @@ def result_page(result: Result) -> str:
     return markdown(f"{result.run}: {result.split} split, {result.takes} takes", tables(result), notes(result))
 
 
+def _over_seeds(cell: dict, divisor: float) -> str:
+    """Deviation of a run's seeds; nothing where it has one."""
+    return f"± {cell['deviation'] / divisor:.2g} ({len(cell['seeds'])})" if "seeds" in cell else ""
+
+
 def print_comparison(comparison: dict, folder: Path) -> None:
     """Print a comparison of runs, and write it as ``compare.json`` and ``compare.md``."""
     metrics = list(next(iter(comparison["runs"].values())))
     scales = {metric: comparison["scales"].get(metric, scale(metric)) for metric in metrics}
     mark = ", stand-in body" if comparison["stand_in"] else ""
     named = f"{comparison['split']} split, {comparison['takes']} takes, protocol {comparison['protocol']}{mark}"
+    seeds = any("seeds" in cells[metrics[0]] for cells in comparison["runs"].values()) if metrics else False
+    shown = COMPARED + ((SEEDS,) if seeds else ())
     rows = []
     for metric in metrics:
         title = comparison["headings"].get(metric, heading(metric))
         for name, cells in comparison["runs"].items():
             value, low, high = (f"{cells[metric][key] / scales[metric]:.4g}" for key in ("value", "low", "high"))
-            rows.append([title, name, value, f"{low} to {high}", "*" if cells[metric].get("differs") else ""])
+            row = [title, name, value, f"{low} to {high}", "*" if cells[metric].get("differs") else ""]
+            rows.append([*row, *([_over_seeds(cells[metric], scales[metric])] if seeds else [])])
             title = ""
-    table = Lines(named, ["metric", "run", *COMPARED], rows, COMPARED)
-    said = [
-        "intervals: bootstrap over takes; * differs significantly from the first (paired bootstrap)",
-        *comparison["notes"],
-    ]
+    table = Lines(named, ["metric", "run", *shown], rows, shown)
+    said = ["intervals: bootstrap over takes; * differs significantly from the first (paired bootstrap)"]
+    if seeds:
+        said.append(f"{SEEDS}: standard deviation of so many seeds, whose mean is the value")
+    said += comparison["notes"]
     print_tables([table], said)
     texts = {"compare.json": json.dumps(comparison, indent=2), "compare.md": markdown(named, [table], said)}
     LOG.info("\n".join(map(str, write_texts(folder, texts))))

@@ -1,5 +1,6 @@
 """What the commands take: one frozen tree for each file in ``configs/``."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, Field, model_validator
@@ -8,6 +9,7 @@ from semtalk.settings.common import (
     DURATION,
     MAX_SEED,
     SHARD,
+    SUFFIX,
     Name,
     Numbers,
     Part,
@@ -177,6 +179,26 @@ def one_of_the_shares(shard: str) -> str:
 Seconds = Annotated[float, Field(gt=0.0, le=1e6)]
 
 
+def run_name(config: Mapping[str, Any]) -> str:
+    """Name of the folder of a run, from its plain configuration, which an earlier version may have written."""
+    name = config["name"] + (config.get("suffix") or "")
+    return f"{name}_seed{config['seed']}" if config.get("seed_in_name") else name
+
+
+class Seeded(Settings):
+    """What the commands take that do the same for several seeds."""
+
+    seeds: list[int] | None
+    """On the command line, as seeds=[0,1,2]: a run for each, one after another, or as jobs of ``hydra/launcher``."""
+
+    @model_validator(mode="after")
+    def one_at_a_time(self) -> "Seeded":
+        """The command line makes a run of each seed."""
+        if self.seeds is not None:
+            raise ValueError("seeds is for the command line, which makes a run of each; here give one, as in seed=0.")
+        return self
+
+
 class Command(Settings):
     """What every command takes."""
 
@@ -193,6 +215,8 @@ class Command(Settings):
 
     Such runs share the FGD embedder of the first, so that their FGD compares.
     """
+    suffix: Annotated[str, Field(pattern=SUFFIX)] | None
+    """Put behind the name of the run's folder; so it is _0, _1, ... where one command trains with several values."""
     strict: bool
     """Whether one bad recording stops the preparation; else it is left out and listed."""
     trust: list[Text]
@@ -207,7 +231,7 @@ class Command(Settings):
     @property
     def run_name(self) -> str:
         """Name of the run's folder."""
-        return f"{self.name}_seed{self.seed}" if self.seed_in_name else self.name
+        return run_name(self.plain())
 
     @model_validator(mode="after")
     def strides_fit(self) -> "Command":
@@ -261,7 +285,7 @@ class Evaluation(Rollout):
         return self.split if self.tag is None else f"{self.split}_{self.tag}"
 
 
-class TrainSettings(Command):
+class TrainSettings(Command, Seeded):
     """``train.py``."""
 
     stage: Stage
@@ -284,6 +308,11 @@ class TrainSettings(Command):
     """Run whose RVQ-VAEs and translation network this one takes over."""
     embedder: PathText | None
     """Run whose FGD embedder this one takes over."""
+    objective: Text | None
+    """What a search makes small: a figure of the last phase's best validation; null for what chose the checkpoint.
+
+    Figures that are good when they are high count negative. A search is hydra/sweeper=optuna_val.
+    """
     dry_run: bool
     """Print the plan (data, cost of every phase, sources of inputs) and train nothing."""
 
@@ -295,7 +324,7 @@ class TrainSettings(Command):
         return self
 
 
-class EvalSettings(Command, Evaluation):
+class EvalSettings(Command, Seeded, Evaluation):
     """``eval.py``."""
 
     logger: Logger

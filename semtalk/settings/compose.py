@@ -1,6 +1,7 @@
 """Settings without the command line: the same ``configs/``, composed with the same overrides."""
 
 from collections.abc import Iterable
+from importlib.util import find_spec
 
 from semtalk.errors import SemTalkError
 from semtalk.places import CONFIGS
@@ -23,6 +24,33 @@ def refuse_null_groups(overrides: Iterable[str]) -> None:
         if value == "null" and (CONFIGS / group).is_dir():
             options = ", ".join(sorted(path.stem for path in (CONFIGS / group).glob("*.yaml")))
             raise SemTalkError(f"{override}: choose one of {options}.")
+
+
+SUBMITIT, OPTUNA = ("submitit", "hydra-submitit-launcher"), ("optuna", "hydra-optuna-sweeper")
+PLUGINS = {
+    "hydra/launcher": {
+        "joblib": ("joblib", "hydra-joblib-launcher"), "slurm": SUBMITIT, "submitit_slurm": SUBMITIT,
+        "submitit_local": SUBMITIT,
+    },
+    "hydra/sweeper": {"optuna": OPTUNA, "optuna_val": OPTUNA},
+}  # fmt: skip
+"""Group of Hydra, option -> the module that the option is of, and the package that brings it."""
+
+
+def refuse_missing_plugins(overrides: Iterable[str]) -> None:
+    """See that the packages are here whose launcher or sweeper is wanted.
+
+    Args:
+        overrides: As on the command line.
+
+    Raises:
+        SemTalkError: One is not.
+    """
+    for override in overrides:
+        group, _, value = override.partition("=")
+        module, package = PLUGINS.get(group, {}).get(value, ("", ""))
+        if module and find_spec(module) is None:
+            raise SemTalkError(f"{override}: it is of a package that is not here; run `pip install {package}`.")
 
 
 def compose(name: str = "train", *overrides: str) -> Command:

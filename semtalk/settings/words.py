@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -24,10 +24,14 @@ SWEEP = re.compile(r"(choice|range|interval|glob|shuffle|sort|tag)\(.*\)", re.DO
 MULTIRUN = ("-m", "--multirun", "hydra.mode=MULTIRUN")
 SEEDED = ("train", "eval")
 """Commands whose seed is of the run itself."""
+APART = {"name", "data", "model", "experiment", "stage", "parts", "dry_run"}
+"""What runs may differ in without another suffix: what names them, and what is of one run's parts."""
+SEARCHES = "hydra/sweeper="
+"""Begins the word that names a sweeper which chooses values by itself."""
 
 
 def for_hydra(name: str, words: Sequence[str]) -> list[str]:
-    """Words of a command line with their paths quoted, and with the seed in the name of runs that differ in it.
+    """Words of a command line with their paths quoted, and with names that differ for runs of one command.
 
     A path is what a key holds whose type is :data:`semtalk.settings.common.PathText`. Left as they are: null, what is
     quoted for Hydra, and with ``--multirun`` the commas and functions of a sweep. What exists is taken literally.
@@ -35,20 +39,58 @@ def for_hydra(name: str, words: Sequence[str]) -> list[str]:
     Args:
         name: One of :data:`COMMANDS`.
         words: As the shell hands them over.
+
+    Raises:
+        SemTalkError: A list has an empty element.
     """
     keys, sweeps = path_keys(COMMANDS[name]), not set(words).isdisjoint(MULTIRUN)
     given = [_quoted(word, keys, sweeps) for word in words]
-    if name in SEEDED and sweeps and _sweeps_seeds(words):
-        given.append("seed_in_name=true")
+    if name in SEEDED and sweeps:
+        values = {match[2]: match[3] for word in given if (match := WORD.fullmatch(word))}
+        given += _names_apart(name, values, any(word.startswith(SEARCHES) for word in words))
     return given
 
 
-def _sweeps_seeds(words: Iterable[str]) -> bool:
-    """Whether runs differ in their seed, and nobody says what is to become of their names."""
-    values = {match[2]: match[3] for word in words if (match := WORD.fullmatch(word))}
-    seed = values.get("seed", "")
-    said = "seed_in_name" in values or "${seed}" in values.get("name", "")
-    return not said and ("," in seed or SWEEP.fullmatch(seed) is not None)
+def seeds_swept(words: Sequence[str]) -> Sequence[str]:
+    """Words of a command line with ``seeds=[0,1]`` as the sweep that it stands for.
+
+    Raises:
+        SemTalkError: It is no list of whole numbers, or ``seed`` is given too.
+    """
+    at = next((number for number, word in enumerate(words) if word.startswith("seeds=")), None)
+    if at is None or words[at] == "seeds=null":
+        return words
+    seeds = re.fullmatch(r"\[\s*(\d+(?:\s*,\s*\d+)*)\s*\]", words[at].removeprefix("seeds="))
+    others = [*words[:at], *words[at + 1 :]]
+    if seeds is None:
+        raise SemTalkError(f"{words[at]}: give a list of whole numbers, as in seeds=[0,1,2].")
+    if any(word.lstrip("+").startswith(("seed=", "seeds=")) for word in others):
+        raise SemTalkError(f"{words[at]}: give seed or seeds, and once.")
+    if any(word.startswith(SEARCHES) for word in words):
+        raise SemTalkError(f"{words[at]}: a search takes one seed, as in seed=0; train what it finds with several.")
+    swept = ["seed=" + seeds[1].replace(" ", "")]
+    if "," not in seeds[1]:
+        swept.append("seed_in_name=true")
+    return [*([] if set(words) & set(MULTIRUN) else ["--multirun"]), *others, *swept]
+
+
+def _names_apart(name: str, values: Mapping[str, str], searches: bool) -> list[str]:
+    """Words that keep the runs of a sweep in folders of their own, where nobody says what they are to be called.
+
+    Args:
+        name: Of the command.
+        values: Key -> value of what is given.
+        searches: Whether a sweeper chooses values that are not given.
+    """
+    if "${" in values.get("name", ""):
+        return []
+    swept = {key for key, value in values.items() if len(_elements(value)) > 1 or SWEEP.fullmatch(value)}
+    given = []
+    if "seed" in swept and "seed_in_name" not in values:
+        given.append("seed_in_name=true")
+    if name == "train" and (searches or swept - APART - {"seed"}) and "suffix" not in values:
+        given.append("suffix=_${hydra:job.num}")
+    return given
 
 
 @cache

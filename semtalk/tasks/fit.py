@@ -22,6 +22,7 @@ from semtalk.log import LOG
 from semtalk.places import checkpoint_path
 from semtalk.settings.commands import Trainer, TrainSettings
 from semtalk.settings.recipes import PhaseRecipe
+from semtalk.slurm import in_slurm, is_restarted
 from semtalk.tasks.build import make_task
 from semtalk.tasks.checkpoint import check_beside, load_checkpoint
 from semtalk.tasks.keep import BEGUN, LOG_FOLDER, AtomicIO, Keeper
@@ -187,11 +188,6 @@ def make_trainer(
     )
 
 
-def is_resumed(settings: TrainSettings) -> bool:
-    """Whether a training goes on where it was: it is asked for, or SLURM started the job again."""
-    return settings.resume or int(os.environ.get("SLURM_RESTART_COUNT", "0")) > 0
-
-
 def fit_phase(
     phase: str, settings: TrainSettings, data: MotionDataModule, run_dir: Path, facts: Facts, body: BodyModel,
     judge: Callable[..., dict[str, float]] | None = None,
@@ -215,7 +211,7 @@ def fit_phase(
     pl.seed_everything(settings.seed, verbose=False)
     folder = run_dir / phase
     last = checkpoint_path(run_dir, phase, "last")
-    resume = is_resumed(settings) and last.is_file() and not (folder / BEGUN).is_file()
+    resume = (settings.resume or is_restarted()) and last.is_file() and not (folder / BEGUN).is_file()
     before = resumable(last, phase) if resume else None
     recipe = getattr(settings.recipe, PHASES[phase].recipe)
     task = make_task(phase, settings, data.store, run_dir, facts, body, judge)
@@ -239,7 +235,8 @@ def fit_phase(
         if trainer.is_global_zero:
             stack.enter_context(claim(folder))
         if trainer.world_size > 1:
-            stack.enter_context(ended_by_signals())
+            if not in_slurm():  # which ends its jobs itself
+                stack.enter_context(ended_by_signals())
             stack.enter_context(one_sentence(folder))
         trainer.fit(task, datamodule=data, ckpt_path=last if resume else None, weights_only=True)
         if keeper.step is None:

@@ -21,10 +21,11 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from semtalk import __version__
 from semtalk.data.datamodule import EpochSampler
 from semtalk.environment import commit, write_environment
-from semtalk.errors import SemTalkError
+from semtalk.errors import DivergedError, SemTalkError
 from semtalk.files import atomic_write
 from semtalk.log import LOG
-from semtalk.processes import refuse_different
+from semtalk.processes import largest_over_processes, refuse_different
+from semtalk.slurm import WARNINGS, in_slurm
 from semtalk.tasks.sizes import flat
 from semtalk.tasks.together import SIGNALS
 
@@ -97,9 +98,9 @@ def _find_place(trainer: pl.Trainer, windows: int | None) -> None:
         iter(trainer.fit_loop._data_fetcher)
 
 
-def _any_process(trainer: pl.Trainer, asked: bool) -> bool:
-    """Whether one of the training's processes says so; all of them learn it."""
-    return trainer.strategy.reduce_boolean_decision(asked, all=False) if trainer.world_size > 1 else asked
+def _of_all(trainer: pl.Trainer, number: int) -> int:
+    """The largest number that a process of the training says; all of them learn it."""
+    return largest_over_processes(number, trainer.strategy.root_device)
 
 
 class Keeper(Checkpoint):
@@ -173,8 +174,7 @@ class Keeper(Checkpoint):
             if self.fresh:
                 text = yaml.safe_dump(dict(self.config), sort_keys=False)
                 atomic_write(self.folder / "config.yaml", lambda path: path.write_text(text, encoding="utf-8"))
-            stale = self.folder.glob("*.ckpt") if self.fresh else self.folder.glob("hpc_ckpt_*.ckpt")
-            for path in stale:
+            for path in self.folder.glob("*.ckpt") if self.fresh else ():
                 if path.stem not in names:
                     path.unlink()
             (self.folder / BEGUN).unlink(missing_ok=True)
@@ -206,7 +206,7 @@ class Keeper(Checkpoint):
         if self.asked == number == signal.SIGINT:
             raise KeyboardInterrupt
         if self.asked is None:
-            LOG.info("Stopping after this step; its checkpoint is written first.")
+            LOG.info(f"{signal.Signals(number).name}: the checkpoint of this step is written first.")
         self.asked = number
 
     def on_train_batch_start(self, trainer: pl.Trainer, module, batch, batch_idx: int) -> None:
@@ -215,8 +215,8 @@ class Keeper(Checkpoint):
         loop._batches_that_stepped = trainer.global_step  # Lightning miscounts after a resume within an epoch
         if batch_idx % trainer.accumulate_grad_batches:
             return
-        due, asked = time.monotonic() - self.saved_at > 60 * self.minutes, self.asked is not None
-        due, asked = _any_process(trainer, due), _any_process(trainer, asked)
+        due = _of_all(trainer, int(time.monotonic() - self.saved_at > 60 * self.minutes))
+        asked = _of_all(trainer, self.asked or 0)
         if (due or asked) and batch_idx > 0:
             for progress in (loop.batch_progress.current, loop.batch_progress.total):
                 progress.ready -= 1  # this batch is not begun: a resumed training begins with it
@@ -224,7 +224,7 @@ class Keeper(Checkpoint):
             for progress in (loop.batch_progress.current, loop.batch_progress.total):
                 progress.ready += 1
         if asked:
-            self._stop(trainer, module)
+            self._answer(asked, f"{module.phase} is at step {trainer.global_step}")
 
     def on_validation_end(self, trainer: pl.Trainer, module) -> None:
         """There are numbers to judge by."""
@@ -239,8 +239,8 @@ class Keeper(Checkpoint):
             names = ["best", *names]
         self.validated = False
         self._save(trainer, *names)
-        if _any_process(trainer, self.asked is not None):
-            self._stop(trainer, module)
+        if asked := _of_all(trainer, self.asked or 0):
+            self._answer(asked, f"{module.phase} is at step {trainer.global_step}")
 
     def _is_best(self, trainer: pl.Trainer, module) -> bool:
         found = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
@@ -248,7 +248,7 @@ class Keeper(Checkpoint):
             raise SemTalkError(f"{module.phase}: no validation gives {self.monitor}; are its takes long enough?")
         score = found[self.monitor] * (-1 if self.monitor in RISING else 1)
         if not math.isfinite(score):
-            raise SemTalkError(
+            raise DivergedError(
                 f"{module.phase}: {self.monitor} is {found[self.monitor]} after step {trainer.global_step}; "
                 f"{self.path('last')} is the checkpoint before it."
             )
@@ -258,24 +258,26 @@ class Keeper(Checkpoint):
         self.numbers = {name.removeprefix("val/"): value for name, value in found.items()}
         return True
 
-    def _stop(self, trainer: pl.Trainer, module) -> None:
-        """End the training, unless the signal is Lightning's own: it has SLURM start the job again, and goes on.
+    def _answer(self, number: int, place: str) -> None:
+        """Answer a signal whose checkpoint is written: hand a scheduler's warning on, or end the training.
+
+        SLURM sends SIGTERM too before it puts a job back, and a job that is over by then does not go back.
+
+        Args:
+            number: Of the signal.
+            place: Where training is.
 
         Raises:
             Stopped: With the status of the signal.
         """
-        handler = self.earlier.get(self.asked)
-        if self.asked == getattr(signal, "SIGUSR1", None) and callable(handler):
-            number, self.asked = self.asked, None
+        handler, self.asked = self.earlier.get(number), None
+        if number in WARNINGS and callable(handler):
             handler(number, None)
-            return
-        LOG.info(
-            f"Stopped: {module.phase} is at step {trainer.global_step}; the same command with resume=true goes on."
-        )
-        raise self._stopped()
-
-    def _stopped(self) -> Stopped:
-        return Stopped(128 + (self.asked or signal.SIGTERM))
+        elif number == signal.SIGTERM and in_slurm():
+            LOG.info(f"Asked to end by SLURM, which does so itself: {place}, and goes on until then.")
+        else:
+            LOG.info(f"Stopped: {place}; the same command with resume=true goes on.")
+            raise Stopped(128 + number)
 
     def finish(self, trainer: pl.Trainer) -> None:
         """Mark the best checkpoint as finished.
@@ -288,9 +290,8 @@ class Keeper(Checkpoint):
             finish_checkpoint(self.path("best"), self.state_dict()["seconds"])
             shutil.rmtree(self.folder / LOG_FOLDER, ignore_errors=True)
         trainer.strategy.barrier()
-        if _any_process(trainer, self.asked is not None):
-            LOG.info(f"Stopped after {self.folder.name}; the same command with resume=true goes on.")
-            raise self._stopped()
+        if asked := _of_all(trainer, self.asked or 0):
+            self._answer(asked, f"{self.folder.name} is at its end")
 
 
 def finish_checkpoint(path: Path, seconds: float) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from semtalk.body import BodyModel, load_body
-from semtalk.errors import SemTalkError
+from semtalk.errors import DivergedError
 from semtalk.settings.recipes import PhaseRecipe
 from semtalk.tasks.stamp import Stamp
 
@@ -158,7 +158,7 @@ class StageTask(pl.LightningModule):
         """Clip gradients in Lightning's place, which refuses to with a fused optimiser.
 
         Raises:
-            SemTalkError: A loss or a gradient is not finite; no weight has changed by it yet.
+            DivergedError: A loss or a gradient is not finite; no weight has changed by it yet.
         """
         norm = self.clip_gradients()
         scaled = self.trainer.precision == "16-mixed"  # its scaler leaves out steps whose gradients overflow
@@ -176,7 +176,7 @@ class StageTask(pl.LightningModule):
     def _refuse(self, norm: Tensor) -> NoReturn:
         wrong = [f"the loss '{name}' is {value.item()}" for name, value in self._terms.items() if not value.isfinite()]
         wrong = wrong or [f"the norm of the gradients is {norm.item()} (losses are finite)"]
-        raise SemTalkError(
+        raise DivergedError(
             f"{self.phase}, step {self.global_step + 1}: {wrong[0]}; the training stops, and the checkpoint before it "
             "stays. Choose a lower recipe.*.lr, or find the operation with +trainer.detect_anomaly=true."
         )

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from semtalk.errors import SemTalkError
+from semtalk.slurm import WARNINGS
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGUSR1] if hasattr(signal, "SIGUSR1") else []))
+SIGNALS = (signal.SIGINT, signal.SIGTERM, *WARNINGS)
 """What asks a training to stop: Ctrl-C, ``kill`` and schedulers, and the warning before a preemption."""
 GRACE = 60.0
 """Seconds after a signal until a process of several that has not stopped is ended."""

@@ -24,8 +24,8 @@ GROUPS = sorted(path for path in (ROOT / "configs").glob("*/*.yaml") if path.par
 FOLDER = ROOT / "configs" / "experiment"
 EXPERIMENTS = sorted(str(path.relative_to(FOLDER).with_suffix("")) for path in FOLDER.rglob("*.yaml"))
 LAYERS = [
-    {"errors", "lazy", "log", "places", "threads"}, {"catalogue", "arrays", "processes"}, {"settings"}, {"swap"},
-    {"files"}, {"environment", "claim"}, {"motion"}, {"body"}, {"features"},
+    {"errors", "lazy", "log", "places", "threads"}, {"catalogue", "arrays", "processes", "slurm"}, {"settings"},
+    {"swap"}, {"files"}, {"environment", "claim"}, {"motion"}, {"body"}, {"features"},
     {"data", "models", "losses", "metrics", "viz"}, {"needs"}, {"fetch"},
     {"tasks"}, {"generation", "release"}, {"evaluation"}, {"run", "runs"}, {"__main__"},
 ]  # fmt: skip

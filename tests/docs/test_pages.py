@@ -94,7 +94,8 @@ def commands() -> list[tuple[str, ...]]:
 
 @pytest.mark.parametrize("words", commands(), ids=" ".join)
 def test_commands_of_pages_have_keys_and_values_that_there_are(words):
-    assert compose(COMMANDS[words[0]][1], *words[1:]).name
+    one = (re.sub(r"^seeds=\[(\d+)[\d,]*\]$", r"seed=\1", word) for word in words[1:])  # the first of its runs
+    assert compose(COMMANDS[words[0]][1], *one).name
 
 
 def test_the_readme_is_short_and_begins_with_a_voice_that_becomes_motion():

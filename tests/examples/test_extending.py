@@ -53,11 +53,11 @@ def run_line(line: str) -> str:
         arguments[:2] = [f"hydra.searchpath=[file://{Path(arguments[1]).resolve()}]"]
     own = [one for one in SMALL if not ("data=folder" in arguments and one.startswith("data."))]
     own = [] if "compare" in line else own
-    if arguments[:1] != ["-m"]:
+    if "seeds=[0,1]" not in arguments:
         return run_command(script, *arguments, *own).stdout
     said = ""
     for seed in "01":  # what Hydra's multirun does, in this process
-        job = [one.replace("seed=0,1", f"seed={seed}") for one in arguments[1:]] + ["seed_in_name=true"]
+        job = [one.replace("seeds=[0,1]", f"seed={seed}") for one in arguments] + ["seed_in_name=true"]
         said += run_command(script, *job, *own).stdout
     return said
 

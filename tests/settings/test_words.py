@@ -14,7 +14,7 @@ from semtalk.errors import SemTalkError
 from semtalk.settings import compose
 from semtalk.settings.commands import COMMANDS
 from semtalk.settings.inputs import Slot
-from semtalk.settings.words import for_hydra, path_keys
+from semtalk.settings.words import for_hydra, path_keys, seeds_swept
 
 NAMES = [
     "my voice (1).wav", "a,b.wav", "it's.wav", "x=y.wav", "ünï çödé 中文.wav", "[z].wav", "${oops}.wav", "#hash.wav",
@@ -22,6 +22,7 @@ NAMES = [
     "true", "a:b.wav", "%d $HOME `ls` !.wav", "new\nline.wav", "\udcff.wav", "-m", "+x", "a" * 255,
 ]  # fmt: skip
 MISSING = object()
+SUFFIX = "suffix=_${hydra:job.num}"
 LESS = re.compile(r"features\.slots\.(?!words\.path)")
 """Keys that the encoders of their slots do not take here."""
 
@@ -141,9 +142,10 @@ def jobs(*words: str) -> list[list[str]]:
 
 def test_sweeps_are_swept(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert jobs("-m", "init=a (1),it's") == [["init='a (1)'"], [r"init='it\'s'"]]
-    assert jobs("--multirun", "init=choice(a,b)", "data_dir=x y") == [["init=a", "data_dir='x y'"],
-                                                                    ["init=b", "data_dir='x y'"]]  # fmt: skip
+    suffix = r"suffix=_$\{hydra\:job.num\}"  # as Hydra hands it on
+    assert jobs("-m", "init=a (1),it's") == [["init='a (1)'", suffix], [r"init='it\'s'", suffix]]
+    assert jobs("--multirun", "init=choice(a,b)", "data_dir=x y") == [["init=a", "data_dir='x y'", suffix],
+                                                                    ["init=b", "data_dir='x y'", suffix]]  # fmt: skip
     assert for_hydra("train", ["init=a,b"]) == ["init='a,b'"]
     assert for_hydra("eval", ["-m", "compare=[a,b],[c d,e]"])[1] == "compare=['a','b'],['c d','e']"
     os.mkdir("a,b")
@@ -160,6 +162,44 @@ def test_seeds_of_one_command_have_names_of_their_own():
         assert "seed_in_name=true" not in for_hydra("train", words), words
     assert "seed_in_name=true" in for_hydra("eval", ["-m", "seed=0,1"])
     assert "seed_in_name=true" not in for_hydra("generate", ["-m", "seed=0,1"]), "there it is the motion's"
+
+
+def test_seeds_are_a_sweep_of_the_seed():
+    def swept(*words):
+        return for_hydra("train", seeds_swept(words))
+
+    assert jobs(*seeds_swept(["name=a", "seeds=[0,2]"])) == [
+        ["name=a", "seed=0", "seed_in_name=True"], ["name=a", "seed=2", "seed_in_name=True"]
+    ]  # fmt: skip
+    assert swept("seeds=[3]") == ["--multirun", "seed=3", "seed_in_name=true"], "NAME_seed3 as with more"
+    assert swept("-m", "seeds=[ 0 , 1 ]") == ["-m", "seed=0,1", "seed_in_name=true"]
+    assert swept("seeds=null") == ["seeds=null"]
+    for wrong, said in (
+        (["seeds=3"], "list of whole numbers"), (["seeds=[a]"], "list of whole numbers"), (["seeds=[]"], "list of"),
+        (["seeds=[0]", "seed=1"], "give seed or seeds"), (["seeds=[0]", "seeds=[1]"], "and once"),
+        (["seeds=[0]", "hydra/sweeper=optuna_val"], "a search takes one seed"),
+    ):  # fmt: skip
+        with pytest.raises(SemTalkError, match=said):
+            seeds_swept(wrong)
+    with pytest.raises(SemTalkError, match="seeds is for the command line"):
+        compose("eval", "seeds=[0,1]")
+
+
+def test_runs_of_a_sweep_have_folders_of_their_own():
+    def apart(*words, name="train"):
+        return SUFFIX in for_hydra(name, words)
+
+    assert apart("-m", "recipe.base.lr=1e-3,1e-4") and apart("-m", "hydra/sweeper=optuna_val")
+    assert apart("-m", "data=sample,beat2", "recipe.base.lr=1e-3,1e-4"), "two of each corpus"
+    for words in (
+        ["recipe.base.lr=1e-3"], ["-m", "seed=0,1"], ["-m", "stage=rvqvae,semtalk"], ["-m", "data=sample,beat2"],
+        ["-m", "name=a,b"], ["-m", "recipe.base.lr=1,2", "name='a${recipe.base.lr}'"], ["-m", "parts=[face,hands]"],
+        ["-m", "recipe.base.lr=1,2", "suffix=x"],
+    ):  # fmt: skip
+        assert not apart(*words), words
+    assert apart("-m", "recipe.base.betas=[0.9,0.9],[0.5,0.9]") and not apart("-m", "beta=0.3,0.5", name="eval")
+    settings = compose("train", "suffix=_2", "name=a", "seed=1", "seed_in_name=true")
+    assert settings.run_name == "a_2_seed1"
 
 
 def test_seeds_write_to_two_folders_of_any_name(tmp_path):

@@ -19,10 +19,11 @@ from tiny import TINY
 from semtalk import SemTalk, SemTalkError, compose
 from semtalk.body import load_body
 from semtalk.data.datamodule import EpochSampler, MotionDataModule
+from semtalk.slurm import WARNINGS, go_back_when_warned
 from semtalk.tasks import Facts, fit_phase
 from semtalk.tasks.build import make_task
 from semtalk.tasks.checkpoint import load_needed, load_network, read_stamp
-from semtalk.tasks.keep import BEGUN, AtomicIO, Stopped
+from semtalk.tasks.keep import BEGUN, AtomicIO, Keeper, Stopped
 from semtalk.tasks.motion import RVQVAETask
 
 PHASE = "rvqvae_upper"
@@ -286,7 +287,11 @@ def slurm(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
     for name, value in {"NTASKS": 1, "JOB_ID": 77, "PROCID": 0, "LOCALID": 0, "NODEID": 0, "JOB_NAME": "train"}.items():
         monkeypatch.setenv(f"SLURM_{name}", str(value))
-    return said
+    before = {number: signal.getsignal(number) for number in WARNINGS}
+    go_back_when_warned()
+    yield said
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def test_slurm_starts_a_job_again_that_goes_on(tmp_path, store, monkeypatch, undisturbed, slurm):
@@ -294,13 +299,27 @@ def test_slurm_starts_a_job_again_that_goes_on(tmp_path, store, monkeypatch, und
     with monkeypatch.context() as patch:
         at_step(patch, 8, lambda: os.kill(os.getpid(), signal.SIGUSR1))
         at_step(patch, 10, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        at_step(patch, 12, lambda: os.kill(os.getpid(), signal.SIGINT))
         with pytest.raises(Stopped) as stopped:
             fit(run, store)
-    assert stopped.value.code == 143 and slurm.read_text() == "requeue 77\n"
+    assert stopped.value.code == 130, "SLURM's own SIGTERM ends nothing: a job that is over does not go back"
+    assert slurm.read_text() == "requeue 77\n"
     monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
     fit(run, store)
     same(run, undisturbed)
     assert not list((run / PHASE).glob("hpc_ckpt_*"))
+
+
+def test_a_warning_after_the_last_step_has_the_job_go_back_and_the_training_go_on(tmp_path, store, monkeypatch, slurm):
+    finish = Keeper.finish
+
+    def warned(self, trainer):
+        self.asked = signal.SIGUSR1
+        finish(self, trainer)
+
+    monkeypatch.setattr(Keeper, "finish", warned)
+    fit(tmp_path / "run", store)
+    assert slurm.read_text() == "requeue 77\n"
 
 
 def test_children_end_with_a_parent_that_was_killed():
