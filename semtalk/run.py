@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gc
 import math
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -148,6 +149,7 @@ def train(settings: TrainSettings) -> float | None:
     from semtalk.slurm import go_back_when_warned
 
     go_back_when_warned()
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")  # its pages about sockets; what is wrong is said as an error
 
     corpus = opened(settings.data)
     refuse_missing(settings, corpus)
@@ -165,11 +167,13 @@ def train(settings: TrainSettings) -> float | None:
     from semtalk.tasks.checkpoint import embedder_of_seeds, phases_to_train, refuse_parts, share_checkpoints
     from semtalk.tasks.fit import fit_phase, processes_of
     from semtalk.tasks.phases import MOTION_PHASES, phases_of
+    from semtalk.tasks.speed import warn_of_shared_cores
     from semtalk.tasks.stamp import Facts
 
     if rank_zero_only.rank:  # of processes that train together, one speaks
         LOG.setLevel("WARNING")
     processes_of(settings.trainer)  # or an error
+    warn_of_shared_cores(settings.trainer)
     body = load_body(settings.body.path, settings.body.model)
     data = CorpusDataModule(
         corpus, settings.features, settings.data.store, body, settings.strict, stride=settings.recipe.stride,

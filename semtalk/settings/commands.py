@@ -54,6 +54,8 @@ class Trainer(Settings):
     """Machines."""
     accumulate_grad_batches: Annotated[int, between(1, 1_000_000)] = 1
     """Batches whose gradients make one optimiser step."""
+    wait_minutes: Annotated[float, Field(gt=0.0, le=1e5)] = 30.0
+    """Minutes that processes wait for one that does not come, or that says nothing; with a ddp strategy."""
     limit_train_batches: Batches | None = None
     """Batches of an epoch that are trained on, or their share."""
     limit_val_batches: Batches | None = None
@@ -83,7 +85,8 @@ class Trainer(Settings):
 
     def given(self) -> dict[str, Any]:
         """Arguments of ``pl.Trainer``: what is set."""
-        return {name: getattr(self, name) for name in type(self).model_fields if name in self.model_fields_set}
+        names = (name for name in type(self).model_fields if name in self.model_fields_set and name != "wait_minutes")
+        return {name: getattr(self, name) for name in names}
 
 
 SET_ELSEWHERE = {

@@ -6,11 +6,13 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import RichProgressBar
+from pytorch_lightning.strategies import DDPStrategy
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from semtalk.body import BodyModel
@@ -146,9 +148,12 @@ def _trainer(trainer: Trainer, **arguments) -> pl.Trainer:
         SemTalkError: Lightning refuses a key.
     """
     try:
-        return pl.Trainer(**trainer.given() | arguments)
+        made = pl.Trainer(**trainer.given() | arguments)
     except (TypeError, ValueError, ImportError, MisconfigurationException) as error:
         raise SemTalkError(f"trainer: {str(error).strip()}") from error
+    if isinstance(made.strategy, DDPStrategy):
+        made.strategy._timeout = timedelta(minutes=trainer.wait_minutes)  # which its name alone cannot say
+    return made
 
 
 def processes_of(trainer: Trainer) -> int:

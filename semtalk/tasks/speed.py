@@ -13,6 +13,7 @@ from torch import nn
 from semtalk.environment import cpuinfo
 from semtalk.errors import SemTalkError
 from semtalk.features.pretrained import pick_device
+from semtalk.log import LOG
 from semtalk.models.dropout import Dropout
 from semtalk.models.grouped import ByPart
 from semtalk.models.layers import CrossAttention
@@ -31,6 +32,14 @@ def trainer_device(accelerator: str) -> torch.device:
     if accelerator == "gpu" and not torch.cuda.is_available():
         raise SemTalkError("trainer.accelerator=gpu: there is no GPU here; use trainer=cpu or trainer=auto.")
     return pick_device("cpu" if accelerator == "cpu" else "auto")
+
+
+def warn_of_shared_cores(trainer: Trainer) -> None:
+    """Say that a machine has fewer cores than ``trainer.devices`` starts processes on it."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    many = isinstance(trainer.devices, int) and trainer.devices > cores
+    if many and trainer_device(trainer.accelerator).type == "cpu":
+        LOG.warning(f"trainer.devices={trainer.devices}: these processes share {cores} cores; fewer are as fast.")
 
 
 def fast_in_bf16(device: torch.device) -> bool:

@@ -73,18 +73,18 @@ def one_sentence(folder: Path) -> Iterator[None]:
     Raises:
         SemTalkError: It is.
     """
-    from torch.distributed import DistError, DistStoreError
+    import torch.distributed as dist
 
     try:
         yield
     except RuntimeError as error:
         said = str(error)
-        if isinstance(error, DistStoreError):
+        if isinstance(error, dist.DistStoreError) or (isinstance(error, dist.DistError) and not dist.is_initialized()):
             raise SemTalkError(
                 f"{folder.name}: not all processes of the training came ({said.splitlines()[0]}); see that every node "
                 "has started the same command and reaches the first one."
             ) from error
-        if isinstance(error, DistError) or "gloo" in said:
+        if isinstance(error, dist.DistError) or "gloo" in said:
             raise SemTalkError(
                 f"{folder.name}: another process of the training is gone; the same command with resume=true goes on "
                 f"from {folder / 'last.ckpt'}."
