@@ -116,10 +116,13 @@ def _initial_facts(init: str | None):
 
 def train(settings: TrainSettings) -> None:
     """Train the phases of a stage."""
+    from semtalk.needs import opened, refuse_missing, refuse_run
+    from semtalk.settings.commands import MOTION_PHASES
+
+    if settings.tokenizer:
+        refuse_run("tokenizer", settings.tokenizer, MOTION_PHASES)
     if settings.dry_run:
         return plan(settings)
-    from semtalk.needs import opened, refuse_missing
-
     corpus = opened(settings.data)
     refuse_missing(settings, corpus)
     known = _initial_facts(settings.init)
@@ -135,7 +138,7 @@ def train(settings: TrainSettings) -> None:
     from semtalk.evaluation.judge import Judge, hears_less
     from semtalk.tasks.checkpoint import embedder_of_seeds, phases_to_train, refuse_parts, share_checkpoints
     from semtalk.tasks.fit import fit_phase, processes_of
-    from semtalk.tasks.phases import MOTION_PHASES, phases_of
+    from semtalk.tasks.phases import phases_of
     from semtalk.tasks.stamp import Facts
 
     if rank_zero_only.rank:  # of processes that train together, one speaks
@@ -232,6 +235,10 @@ def evaluate(settings: EvalSettings) -> None:
     """Evaluate a run, or a folder of motion files, or compare evaluations; print the tables and write the numbers."""
     if settings.compare:
         return _compare(settings)
+    if settings.embedder:
+        from semtalk.needs import refuse_run
+
+        refuse_run("embedder", settings.embedder, ["fgd"])
     if settings.motions:
         return _evaluate_folder(settings)
     _evaluate_run(settings, settings, settings.out)

@@ -14,6 +14,7 @@ from semtalk.errors import SemTalkError
 from semtalk.files import atomic_write
 from semtalk.log import LOG
 from semtalk.models.tokenizer import Tokenizer
+from semtalk.needs import refuse_run
 from semtalk.places import WEIGHTS, called, checkpoint_path
 from semtalk.settings import refuse_untrusted
 from semtalk.tasks.phases import PHASES, RVQVAE_PHASES, build_network, tokenizer_of
@@ -226,10 +227,9 @@ def share_checkpoints(source: str | Path, run_dir: Path, phases: Sequence[str], 
     Raises:
         SemTalkError: The other run lacks one of them, or this one has others.
     """
+    refuse_run(key, source, phases)
     for phase in phases:
         own, other = checkpoint_path(run_dir, phase), checkpoint_path(source, phase)
-        if not other.is_file():
-            raise SemTalkError(f"{key}={source}: there is no checkpoint of '{phase}' in it.")
         published = load_checkpoint(other, phase) if other.suffix == WEIGHTS else None
         if own.is_file():
             same = filecmp.cmp(own, other, shallow=False)
