@@ -1,5 +1,6 @@
 """Paths on the command line: any that the system admits, as the shell hands them over."""
 
+import json
 import os
 import re
 from typing import get_args
@@ -11,7 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from semtalk.errors import SemTalkError
-from semtalk.settings import compose
+from semtalk.settings import compose, settings_of
 from semtalk.settings.commands import COMMANDS
 from semtalk.settings.inputs import Slot
 from semtalk.settings.words import for_hydra, path_keys
@@ -121,9 +122,33 @@ def test_what_exists_is_taken_literally(tmp_path, monkeypatch):
 def test_null_and_quoted_words_are_hydras():
     assert compose("generate", "out=null", "audio=NULL").out is None
     assert compose("generate", "out='${runs_dir}/x'", "runs_dir=my ${runs}").out == "my ${runs}/x"
-    with pytest.raises(SemTalkError, match="out=: give text or null"):
+    with pytest.raises(SemTalkError, match="out=: give a path or null"):
         compose("generate", "out=")
     assert compose("generate", "out=???").out == "./???"
+
+
+@pytest.mark.parametrize(
+    ("command", "word", "said"),
+    [
+        ("generate", "audio=[null]", "audio=[null]: give a path or null or a list, each a path."),
+        ("generate", "audio=[a.wav,null]", "audio=[a.wav, null]: give a path or null or a list, each a path."),
+        ("generate", "audio=[]", "audio=[]: the list is empty; give a path or null or a list, each a path."),
+        ("eval", "compare=[null]", "compare=[null]: give a path or null or a list, each a path."),
+        ("train", "parts=[]", "parts=[]: the list is empty; give a list, each one of face, upper, hands, lower."),
+    ],
+)
+def test_a_list_that_holds_no_path_is_one_sentence(command, word, said):
+    with pytest.raises(SemTalkError) as error:
+        compose(command, word)
+    assert str(error.value) == said
+
+
+@pytest.mark.parametrize("given", ["[[null]]", "[[[]]]", "[[a.wav]]"])
+def test_lists_in_a_list_of_paths_are_one_sentence(given):
+    config = compose("generate").plain() | {"audio": json.loads(given.replace("a.wav", '"a.wav"'))}
+    with pytest.raises(SemTalkError, match="^audio=.*: give a path or null or a list, each a path.$") as error:
+        settings_of("generate", config)
+    assert str(error.value).startswith(f"audio={given}: ")
 
 
 def test_words_are_the_same_when_they_are_given_on():
