@@ -48,11 +48,12 @@ def start(main: Callable[[], None], name: str, help_of: str | None = None) -> No
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names of files need not be text
-    if any("=" in word and not word.startswith("hydra.") for word in sys.argv[1:]):  # --help waits for no settings
-        from semtalk.settings.compose import refuse_null_groups
+    if any(not word.startswith(("-", "hydra")) for word in sys.argv[1:]):  # --help waits for no settings
+        from semtalk.settings.compose import refuse_bare_words, refuse_null_groups, without_options
         from semtalk.settings.words import for_hydra
 
         try:
+            refuse_bare_words(name, without_options(sys.argv[1:]))
             refuse_null_groups(sys.argv[1:])
             sys.argv[1:] = for_hydra(name, sys.argv[1:])
         except SemTalkError as error:

@@ -174,6 +174,12 @@ def test_help_is_quick_and_says_what_matters(script):
             "error: embedder=/no/run: there is no checkpoint",
         ),
         (["generate.py"], "audio is not set"),
+        (["generate.py", "my.wav"], "error: my.wav: give it as key=value, as in audio=my.wav."),
+        (["generate.py", "seed=1", "my voice.wav"], "error: my voice.wav: give it as key=value, as in 'audio=my voice"),
+        (["generate.py", "--config-dir", "configs", "my.wav"], "error: my.wav: give it as key=value"),
+        (["eval.py", "-m", "runs/one"], "error: runs/one: give it as key=value, as in ckpt=runs/one."),
+        (["train.py", "smoke"], "error: smoke: give it as key=value, as in experiment=smoke."),
+        (["train.py", "+x", "seed=1"], "error: +x: give it as key=value, as in name=+x."),
         (["generate.py", "audio=/nowhere.wav"], "/nowhere.wav: no such sound file"),
     ],
 )

@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 from semtalk.errors import SemTalkError
 from semtalk.settings import compose, settings_of
 from semtalk.settings.commands import COMMANDS
+from semtalk.settings.compose import refuse_bare_words, without_options
 from semtalk.settings.inputs import Slot
 from semtalk.settings.words import for_hydra, path_keys
 
@@ -173,6 +174,25 @@ def test_sweeps_are_swept(tmp_path, monkeypatch):
     assert for_hydra("eval", ["-m", "compare=[a,b],[c d,e]"])[1] == "compare=['a','b'],['c d','e']"
     os.mkdir("a,b")
     assert jobs("-m", "init=a,b") == [["init='a,b'"]] and len(jobs("-m", "init=a,b,c")) == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["-m", "seed=1"], ["seed=1", "--multirun"], ["--help"], ["--hydra-help"], ["--cfg", "job", "seed=1"],
+        ["seed=1", "-c", "all", "--resolve"], ["-cn", "eval"], ["--config-name=eval"], ["--config-dir", "X", "seed=1"],
+        ["-cd", "X"], ["-cp", "X"], ["--info"], ["--info", "plugins"], ["-p", "data", "--cfg=job"], ["~recipe.fgd"],
+        ["~data", "+x=1", "++y=2", "experiment@_global_=smoke", "hydra.mode=MULTIRUN"], ["out=-m", "name=~x"],
+    ],
+)  # fmt: skip
+def test_words_that_hydra_knows_go_through(words):
+    refuse_bare_words("train", without_options(words))
+
+
+def test_a_word_alone_is_one_sentence_in_python_too():
+    with pytest.raises(SemTalkError, match=r"^smoke: give it as key=value, as in experiment=smoke\.$"):
+        compose("train", "smoke")
+    assert "recipe" not in without_options(["~recipe", "--cfg", "job"])
 
 
 def test_seeds_of_one_command_have_names_of_their_own():
