@@ -111,6 +111,24 @@ def test_a_list_with_an_empty_element_is_one_sentence(word, tmp_path, monkeypatc
         for_hydra("generate", [word])
 
 
+@pytest.mark.parametrize("number", ["2024", "7", "1.0", "-3", "1e5", "1_000", ".5", "true", "False", "inf"])
+def test_text_that_reads_as_a_number_is_text(number):
+    given = compose("generate", f"name={number}", f"revision={number}", f"ckpt={number}", f"out={number}")
+    assert given.name == given.revision == given.ckpt == given.out == number
+    assert compose("generate", f"audio={number}", f"language={number}").audio == number
+    assert compose("eval", f"tag={number}", f"compare=[{number},{number}]").compare == [number, number]
+    assert jobs("-m", f"name={number},a")[0] == [f"name='{number}'"]
+
+
+def test_numbers_and_empty_text_are_what_they_were():
+    assert compose("generate", "seed=3", "speaker=2", "video_seconds=1.5").speaker == 2
+    assert compose("train", "name=of_${seed}", "seed=4", "+trainer.max_time=00:08:00:00").name == "of_4"
+    assert compose("train", "trainer.devices=2").trainer.devices == 2
+    for key in ("revision", "name"):
+        with pytest.raises(SemTalkError, match=rf"^{key}=: give (text or null|a name without slashes)\.$"):
+            compose("generate", f"{key}=")
+
+
 def test_what_exists_is_taken_literally(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert compose("generate", "audio=[a]", "betas='b c'", "out=[a]").out == "[a]", "no list can be meant"
