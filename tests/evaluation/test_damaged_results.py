@@ -51,6 +51,7 @@ PER_TAKE = {
     "short": (lambda path: path.write_text("take,row,frames,mse\na,fused\n"), "not a table of takes"),
     "long": (lambda path: path.write_text("take,row,frames\na,fused,4,3,2\n"), "not a table of takes"),
     "other": (lambda path: path.write_text("a,b\n1,2\n"), "not a table of takes"),
+    "endless": (lambda path: path.write_text("take,row\n" + "a" * 200_000), "not a table of takes"),
     "bytes": (lambda path: path.write_bytes(bytes(range(256))), "not a text in UTF-8"),
 }
 FEATURES = {
