@@ -1,5 +1,6 @@
 """All that settings need and a machine may lack, found at once: before anything is prepared, or torch imported."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from shlex import quote
@@ -112,12 +113,36 @@ def _training_needs(settings: TrainSettings) -> list[Need]:
     needs = []
     if run := settings.embedder:
         there = checkpoint_path(run, "fgd").is_file()
-        root = getattr(settings.data, "root", None) or "DIR"
-        how = f"{EMBEDDER.command.format(root=root, folder=run)}  # there is no checkpoint of 'fgd' in {run}"
+        how = f"{_released(settings)}  # embedder={run}: there is no checkpoint of 'fgd' in it"
         needs.append(Need("embedder", EMBEDDER, there, how, run))
     if settings.logger.name == "tensorboard":
         needs.append(package_need("logger", "tensorboard"))
     return needs
+
+
+def _released(settings: TrainSettings) -> str:
+    """The command that makes the run whose embedder is taken over of the authors' own."""
+    return EMBEDDER.command.format(root=getattr(settings.data, "root", None) or "DIR", folder=settings.embedder)
+
+
+def refuse_run(key: str, run: str | Path, phases: Sequence[str], instead: str = "") -> None:
+    """See that a run that a key names has trained networks, before anything is read or prepared.
+
+    Args:
+        key: Of the settings.
+        run: Its folder, or that of a published model.
+        phases: Whose networks are taken over.
+        instead: What may be done instead; by default the key is left out.
+
+    Raises:
+        SemTalkError: It lacks one.
+    """
+    for phase in phases:
+        if not checkpoint_path(run, phase).is_file():
+            raise SemTalkError(
+                f"{key}={run}: there is no checkpoint of '{phase}' in it; give the folder of a run that has one, as in "
+                f"{key}=runs/NAME, or {instead or f'leave {key} out'}."
+            )
 
 
 def fetchable(needs: list[Need]) -> list[Need]:
@@ -143,11 +168,15 @@ def refuse_missing(settings: Command, corpus) -> None:
         corpus: Its reader, or why there is none.
 
     Raises:
-        SemTalkError: Something is missing: one table of all of it; or the corpus alone, in its own sentence.
+        SemTalkError: Something is missing: one table of all of it; or the corpus or the embedder alone, in its own
+            sentence.
     """
     needs = needs_of(settings, corpus)
     lacking = [need for need in needs if not need.here]
-    if isinstance(corpus, SemTalkError) and {need.purpose for need in lacking} <= {"corpus"}:
+    purposes = {need.purpose for need in lacking}
+    if isinstance(corpus, SemTalkError) and purposes <= {"corpus"}:
         raise corpus
+    if isinstance(settings, TrainSettings) and settings.embedder and purposes == {"embedder"}:
+        refuse_run("embedder", settings.embedder, ["fgd"], f"make one of the authors' with `{_released(settings)}`")
     if lacking:
         raise MissingModelError(missing_table(needs))

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
         TrainSettings,
     )
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Errors of a disk, or of a share of it, that takes no more."""
 KEPT = 50_000
 """New objects before Python looks for unused ones: imports make many that stay, and the default looks at every 700."""
 
@@ -50,11 +52,17 @@ def start(main: Callable[[], None], name: str, help_of: str | None = None) -> No
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names of files need not be text
-    if any("=" in word and not word.startswith("hydra.") for word in sys.argv[1:]):  # --help waits for no settings
-        from semtalk.settings.compose import refuse_missing_plugins, refuse_null_groups
+    if any(not word.startswith(("-", "hydra.")) for word in sys.argv[1:]):  # --help waits for no settings
+        from semtalk.settings.compose import (
+            refuse_bare_words,
+            refuse_missing_plugins,
+            refuse_null_groups,
+            without_options,
+        )
         from semtalk.settings.words import SEEDED, for_hydra, seeds_swept
 
         try:
+            refuse_bare_words(name, without_options(sys.argv[1:]))
             refuse_null_groups(sys.argv[1:])
             refuse_missing_plugins(sys.argv[1:])
             words = seeds_swept(sys.argv[1:]) if name in SEEDED else sys.argv[1:]
@@ -85,7 +93,7 @@ def command(function: Callable[[Command], float | None], name: str, config: Dict
     except (SemTalkError, OmegaConfBaseException) as error:
         sys.exit(f"error: {printable(error)}")
     except OSError as error:
-        if error.filename is None and error.errno != errno.ENOSPC:
+        if error.filename is None and error.errno not in FULL:
             raise
         sys.exit(f"error: {printable(error.filename or 'the disk')}: {error.strerror}; nothing half-written is left.")
     except KeyboardInterrupt:
@@ -143,11 +151,14 @@ def train(settings: TrainSettings) -> float | None:
     Returns:
         The last one's ``objective``, which a search makes small; none for a plan.
     """
-    if settings.dry_run:
-        return plan(settings)
-    from semtalk.needs import opened, refuse_missing
+    from semtalk.needs import opened, refuse_missing, refuse_run
+    from semtalk.settings.commands import MOTION_PHASES
     from semtalk.slurm import go_back_when_warned
 
+    if settings.tokenizer:
+        refuse_run("tokenizer", settings.tokenizer, MOTION_PHASES)
+    if settings.dry_run:
+        return plan(settings)
     go_back_when_warned()
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")  # its pages about sockets; what is wrong is said as an error
 
@@ -166,7 +177,7 @@ def train(settings: TrainSettings) -> float | None:
     from semtalk.evaluation.judge import Judge, hears_less
     from semtalk.tasks.checkpoint import embedder_of_seeds, phases_to_train, refuse_parts, share_checkpoints
     from semtalk.tasks.fit import fit_phase, processes_of
-    from semtalk.tasks.phases import MOTION_PHASES, phases_of
+    from semtalk.tasks.phases import phases_of
     from semtalk.tasks.speed import warn_of_shared_cores
     from semtalk.tasks.stamp import Facts
 
@@ -283,6 +294,10 @@ def evaluate(settings: EvalSettings) -> None:
     """Evaluate a run, or a folder of motion files, or compare evaluations; print the tables and write the numbers."""
     if settings.compare:
         return _compare(settings)
+    if settings.embedder:
+        from semtalk.needs import refuse_run
+
+        refuse_run("embedder", settings.embedder, ["fgd"])
     if settings.motions:
         return _evaluate_folder(settings)
     _evaluate_run(settings, settings, settings.out)

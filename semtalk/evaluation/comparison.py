@@ -69,7 +69,8 @@ def read_evaluation(path: str | Path, split: str) -> Evaluation:
     weights = {name: columns.get(f"{name}{WEIGHT}", frames) for name in values}
     weights = {name: np.where(np.isnan(weight), frames, weight) for name, weight in weights.items()}
     kept = folder / "features.npz"
-    features = read_features(kept, row, len(takes)) if kept.is_file() else None
+    measured = "fgd" in result.metrics[row]
+    features = read_features(kept, row, len(takes)) if measured and kept.is_file() else None
     return Evaluation(str(path), result, row, values, weights, takes, features)
 
 
@@ -178,9 +179,11 @@ def compare(paths: list[str], split: str, seed: int = 0) -> dict:
             table[name][metric] = cell
     notes = []
     if not same_embedder:
+        without = ", ".join(run.name for run in runs if not run.features)
+        why = f"{without} was measured without" if without else "the runs were measured with different embedders"
         notes.append(
-            "FGD is left out: the runs were measured with different embedders; measure each with one, as in "
-            f"`{called('eval')} ckpt=RUN embedder={first.name}`"
+            f"FGD is left out: {why}; measure each with one embedder, as in `{called('eval')} ckpt=RUN "
+            f"embedder={first.name}`"
         )
     return {
         "runs": table,

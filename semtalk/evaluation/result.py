@@ -134,5 +134,7 @@ def write_result(result: Result, markdown: str, measured: Measured, folder: Path
         arrays = {row: np.concatenate(found) for row, found in measured.features.items()}
         arrays["lengths"] = np.array([len(found) for found in measured.features["truth"]])
         atomic_write(folder / "features.npz", lambda temporary: np.savez(temporary, **arrays))
+    else:  # an earlier evaluation's would be of other numbers
+        (folder / "features.npz").unlink(missing_ok=True)
     write_environment(folder, device)
     return paths

@@ -8,7 +8,7 @@ import numpy as np
 
 from semtalk.errors import MissingModelError, SemTalkError
 from semtalk.features.audio import load_audio
-from semtalk.features.recognise import Recogniser
+from semtalk.features.recognise import WHISPER, Recogniser
 from semtalk.features.transcript import read_transcript
 from semtalk.features.utterance import Utterance
 from semtalk.log import LOG
@@ -160,8 +160,11 @@ def hear_words(utterances: list[Utterance], transcript: str, whisper: str, langu
     Args:
         utterances: Their words are set.
         transcript: As in :func:`read_utterances`: ``auto`` is Whisper where its model is on this machine.
-        whisper: The Whisper model.
+        whisper: The Whisper model; one that is not the default was named, and has to be there.
         language: What it hears; detected for none.
+
+    Raises:
+        SemTalkError: There is no such model, or it does not know the language.
     """
     if transcript == "none":
         LOG.info(f"transcript=none: {UNKNOWN}.")
@@ -170,7 +173,7 @@ def hear_words(utterances: list[Utterance], transcript: str, whisper: str, langu
     try:
         recognise = Recogniser(whisper, language)
     except MissingModelError as error:
-        if transcript == "whisper":
+        if transcript == "whisper" or whisper != WHISPER:
             raise
         LOG.info(f"No transcript: {UNKNOWN} (transcript=FILE gives them). {error}")
         return

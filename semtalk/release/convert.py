@@ -15,7 +15,7 @@ from semtalk.places import checkpoint_path
 from semtalk.release.names import FILES, OWN_STATE, POSITIONS, RELEASE_SPEAKERS, UNUSED, release_name
 from semtalk.settings import compose
 from semtalk.settings.commands import Command
-from semtalk.tasks.checkpoint import read_tensors
+from semtalk.tasks.checkpoint import not_finite, read_tensors
 from semtalk.tasks.phases import build_network
 from semtalk.tasks.stamp import Facts, digest, new_stamp
 
@@ -47,7 +47,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """Tensors of a released file by their plain names (``module.`` prefixes taken off), unpickling nothing else.
 
     Raises:
-        SemTalkError: The file is missing, unreadable, or no ``{'model_state': ...}``.
+        SemTalkError: The file is missing, unreadable, no ``{'model_state': ...}``, or not finite.
     """
     if not path.is_file():
         raise SemTalkError(f"{path}: no such weights file.")
@@ -55,6 +55,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     state = content.get("model_state") if isinstance(content, dict) else None
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise SemTalkError(f"{path}: it holds no 'model_state' of tensors; is this a released SemTalk file?")
+    if name := not_finite(state):
+        raise SemTalkError(f"{path}: its {name} holds NaN or infinite numbers, so it is damaged; copy it again.")
     return {name.removeprefix("module."): value for name, value in state.items()}
 
 

@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 
 from semtalk.errors import SemTalkError
 from semtalk.settings.commands import COMMANDS, Command
-from semtalk.settings.common import PATTERNS, REFERENCE
+from semtalk.settings.common import IS_PATH, PATTERNS, REFERENCE
 
 M = TypeVar("M", bound=BaseModel)
 STRICT = ConfigDict(strict=True, allow_inf_nan=False)
@@ -61,7 +61,8 @@ def _sentence(model: type[BaseModel], config: Mapping[str, Any], errors: list) -
     if first["type"] == "value_error":
         said = str(first["ctx"]["error"])
         return f"{key}: {said}" if key else said
-    return f"{key}={_shown(value)}: {_wish(field)}."
+    empty = "the list is empty; " if value == [] else ""
+    return f"{key}={_shown(value)}: {empty}{_wish(field)}."
 
 
 def choose(key: str, value: Any) -> None:
@@ -128,6 +129,8 @@ def _walk(model: type[BaseModel], config: Any, path: tuple[int | str, ...]) -> t
 
 def _shown(value: Any) -> str:
     """A value as it is written in YAML."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_shown, value))}]"
     words = {NoneType: "null", bool: str(value).lower()}
     return words.get(type(value), str(value))
 
@@ -135,12 +138,14 @@ def _shown(value: Any) -> str:
 def described(annotation: Any, bounds: Iterable[Any] = ()) -> str:
     """What a field takes, in words: ``a whole number from 1 to 8``, ``one of a, b``."""
     origin, arguments = get_origin(annotation), get_args(annotation)
+    bounds = tuple(bounds)
     if origin is Annotated:
         return described(arguments[0], (*arguments[1:], *bounds))
     if origin is Literal:
         return ("one of " if len(arguments) > 1 else "") + ", ".join(str(word) for word in arguments)
     if origin in (Union, UnionType):
-        return " or ".join(described(one) for one in arguments)
+        said = [described(one) for one in arguments]
+        return " or ".join(sorted(said, key=lambda one: one.startswith("a list")))  # whose elements it ends with
     if origin is list:
         return f"a list, each {described(arguments[0])}"
     if origin is dict and arguments[1] is not Any:
@@ -148,6 +153,8 @@ def described(annotation: Any, bounds: Iterable[Any] = ()) -> str:
     if annotation in (int, float):
         return ("a whole number" if annotation is int else "a number") + _range(bounds)
     if annotation is str:
+        if IS_PATH in bounds:
+            return "a path"
         patterns = (getattr(one, "pattern", None) for one in _flat(bounds))
         return next((PATTERNS[one] for one in patterns if one in PATTERNS), "text")
     return {bool: "true or false", NoneType: "null"}.get(annotation, "a group of keys")

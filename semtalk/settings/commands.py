@@ -33,6 +33,8 @@ PhaseName = Literal[
 ]  # fmt: skip
 """What is trained, in its order; see :data:`semtalk.tasks.phases.PHASES`."""
 PHASE_NAMES: tuple[str, ...] = get_args(PhaseName)
+MOTION_PHASES = PHASE_NAMES[: PHASE_NAMES.index("fgd")]
+"""What turns codes into motion, and can be taken over from another run."""
 
 
 class Trainer(Settings):

@@ -1,7 +1,8 @@
 """Settings without the command line: the same ``configs/``, composed with the same overrides."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
+from shlex import quote
 
 from semtalk.errors import SemTalkError
 from semtalk.places import CONFIGS
@@ -53,6 +54,35 @@ def refuse_missing_plugins(overrides: Iterable[str]) -> None:
             raise SemTalkError(f"{override}: it is of a package that is not here; run `pip install {package}`.")
 
 
+EXAMPLES = {"generate": "audio", "eval": "ckpt"}
+"""Command -> key that a word alone was most likely meant for."""
+
+
+def refuse_bare_words(name: str, overrides: Iterable[str]) -> None:
+    """See that every word says which key it is for; ``~key`` takes one away.
+
+    Args:
+        name: Of the command's configuration.
+        overrides: As on the command line, without Hydra's own options.
+
+    Raises:
+        SemTalkError: One does not.
+    """
+    for word in overrides:
+        if "=" not in word and not word.startswith("~"):
+            known = (CONFIGS / "experiment" / f"{word}.yaml").is_file()
+            key = "experiment" if known else EXAMPLES.get(name, "name")
+            raise SemTalkError(f"{word or repr(word)}: give it as key=value, as in {quote(f'{key}={word}')}.")
+
+
+def without_options(words: Sequence[str]) -> list[str]:
+    """Words of a command line without Hydra's options and their values, as ``--cfg job``."""
+    from hydra._internal.utils import get_args_parser
+
+    given, rest = get_args_parser().parse_known_args(words)
+    return [*given.overrides, *(word for word in rest if not word.startswith("-"))]
+
+
 def compose(name: str = "train", *overrides: str) -> Command:
     """Settings of a command, as ``compose("train", "experiment=smoke", "seed=1")``.
 
@@ -67,6 +97,7 @@ def compose(name: str = "train", *overrides: str) -> Command:
     import hydra
     from omegaconf import OmegaConf
 
+    refuse_bare_words(name, overrides)
     refuse_null_groups(overrides)
     with hydra.initialize_config_dir(str(CONFIGS), version_base="1.3"):
         composed = hydra.compose(name, overrides=for_hydra(name, overrides))

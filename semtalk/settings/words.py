@@ -20,6 +20,7 @@ ELEMENT = re.compile(rf"\s*(?:{QUOTED}|\[[^\[\]]*\])\s*(?=,|\Z)|[^,]*", re.DOTAL
 """Of a list or a sweep: quoted, a list of its own, or anything up to a comma."""
 LONGEST = 32
 """Commas that a name in a list may have, and one."""
+NUMBER = re.compile(r"[+-]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(e[+-]?\d+)?|[+-]?(inf|nan)|true|false", re.IGNORECASE)
 SWEEP = re.compile(r"(choice|range|interval|glob|shuffle|sort|tag)\(.*\)", re.DOTALL)
 MULTIRUN = ("-m", "--multirun", "hydra.mode=MULTIRUN")
 SEEDED = ("train", "eval")
@@ -34,7 +35,8 @@ def for_hydra(name: str, words: Sequence[str]) -> list[str]:
     """Words of a command line with their paths quoted, and with names that differ for runs of one command.
 
     A path is what a key holds whose type is :data:`semtalk.settings.common.PathText`. Left as they are: null, what is
-    quoted for Hydra, and with ``--multirun`` the commas and functions of a sweep. What exists is taken literally.
+    quoted for Hydra, and with ``--multirun`` the commas and functions of a sweep. What exists is taken literally. Of
+    other text what reads as a number is quoted.
 
     Args:
         name: One of :data:`COMMANDS`.
@@ -43,7 +45,7 @@ def for_hydra(name: str, words: Sequence[str]) -> list[str]:
     Raises:
         SemTalkError: A list has an empty element.
     """
-    keys, sweeps = path_keys(COMMANDS[name]), not set(words).isdisjoint(MULTIRUN)
+    keys, sweeps = text_keys(COMMANDS[name]), not set(words).isdisjoint(MULTIRUN)
     given = [_quoted(word, keys, sweeps) for word in words]
     if name in SEEDED and sweeps:
         values = {match[2]: match[3] for word in given if (match := WORD.fullmatch(word))}
@@ -94,17 +96,22 @@ def _names_apart(name: str, values: Mapping[str, str], searches: bool) -> list[s
 
 
 @cache
-def path_keys(model: type[BaseModel], prefix: str = "") -> dict[str, set[str]]:
-    """Keys that hold paths -> what they take: a ``path``, a ``list`` of anything, ``paths`` in a list."""
+def text_keys(model: type[BaseModel], prefix: str = "") -> dict[str, set[str]]:
+    """Keys that hold text -> what they take: a ``path``, other ``text``, a ``list``, ``paths`` in a list."""
     keys: dict[str, set[str]] = {}
     for name, field in fields_of(model).items():
         for inner in models_of(field.annotation):
-            for key, kinds in path_keys(inner, f"{prefix}{name}.").items():
+            for key, kinds in text_keys(inner, f"{prefix}{name}.").items():
                 keys[key] = keys.get(key, set()) | kinds
         kinds = _kinds(field.annotation, field.metadata)
-        if kinds & {"path", "paths"}:
+        if kinds & {"path", "paths", "text"} and "other" not in kinds:
             keys[prefix + name] = kinds
     return keys
+
+
+def path_keys(model: type[BaseModel]) -> dict[str, set[str]]:
+    """Those of :func:`text_keys` that hold paths."""
+    return {key: kinds for key, kinds in text_keys(model).items() if kinds & {"path", "paths"}}
 
 
 def _kinds(annotation: Any, metadata: Iterable[Any] = ()) -> set[str]:
@@ -115,14 +122,24 @@ def _kinds(annotation: Any, metadata: Iterable[Any] = ()) -> set[str]:
         return set().union(*map(_kinds, arguments))
     if origin is list:
         return {"list", *(["paths"] if "path" in _kinds(arguments[0]) else [])}
-    return {"path"} if IS_PATH in metadata else set()
+    if annotation is str:
+        return {"path" if IS_PATH in metadata else "text"}
+    return {"other"} if annotation in (int, float, bool) else set()
 
 
 def _quoted(word: str, keys: dict[str, set[str]], sweeps: bool) -> str:
     match = WORD.fullmatch(word)
     if match is None or match[2] not in keys:
         return word
-    return f"{match[1]}{match[2]}={_value(match[3], keys[match[2]], sweeps)}"
+    kinds = keys[match[2]]
+    value = _value(match[3], kinds, sweeps) if kinds & {"path", "paths"} else _no_number(match[3], sweeps)
+    return f"{match[1]}{match[2]}={value}"
+
+
+def _no_number(value: str, sweeps: bool) -> str:
+    """A text that Hydra would take for a number or a truth value, as in ``name=7``, quoted; any other as it is."""
+    given = value.split(",") if sweeps else [value]
+    return ",".join(literal(one) if NUMBER.fullmatch(one) else one for one in given)
 
 
 def _value(value: str, kinds: set[str], sweeps: bool = False) -> str:

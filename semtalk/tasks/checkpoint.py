@@ -14,15 +14,17 @@ from semtalk.errors import SemTalkError
 from semtalk.files import atomic_write
 from semtalk.log import LOG
 from semtalk.models.tokenizer import Tokenizer
+from semtalk.needs import refuse_run
 from semtalk.places import WEIGHTS, called, checkpoint_path
 from semtalk.settings import refuse_untrusted
 from semtalk.tasks.phases import PHASES, RVQVAE_PHASES, build_network, tokenizer_of
-from semtalk.tasks.published import published_checkpoint
+from semtalk.tasks.published import one_line, published_checkpoint
 from semtalk.tasks.sizes import check_before_building, misfit, network_weights
 from semtalk.tasks.stamp import FORMAT, Stamp, digest
 
 STAMP = {"format": int, "version": str, "phase": str, "config": dict, "meta": dict, "finished": bool, "beside": dict}
 """What the stamp of a checkpoint has, see :class:`semtalk.tasks.stamp.Stamp`."""
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 LATER = {"finished": True, "beside": {}}
 """What earlier versions did not put there."""
 
@@ -63,11 +65,20 @@ def misshapen(checkpoint: Mapping[str, Any]) -> str | None:
     return None
 
 
+def not_finite(weights: Mapping[str, Tensor]) -> str | None:
+    """A tensor that holds NaN or infinite numbers; none where all are finite."""
+    for name, value in weights.items():
+        if value.dtype in FLOATS and value.numel() and not torch.stack(torch.aminmax(value.detach())).isfinite().all():
+            return name
+    return None
+
+
 def load_checkpoint(path: Path, phase: str) -> dict[str, Any]:
     """Read a checkpoint of this code base, or a network of a published model in the form of one.
 
     Raises:
-        SemTalkError: It is missing, damaged, of another program, of a newer format, or of another phase.
+        SemTalkError: It is missing, damaged, of another program, of a newer format, or of another phase; or its weights
+            are not finite.
     """
     if not path.is_file():
         raise SemTalkError(
@@ -87,6 +98,11 @@ def load_checkpoint(path: Path, phase: str) -> dict[str, Any]:
         )
     if stamped["phase"] != phase:
         raise SemTalkError(f"{path}: a checkpoint of '{stamped['phase']}', but '{phase}' is wanted.")
+    if name := not_finite(checkpoint["state_dict"]):
+        raise SemTalkError(
+            f"{path}: its {one_line(name)} holds NaN or infinite numbers, so it is damaged, or its training ran away; "
+            f"copy it again, or train '{phase}' anew."
+        )
     return checkpoint
 
 
@@ -226,10 +242,9 @@ def share_checkpoints(source: str | Path, run_dir: Path, phases: Sequence[str], 
     Raises:
         SemTalkError: The other run lacks one of them, or this one has others.
     """
+    refuse_run(key, source, phases)
     for phase in phases:
         own, other = checkpoint_path(run_dir, phase), checkpoint_path(source, phase)
-        if not other.is_file():
-            raise SemTalkError(f"{key}={source}: there is no checkpoint of '{phase}' in it.")
         published = load_checkpoint(other, phase) if other.suffix == WEIGHTS else None
         if own.is_file():
             same = filecmp.cmp(own, other, shallow=False)

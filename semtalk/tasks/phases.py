@@ -195,10 +195,6 @@ def phases_of(words: Sequence[str], parts: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(chosen))
 
 
-MOTION_PHASES = (*RVQVAE_PHASES, "translation")
-"""What turns codes into motion, and can be taken over from another run."""
-
-
 def phase_called(name: str) -> Phase:
     """The phase of a name.
 

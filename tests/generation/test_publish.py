@@ -313,9 +313,16 @@ def other_type(folder):
     save_file({name: value.double() for name, value in tensors.items()}, folder / "base.safetensors")
 
 
+def not_finite(folder):
+    tensors = load_file(folder / "base.safetensors")
+    next(value for value in tensors.values() if value.is_floating_point()).view(-1)[-1] = torch.nan
+    save_file(tensors, folder / "base.safetensors")
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
+        (not_finite, r"base.safetensors: its \S+ holds NaN or infinite numbers"),
         (cut("base.safetensors", 5), "base.safetensors: not readable as safetensors, or cut short"),
         (cut("base.safetensors", 100_000), "base.safetensors: not readable as safetensors, or cut short"),
         (write("base.safetensors", pickle.dumps(Boom())), "base.safetensors: not readable as safetensors"),

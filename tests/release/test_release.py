@@ -118,6 +118,13 @@ def test_conversion_script_writes_checkpoints(release, tmp_path):
     assert torch.equal(network.quantizer.levels[2].sums, expected)
 
 
+def test_released_weights_that_are_not_finite_are_refused(tmp_path):
+    path = tmp_path / "weights.bin"
+    torch.save({"model_state": {"module.a": torch.zeros(2), "module.b": torch.tensor([0.0, torch.inf])}}, path)
+    with pytest.raises(SemTalkError, match="weights.bin: its module.b holds NaN or infinite numbers"):
+        read_weights(path)
+
+
 def test_a_single_file_is_converted(release, tmp_path):
     run_script("scripts/convert_release.py", str(release / "AESKConv_240_100.bin"), str(tmp_path / "run"))
     assert load_network(tmp_path / "run", "fgd")[0].embed(torch.zeros(1, 32, 330)).shape == (1, 2, 240)

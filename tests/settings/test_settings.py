@@ -119,11 +119,15 @@ def test_unknown_and_missing_keys_are_told(command):
         ("trainer.devices", [0, 0], "trainer.devices: something stands twice."),
         ("stage.phases", ["base", "base"], "stage.phases: something stands twice."),
         ("trainer.max_time", "abc", "trainer.max_time=abc: give DD:HH:MM:SS, as in 00:08:00:00"),
-        ("model.sparse.context", [], "model.sparse.context=[]: give a list"),
+        ("model.sparse.context", [], "model.sparse.context=[]: the list is empty; give a list"),
         ("model.base.chain", 2 * [{"part": "hands", "memory": ["face"]}], "model.base.chain: something stands twice."),
         ("name", "../x", "name=../x: give a name without slashes."),
         ("name", "..", "name=..: give a name without slashes."),
-        ("model.base.chain", [{"part": "hands", "memory": []}], "model.base.chain.0.memory=[]: give a list"),
+        (
+            "model.base.chain",
+            [{"part": "hands", "memory": []}],
+            "model.base.chain.0.memory=[]: the list is empty; give a list",
+        ),
         ("model.sparse.chain", [{"part": "upper", "memory": ["face"]}], "model.sparse: the sparse network has no face"),
     ],
 )

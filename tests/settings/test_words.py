@@ -1,5 +1,6 @@
 """Paths on the command line: any that the system admits, as the shell hands them over."""
 
+import json
 import os
 import re
 from typing import get_args
@@ -11,8 +12,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from semtalk.errors import SemTalkError
-from semtalk.settings import compose
+from semtalk.settings import compose, settings_of
 from semtalk.settings.commands import COMMANDS
+from semtalk.settings.compose import refuse_bare_words, without_options
 from semtalk.settings.inputs import Slot
 from semtalk.settings.words import for_hydra, path_keys, seeds_swept
 
@@ -110,6 +112,24 @@ def test_a_list_with_an_empty_element_is_one_sentence(word, tmp_path, monkeypatc
         for_hydra("generate", [word])
 
 
+@pytest.mark.parametrize("number", ["2024", "7", "1.0", "-3", "1e5", "1_000", ".5", "true", "False", "inf"])
+def test_text_that_reads_as_a_number_is_text(number):
+    given = compose("generate", f"name={number}", f"revision={number}", f"ckpt={number}", f"out={number}")
+    assert given.name == given.revision == given.ckpt == given.out == number
+    assert compose("generate", f"audio={number}", f"language={number}").audio == number
+    assert compose("eval", f"tag={number}", f"compare=[{number},{number}]").compare == [number, number]
+    assert jobs("-m", f"name={number},a")[0] == [f"name='{number}'"]
+
+
+def test_numbers_and_empty_text_are_what_they_were():
+    assert compose("generate", "seed=3", "speaker=2", "video_seconds=1.5").speaker == 2
+    assert compose("train", "name=of_${seed}", "seed=4", "+trainer.max_time=00:08:00:00").name == "of_4"
+    assert compose("train", "trainer.devices=2").trainer.devices == 2
+    for key in ("revision", "name"):
+        with pytest.raises(SemTalkError, match=rf"^{key}=: give (text or null|a name without slashes)\.$"):
+            compose("generate", f"{key}=")
+
+
 def test_what_exists_is_taken_literally(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert compose("generate", "audio=[a]", "betas='b c'", "out=[a]").out == "[a]", "no list can be meant"
@@ -122,9 +142,33 @@ def test_what_exists_is_taken_literally(tmp_path, monkeypatch):
 def test_null_and_quoted_words_are_hydras():
     assert compose("generate", "out=null", "audio=NULL").out is None
     assert compose("generate", "out='${runs_dir}/x'", "runs_dir=my ${runs}").out == "my ${runs}/x"
-    with pytest.raises(SemTalkError, match="out=: give text or null"):
+    with pytest.raises(SemTalkError, match="out=: give a path or null"):
         compose("generate", "out=")
     assert compose("generate", "out=???").out == "./???"
+
+
+@pytest.mark.parametrize(
+    ("command", "word", "said"),
+    [
+        ("generate", "audio=[null]", "audio=[null]: give a path or null or a list, each a path."),
+        ("generate", "audio=[a.wav,null]", "audio=[a.wav, null]: give a path or null or a list, each a path."),
+        ("generate", "audio=[]", "audio=[]: the list is empty; give a path or null or a list, each a path."),
+        ("eval", "compare=[null]", "compare=[null]: give a path or null or a list, each a path."),
+        ("train", "parts=[]", "parts=[]: the list is empty; give a list, each one of face, upper, hands, lower."),
+    ],
+)
+def test_a_list_that_holds_no_path_is_one_sentence(command, word, said):
+    with pytest.raises(SemTalkError) as error:
+        compose(command, word)
+    assert str(error.value) == said
+
+
+@pytest.mark.parametrize("given", ["[[null]]", "[[[]]]", "[[a.wav]]"])
+def test_lists_in_a_list_of_paths_are_one_sentence(given):
+    config = compose("generate").plain() | {"audio": json.loads(given.replace("a.wav", '"a.wav"'))}
+    with pytest.raises(SemTalkError, match="^audio=.*: give a path or null or a list, each a path.$") as error:
+        settings_of("generate", config)
+    assert str(error.value).startswith(f"audio={given}: ")
 
 
 def test_words_are_the_same_when_they_are_given_on():
@@ -150,6 +194,25 @@ def test_sweeps_are_swept(tmp_path, monkeypatch):
     assert for_hydra("eval", ["-m", "compare=[a,b],[c d,e]"])[1] == "compare=['a','b'],['c d','e']"
     os.mkdir("a,b")
     assert jobs("-m", "init=a,b") == [["init='a,b'"]] and len(jobs("-m", "init=a,b,c")) == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["-m", "seed=1"], ["seed=1", "--multirun"], ["--help"], ["--hydra-help"], ["--cfg", "job", "seed=1"],
+        ["seed=1", "-c", "all", "--resolve"], ["-cn", "eval"], ["--config-name=eval"], ["--config-dir", "X", "seed=1"],
+        ["-cd", "X"], ["-cp", "X"], ["--info"], ["--info", "plugins"], ["-p", "data", "--cfg=job"], ["~recipe.fgd"],
+        ["~data", "+x=1", "++y=2", "experiment@_global_=smoke", "hydra.mode=MULTIRUN"], ["out=-m", "name=~x"],
+    ],
+)  # fmt: skip
+def test_words_that_hydra_knows_go_through(words):
+    refuse_bare_words("train", without_options(words))
+
+
+def test_a_word_alone_is_one_sentence_in_python_too():
+    with pytest.raises(SemTalkError, match=r"^smoke: give it as key=value, as in experiment=smoke\.$"):
+        compose("train", "smoke")
+    assert "recipe" not in without_options(["~recipe", "--cfg", "job"])
 
 
 def test_seeds_of_one_command_have_names_of_their_own():

@@ -15,6 +15,8 @@ from semtalk.settings import compose
 from semtalk.tasks.checkpoint import load_checkpoint
 from semtalk.tasks.stamp import Facts, new_stamp
 
+NOT_FINITE = "its a holds NaN or infinite numbers, so it is damaged, .*; copy it again, or train 'base' anew"
+
 
 def stamped(content: dict, **keys) -> dict:
     return content | {"semtalk": content["semtalk"] | keys}
@@ -34,6 +36,13 @@ def stamped(content: dict, **keys) -> dict:
         (lambda whole, content: content | {"semtalk": 5}, "not a checkpoint of this code base; give one that"),
         (lambda whole, content: content | {"state_dict": 5}, "its state_dict is not what a checkpoint has there"),
         (lambda whole, content: content | {"state_dict": {"a": 5}}, "its state_dict is not what"),
+        *(
+            (
+                lambda whole, content, value=value: content | {"state_dict": {"b": torch.zeros(1), "a": value}},
+                NOT_FINITE,
+            )
+            for value in (torch.tensor([[0.0, torch.nan]]), torch.tensor(torch.inf), torch.tensor([-torch.inf]).half())
+        ),
         (lambda whole, content: stamped(content, format="2"), "not a checkpoint of this code base; give one that"),
         (lambda whole, content: stamped(content, meta=None), "its semtalk.meta is not what a checkpoint has there"),
         (lambda whole, content: stamped(content, meta={}), "its semtalk.meta.speakers is not what"),
