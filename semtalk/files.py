@@ -146,6 +146,26 @@ def atomic_write(path: Path, write) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def write_checkpoint(path: Path, content: Any) -> None:
+    """Write what ``torch.load`` reads, whole or not at all.
+
+    Raises:
+        OSError: The disk is full, of which torch itself says something else.
+    """
+    import torch
+
+    def write(temporary: Path) -> None:
+        try:
+            with temporary.open("wb") as file:
+                torch.save(content, file)
+        except RuntimeError as error:
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from error
+            raise
+
+    atomic_write(path, write)
+
+
 def plain(value):
     """A value as json gives it back."""
     return json.loads(json.dumps(value, default=str))

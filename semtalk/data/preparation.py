@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from filelock import FileLock, Timeout
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from semtalk.body import BodyModel
@@ -286,7 +286,7 @@ class Preparation:
         tensors = {key: value.contiguous() for key, value in tensors.items()}
         origin = json.dumps({"by": self.settings[name], "of": {key: content[key] for key in read}}, sort_keys=True)
         path = self._path(entry, f"{name}.safetensors")
-        atomic_write(path, lambda temporary: save_file(tensors, temporary, {"origin": origin}))
+        atomic_write(path, lambda temporary: temporary.write_bytes(save(tensors, {"origin": origin})))
 
     def _open(self, states: dict[Entry, State], share: list[Entry], aloud: bool) -> Store:
         recordings, quarantine = [], []

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from semtalk.errors import SemTalkError
 from semtalk.features.text import read_vocabulary
-from semtalk.files import atomic_write
+from semtalk.files import atomic_write, write_checkpoint
 from semtalk.places import checkpoint_path
 from semtalk.release.names import FILES, OWN_STATE, POSITIONS, RELEASE_SPEAKERS, UNUSED, release_name
 from semtalk.settings import compose
@@ -145,5 +145,5 @@ def convert_folder(
         facts = Facts(RELEASE_SPEAKERS, generation="release", released=digest(weights))
         new_stamp(phase, {"model": settings.model.plain(), "features": features}, facts).write(checkpoint)
         path = checkpoint_path(target, phase)
-        atomic_write(path, lambda temporary, checkpoint=checkpoint: torch.save(checkpoint, temporary))
+        write_checkpoint(path, checkpoint)
     return {phase: conversion.unused for phase, conversion in converted.items()}

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from semtalk.errors import SemTalkError
-from semtalk.files import atomic_write
+from semtalk.files import atomic_write, write_checkpoint
 from semtalk.log import LOG
 from semtalk.models.tokenizer import Tokenizer
 from semtalk.needs import refuse_run
@@ -255,7 +255,7 @@ def share_checkpoints(source: str | Path, run_dir: Path, phases: Sequence[str], 
                 continue
             raise SemTalkError(f"{key}={source}: {run_dir} has a '{phase}' of its own; give the run another name.")
         if published:
-            atomic_write(own, lambda temporary, published=published: torch.save(published, temporary))
+            write_checkpoint(own, published)
         else:
             atomic_write(own, lambda temporary, other=other: shutil.copyfile(other, temporary))
 

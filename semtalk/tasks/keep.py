@@ -22,7 +22,7 @@ from semtalk import __version__
 from semtalk.data.datamodule import EpochSampler
 from semtalk.environment import commit, write_environment
 from semtalk.errors import DivergedError, SemTalkError
-from semtalk.files import atomic_write
+from semtalk.files import atomic_write, write_checkpoint
 from semtalk.log import LOG
 from semtalk.processes import largest_over_processes, refuse_different
 from semtalk.slurm import WARNINGS, in_slurm
@@ -46,7 +46,7 @@ class AtomicIO(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path, storage_options: Any = None) -> None:
         """Write to a file beside it first."""
-        atomic_write(Path(path), lambda temporary: torch.save(checkpoint, temporary))
+        write_checkpoint(Path(path), checkpoint)
 
 
 def read_curves(path: Path, before: int | None = None) -> list[dict[str, str]]:
@@ -300,4 +300,4 @@ def finish_checkpoint(path: Path, seconds: float) -> None:
     if not checkpoint["semtalk"].get("finished", True):
         checkpoint["semtalk"]["finished"] = True
         checkpoint["callbacks"]["Keeper"]["seconds"] = seconds
-        atomic_write(path, lambda temporary: torch.save(checkpoint, temporary))
+        write_checkpoint(path, checkpoint)

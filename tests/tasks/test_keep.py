@@ -5,6 +5,7 @@ import itertools
 import math
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -267,12 +268,25 @@ def test_half_a_checkpoint_is_never_seen(tmp_path, monkeypatch):
     AtomicIO().save_checkpoint({"a": 1}, path)
 
     def half(checkpoint, file):
-        file.write_bytes(b"half")
+        file.write(b"half")
         raise KeyboardInterrupt
 
     monkeypatch.setattr(torch, "save", half)
     with pytest.raises(KeyboardInterrupt):
         AtomicIO().save_checkpoint({"a": 2}, path)
+    assert torch.load(path, weights_only=True) == {"a": 1} and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_said_as_one_and_leaves_the_checkpoint_before(tmp_path):
+    path = tmp_path / "last.ckpt"
+    AtomicIO().save_checkpoint({"a": 1}, path)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            AtomicIO().save_checkpoint({"a": torch.zeros(100_000)}, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert torch.load(path, weights_only=True) == {"a": 1} and list(tmp_path.iterdir()) == [path]
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -18,8 +19,10 @@ from semtalk.errors import SemTalkError
 from semtalk.losses import global_consistency
 from semtalk.models.quantizer import ResidualQuantizer
 from semtalk.processes import refuse_different
+from semtalk.settings import compose
 from semtalk.tasks.dry_run import fresh_task
 from semtalk.tasks.phases import PHASES
+from semtalk.tasks.speed import warn_of_shared_cores
 from semtalk.tasks.stage import Frozen
 
 WINDOWS = 8
@@ -212,24 +215,52 @@ def test_two_processes_take_the_first_step_of_every_phase_as_one_does(smoke):
     assert {path.name for path in (folder / "runs" / "two").iterdir()} == set(PHASES)
 
 
-def test_where_one_process_is_killed_the_other_says_so_in_one_sentence_and_the_training_goes_on(smoke):
+@pytest.mark.parametrize("what", ["killed", "full disk"])
+def test_where_one_process_is_gone_the_other_says_so_in_one_sentence_and_the_training_goes_on(smoke, what):
     folder, places = smoke
-    same = [*places, *LOWER, *TWO, "name=killed", "recipe.rvqvae.batch_size=8"]
+    name = f"name={what.replace(' ', '_')}"
+    same = [*places, *LOWER, *TWO, name, "recipe.rvqvae.batch_size=8"]
     command = [sys.executable, "train.py", *same, "recipe.rvqvae.steps=100000", "checkpoint_minutes=0.001"]
-    run = folder / "runs" / "killed" / "rvqvae_lower"
+    run = folder / "runs" / name.removeprefix("name=") / "rvqvae_lower"
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         while not (run / "last.ckpt").is_file() and process.poll() is None:
             time.sleep(0.2)
         (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        os.kill(int(child), signal.SIGKILL)
+        if what == "killed":
+            os.kill(int(child), signal.SIGKILL)
+        else:
+            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (1000, 1000))
         said = process.communicate(timeout=60)[1]
     assert process.returncode and "Traceback" not in said
-    assert (
-        f"another process of the training is gone; the same command with resume=true goes on from {run}/last.ckpt"
-        in said
-    )
+    gone = f"another process of the training is gone; the same command with resume=true goes on from {run}/last.ckpt"
+    assert gone in said
+    assert what == "killed" or "error: the disk: File too large; nothing half-written is left." in said
     reached = torch.load(run / "last.ckpt", weights_only=True)["global_step"]
     more = [f"recipe.rvqvae.steps={reached + 2}", "resume=true"]
     said = run_program("train.py", *same, "trainer.devices=1", "recipe.rvqvae.batch_size=16", *more).stdout
     assert "windows so far" not in said, "one process with the batch of both goes on as they would"
     assert torch.load(run / "last.ckpt", weights_only=True)["global_step"] == reached + 2
+
+
+def test_a_process_that_never_comes_is_one_sentence_after_the_time_that_is_waited(smoke):
+    folder, places = smoke
+    words = [*places, *LOWER, *CPU, "name=alone", "trainer.devices=1", "+trainer.num_nodes=2", "trainer.strategy=ddp"]
+    command = [sys.executable, "train.py", *words, "+trainer.wait_minutes=0.05"]
+    nodes = [
+        subprocess.Popen(
+            command, cwd=ROOT, env=os.environ | {"NODE_RANK": str(node), "MASTER_ADDR": "127.0.0.1"} | port,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for node, port in ((0, {}), (1, {"MASTER_PORT": "9"}))
+    ]  # fmt: skip
+    for node in nodes:
+        said = node.communicate(timeout=200)[1]
+        assert node.returncode == 1 and said.startswith("error: rvqvae_lower: not all processes of the training came (")
+        assert said.count("\n") == 1 and "reaches the first one" in said, said
+
+
+def test_processes_that_share_cores_are_warned_of(caplog):
+    for devices, warned in ((4096, True), (1, False)):
+        caplog.clear()
+        warn_of_shared_cores(compose("train", "trainer=cpu", f"trainer.devices={devices}").trainer)
+        assert ("trainer.devices=4096: these processes share" in caplog.text) == warned
