@@ -88,10 +88,17 @@ def in_turn(recordings: Iterable[T]) -> Iterator[T]:
             recording.let_go()
 
 
-def sampled(recordings: list[T], frames: int = SAMPLED) -> list[T]:
-    """Recordings that stand for a split where all have more frames than that: every k-th, in the split's order."""
-    every = -(-sum(one.frames for one in recordings if isinstance(one, StoredRecording)) // frames)
-    return recordings[:: max(1, every)]
+def sampled(recordings: list[T], frames: int | None = None, most: int = SAMPLED) -> list[T]:
+    """Recordings that stand for a split where all have more frames than that: every k-th, in the split's order.
+
+    Args:
+        recordings: Of the split.
+        frames: How many they have in all; stored recordings say it themselves.
+        most: Frames that are about as many as one wants.
+    """
+    if frames is None:
+        frames = sum(one.frames for one in recordings if isinstance(one, StoredRecording))
+    return recordings[:: max(1, -(-frames // most))]
 
 
 class Store:

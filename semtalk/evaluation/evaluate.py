@@ -15,9 +15,9 @@ from semtalk.data.store import Store, sampled
 from semtalk.errors import SemTalkError
 from semtalk.evaluation.files import Files
 from semtalk.evaluation.folder import joint_speed_of, takes_of
-from semtalk.evaluation.hearing import OTHER, add_other_sound, filled_table, hearing_table, hearings, other_sounds
+from semtalk.evaluation.hearing import OTHER, add_other_sound, filled_table, hearings, other_sounds
 from semtalk.evaluation.known_answers import KnownAnswers
-from semtalk.evaluation.measure import FGD_MULTIPLE, Measurement, evaluate_rows
+from semtalk.evaluation.measure import FGD_MULTIPLE, Measurement
 from semtalk.evaluation.metrics import chosen_metrics
 from semtalk.evaluation.protocol import find_protocol
 from semtalk.evaluation.result import Measured, Result
@@ -171,16 +171,16 @@ def evaluate_run(
     return result, measured
 
 
-def refuse_short(takes: list[Take]) -> None:
+def refuse_short(files: Files) -> None:
     """See that FGD can be measured.
 
     Raises:
         SemTalkError: A take is too short for a row of its features.
     """
-    for take in takes:
-        if take.frames < FGD_MULTIPLE:
+    for pair, frames in zip(files.pairs, files.frames, strict=True):
+        if frames < FGD_MULTIPLE:
             raise SemTalkError(
-                f"{take.id}.npz: motion and truth have {take.frames} frames in common, and FGD needs {FGD_MULTIPLE}; "
+                f"{pair.name}.npz: motion and truth have {frames} frames in common, and FGD needs {FGD_MULTIPLE}; "
                 "leave the take out, or FGD (embedder=null)."
             )
 
@@ -190,29 +190,32 @@ def evaluate_folder(settings: EvalSettings, files: Files, body: BodyModel) -> tu
 
     Args:
         settings: Of the command; with an ``embedder`` FGD is measured too.
-        files: What :func:`semtalk.evaluation.files.read_files` read.
+        files: What :func:`semtalk.evaluation.files.read_files` read; takes are read again one after another.
         body: For joints and face vertices.
 
     Raises:
         SemTalkError: The embedder is missing, or a take too short for it.
     """
     metrics = chosen_metrics(settings.metrics)
-    takes = takes_of(files.pairs)
+    rows, count = ("method", "truth", "mean"), len(files.pairs)
     speed, source = files.speed, str(settings.mean_speed)
     if speed is None:
-        speed, source = joint_speed_of(takes, body), "of the true files given (mean_speed=FILE gives the corpus's)"
+        speed, source = joint_speed_of(files, body), "of the true files given (mean_speed=FILE gives the corpus's)"
     embedder, embedded = None, {"source": "none: FGD is left out (embedder=RUN gives one)", "sha256": ""}
     if settings.embedder:
-        refuse_short(takes)
+        refuse_short(files)
         embedder, embedded = embedder_of(Path(settings.embedder))
-    measured = evaluate_rows(
-        takes, ("method", "truth", "mean"), metrics, embedder, body, speed, settings.protocol,
-        partial(track, description="Measuring"),
-    )  # fmt: skip
+    measurement = Measurement(rows, metrics, embedder, body, speed, settings.protocol)
+    heard = hearings(rows, body) if settings.extended else {}
+    for take in track(takes_of(files), description="Measuring", total=count):
+        measurement.add(take)
+        for one in heard.values():
+            one.add(take)
+    measured = measurement.measured()
     result = Result(
-        settings.motions, settings.split, len(takes), settings.protocol, body.name, body.stand_in, embedded, source,
+        settings.motions, settings.split, count, settings.protocol, body.name, body.stand_in, embedded, source,
         settings.plain(), measured.table, {name: metric.heading for name, metric in metrics.items()},
         {name: metric.scale for name, metric in metrics.items()},
-        hearing=hearing_table(takes, measured.table, body) if settings.extended else {}, notes=files.notes,
+        hearing=filled_table(heard, measured.table) if heard else {}, notes=files.notes,
     )  # fmt: skip
     return result, measured

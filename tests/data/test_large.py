@@ -154,12 +154,12 @@ def test_loading_goes_on_to_let_go_once_a_gibibyte_is_mapped(store, monkeypatch)
 @pytest.mark.parametrize(("takes", "frames", "kept"), [(9, 900, 9), (9, 899, 5), (9, 300, 3), (9, 1, 1), (1, 10**6, 1)])
 def test_statistics_are_of_takes_that_stand_for_a_large_split(tmp_path, takes, frames, kept):
     recordings = [StoredRecording(tmp_path, {"id": str(number), "frames": 100}) for number in range(takes)]
-    found = sampled(recordings, frames)
+    found = sampled(recordings, most=frames)
     assert len(found) == kept and found == recordings[:: -(-takes // kept)]
 
 
 def test_statistics_read_no_more_than_those_takes_one_at_a_time(store, monkeypatch):
-    monkeypatch.setattr("semtalk.tasks.build.sampled", lambda recordings: sampled(recordings, 400))
+    monkeypatch.setattr("semtalk.tasks.build.sampled", lambda recordings: sampled(recordings, most=400))
     read, let = [], []
     get = StoredRecording.__getitem__
 
@@ -170,7 +170,7 @@ def test_statistics_read_no_more_than_those_takes_one_at_a_time(store, monkeypat
 
     monkeypatch.setattr(StoredRecording, "__getitem__", look)
     monkeypatch.setattr(StoredRecording, "let_go", lambda self: let.append(self.id))
-    wanted = [one.id for one in sampled(store.split("train"), 400)]
+    wanted = [one.id for one in sampled(store.split("train"), most=400)]
     assert 1 < len(wanted) < len(store.split("train"))
     for compute in (
         lambda: feature_statistics(store, "hubert"),

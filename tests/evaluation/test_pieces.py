@@ -9,8 +9,12 @@ import torch
 from semtalk.data.store import mean_joint_speed
 from semtalk.evaluation import evaluate as module
 from semtalk.evaluation.evaluate import evaluate_run
+from semtalk.evaluation.files import read_files
+from semtalk.evaluation.measure import Measurement
 from semtalk.evaluation.takes import Shown, Take, TakeMaker
 from semtalk.metrics import hearing as H
+from semtalk.motion import Motion
+from semtalk.motion.io import save_motion
 from semtalk.settings import compose
 
 
@@ -93,3 +97,24 @@ def test_likeness_of_signals_that_come_one_by_one_is_that_of_all():
     assert found.error.value == pytest.approx(H.squared_error(own, true))
     assert found.most_varying(4).tolist() == [11, 10, 9, 8]
     assert mean.value == pytest.approx(np.concatenate(own).mean())
+
+
+def test_files_of_a_folder_are_read_one_take_after_another(body, tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    for kind in ("motions", "truth"):
+        (tmp_path / kind).mkdir()
+        for number in range(5):
+            poses = (0.1 * rng.normal(size=(70, 55, 3))).astype(np.float32)
+            still = np.zeros((70, 100), np.float32), np.zeros((70, 3), np.float32), np.zeros(300, np.float32)
+            save_motion(tmp_path / kind / f"{number}.npz", Motion(poses, *still))
+    settings = compose("eval", f"motions={tmp_path}/motions", f"truth={tmp_path}/truth", "metrics=extended")
+    alive, add = [], Measurement.add
+
+    def count(self, take):
+        alive.append(sum(type(one) is Take for one in gc.get_objects()))
+        add(self, take)
+
+    monkeypatch.setattr(Measurement, "add", count)
+    result, measured = module.evaluate_folder(settings, read_files(settings), body)
+    assert result.takes == 5 and len(measured.per_take) == 15 and result.hearing
+    assert alive == [1] * 5
