@@ -1,6 +1,7 @@
 """A corpus of 1 to 27 hours: preparing, starting, loading, planning and evaluating, and how each grows.
 
-``python -m benchmarks scale folder=DIR hours=1,3,9,27``; the corpus and its store take 0.7 GB an hour, and stay there.
+``python -m benchmarks scale folder=DIR hours=1,3,9,27 evaluated=265``; the corpus and its store take 0.7 GB an hour and
+stay there. A test split of more than ``evaluated`` takes is not evaluated.
 """
 
 import contextlib
@@ -15,10 +16,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.common import GIB, ROOT, record
-from benchmarks.scale_corpus import SECONDS, SPEAKERS, TAKES, take_of, write_corpus
+from benchmarks.scale_corpus import SECONDS, SPEAKERS, TAKES, TEST_TAKES, take_of, write_corpus
 from benchmarks.scale_probe import cold, resident
 from benchmarks.start import untrained_run
-from semtalk.data.beat2 import FOLDER
 
 FREE = 8 * GIB
 """Bytes of the disk that stay free."""
@@ -26,8 +26,6 @@ EPOCH = 200_000
 """Windows that are loaded at most: an epoch of 27 hours has 112,000."""
 COLD = 4_000
 """Windows that are read with a cold cache."""
-EVALUATED = (33, 66, 265)
-"""Takes of the test split that are evaluated."""
 
 
 def watched(command: Sequence[str], kill_when=None) -> dict[str, float]:
@@ -92,41 +90,15 @@ def killed_and_restarted(words: Sequence[str], folder: Path) -> dict[str, float]
     return {"files before": len(before), "files made again": lost, "half files": left, "then seconds": again["seconds"]}
 
 
-def starts(folder: Path, words: Sequence[str]) -> dict[str, dict]:
-    """First batch of the training of an RVQ-VAE and of base: with nothing kept of the training split, and again."""
-    run = folder / "runs" / "scale"
+def start(folder: Path, words: Sequence[str], phase: str) -> dict[str, float]:
+    """First batch of the training of a phase, beside untrained networks of the small size."""
+    run, tried = folder / "runs" / "scale", folder / "runs" / "tried"
     if not run.is_dir():
         untrained_run(run, SPEAKERS)
-    numbers = {}
-    for phase in ("rvqvae_upper", "base"):
-        for state in ("first", "again"):
-            shutil.rmtree(folder / "runs" / "tried", ignore_errors=True)
-            shutil.copytree(run, folder / "runs" / "tried")
-            given = [*words, f"runs_dir={folder}/runs", "name=tried", f"stage.phases=[{phase}]"]
-            numbers[f"{phase}, {state}"] = probe("first_batch", str(time.time()), *given)
-    return numbers
-
-
-def evaluations(folder: Path, words: Sequence[str], counts: Sequence[int]) -> dict[str, dict]:
-    """Evaluating the first so many takes of the test split with an untrained run of the small size."""
-    listing = folder / "corpus" / FOLDER / "train_test_split.csv"
-    whole, numbers = listing.read_text(encoding="utf-8"), {}
-    try:
-        for count in counts:
-            lines, left = [], count
-            for line in whole.splitlines():
-                test = line.endswith(",test")
-                if not test or left:
-                    lines.append(line)
-                    left -= test
-            if left:
-                break
-            listing.write_text("\n".join(lines) + "\n", encoding="utf-8")
-            given = [*words, f"ckpt={folder}/runs/scale", f"out={folder}/eval", "video=false"]
-            numbers[str(count)] = watched(["eval.py", *given])
-    finally:
-        listing.write_text(whole, encoding="utf-8")
-    return numbers
+    shutil.rmtree(tried, ignore_errors=True)
+    shutil.copytree(run, tried)
+    given = [*words, f"runs_dir={folder}/runs", "name=tried", f"stage.phases=[{phase}]"]
+    return probe("first_batch", str(time.time()), *given)
 
 
 def scale(*words: str) -> None:
@@ -134,8 +106,9 @@ def scale(*words: str) -> None:
     given = dict(word.split("=", 1) for word in words)
     folder = Path(given.pop("folder", ROOT / "data" / "scale")).resolve()
     sizes = [float(size) for size in given.pop("hours", "1,3,9,27").split(",")]
+    most = int(given.pop("evaluated", TEST_TAKES))
     if given:
-        sys.exit(f"scale takes folder=DIR and hours=1,3; there is no {next(iter(given))}.")
+        sys.exit(f"scale takes folder=DIR, hours=1,3 and evaluated=100; there is no {next(iter(given))}.")
     corpus, store = folder / "corpus", folder / "store" / "beat2_offline"
     data = ["data=beat2", f"data.root={corpus}", "data.speakers=all", f"data_dir={folder}"]
     for hours in sizes:
@@ -157,13 +130,18 @@ def scale(*words: str) -> None:
         )
         numbers["opening"] = watched(["scripts/prepare.py", *data])
         numbers["store, GB"] = size_of(store) / 1e9
-        numbers["start"] = starts(folder, data)
-        cold(str(store))
-        numbers["start"]["rvqvae_upper, cold"] = starts(folder, data)["rvqvae_upper, first"]
+        for state in ("cold", "warm"):
+            for phase in ("rvqvae_upper", "base"):
+                if state == "cold":
+                    cold(str(store))
+                numbers[f"start of {phase}, {state}"] = start(folder, data, phase)
         cold(str(store))
         numbers["reading, cold"] = probe("epoch", str(COLD), *data)
         numbers["reading, an epoch"] = probe("epoch", str(EPOCH), *data)
         numbers["reading, warm"] = probe("epoch", str(COLD), *data)
         numbers["planning"] = watched(["train.py", *data, f"runs_dir={folder}/runs", "dry_run=true"])
-        numbers["evaluating"] = evaluations(folder, data, EVALUATED)
+        numbers["test takes"] = sum(take_of(index)[2] == "test" for index in range(takes))
+        if numbers["test takes"] <= most:
+            run = [*data, f"ckpt={folder}/runs/scale", f"out={folder}/eval", "video=false"]
+            numbers["evaluating"] = watched(["eval.py", *run])
         record("scale", numbers)

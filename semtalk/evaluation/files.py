@@ -97,8 +97,9 @@ class Files:
 
 
 def read_files(settings: EvalSettings) -> Files:
-    """Match the files of ``motions``, ``truth`` (the same folder, with ``res_`` and ``gt_``) and ``audio``; see that
-    each can be read.
+    """Match the files of ``motions``, ``truth`` (the same folder, with ``res_`` and ``gt_``) and ``audio``.
+
+    Each is read once, to see that it can be.
 
     Raises:
         SemTalkError: A file is bad, nothing matches, or a take has no sound.
