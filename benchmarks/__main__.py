@@ -18,9 +18,10 @@ MODULES = {
     "ablations": ("ablate_base", "ablate_rvqvae"),
     "selection": ("select_base", "select_sparse"),
     "transcripts": ("transcripts",),
+    "scale": ("scale",),
 }
 """Module -> its functions, each a benchmark."""
-CONFIGURED = ("real_speech", "ablate_base", "ablate_rvqvae", "select_base", "select_sparse")
+CONFIGURED = ("real_speech", "ablate_base", "ablate_rvqvae", "select_base", "select_sparse", "scale")
 """Benchmarks that take ``KEY=VALUE``; they train for long, and run only when they are named."""
 
 

@@ -27,6 +27,7 @@ from semtalk.evaluation.hearing import OTHER, hearing_table
 from semtalk.evaluation.measure import evaluate_rows
 from semtalk.evaluation.metrics import chosen_metrics
 from semtalk.evaluation.ridge import add_ridge
+from semtalk.evaluation.takes import Take
 from semtalk.files import atomic_write
 from semtalk.places import checkpoint_path
 from semtalk.run import run_dir, train
@@ -124,7 +125,10 @@ def evaluate_seed(settings: TrainSettings, evaluation: Evaluation) -> dict[str, 
     store = open_store(settings, corpus, body)
     joint_speed = mean_joint_speed(store, corpus, body)
     device = trainer_device(settings.trainer.accelerator)
-    _, measured, takes = evaluate_run(settings, evaluation, folder, store, corpus, joint_speed, body, device)
+    takes: list[Take] = []
+    _, measured = evaluate_run(
+        settings, evaluation, folder, store, corpus, joint_speed, body, device, seen=takes.extend
+    )
     add_ridge(takes, store)
     add_nearest(takes, store)
     embedder, _ = embedder_of(folder)

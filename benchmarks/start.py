@@ -27,14 +27,14 @@ ELSEWHERE = "torch._dynamo, librosa.onset, pytorch_lightning, torchmetrics, tran
 """What training and metrics import, and generating does not."""
 
 
-def untrained_run(folder: Path) -> Path:
-    """A run of the small size whose networks have fresh weights."""
+def untrained_run(folder: Path, speakers: int = 1) -> Path:
+    """A run of the small size whose networks have fresh weights, and know speakers 1, 2, and so on."""
     settings = compose("train")
     torch.manual_seed(0)
     for phase in PHASES:
-        weights = build_network(phase, settings, 1).state_dict()
+        weights = build_network(phase, settings, speakers).state_dict()
         checkpoint = {"state_dict": {PREFIX + name: value for name, value in weights.items()}}
-        new_stamp(phase, settings.plain(), Facts([1])).write(checkpoint)
+        new_stamp(phase, settings.plain(), Facts(list(range(1, speakers + 1)))).write(checkpoint)
         path = checkpoint_path(folder, phase)
         path.parent.mkdir(parents=True)
         torch.save(checkpoint, path)

@@ -351,19 +351,20 @@ def _evaluate_run(settings: EvalSettings | TrainSettings, evaluation: Evaluation
     from semtalk.evaluation.evaluate import evaluate_run
     from semtalk.evaluation.report import log_wandb, print_result, result_page
     from semtalk.evaluation.result import write_result
-    from semtalk.evaluation.takes import most_gestured
+    from semtalk.evaluation.takes import Shown
     from semtalk.tasks.speed import trainer_device
 
     body = load_body(settings.body.path, settings.body.model)
     device = trainer_device(settings.trainer.accelerator)
     store = open_store(settings, corpus, body)
     speed = mean_joint_speed(store, corpus, body)
-    result, measured, takes = evaluate_run(settings, evaluation, folder, store, corpus, speed, body, device)
+    shown = Shown(evaluation.video_seconds)
+    result, measured = evaluate_run(settings, evaluation, folder, store, corpus, speed, body, device, shown)
     result = replace(result, run=str(results_dir(settings)))
     print_result(result)
     output = Path(out or results_dir(settings) / "eval" / evaluation.folder)
     paths = write_result(result, result_page(result), measured, output, device)
-    paths += _draw_take(most_gestured(takes, evaluation.video_seconds), evaluation, output)
+    paths += _draw_take(shown.take, evaluation, output)
     if settings.logger.name == "wandb":
         video = next((path for path in paths if path.suffix == ".mp4"), None)
         log_wandb(result, video, settings.logger.project, settings.run_name, output)

@@ -14,7 +14,6 @@ import glob
 import json
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -23,9 +22,10 @@ from safetensors.torch import save
 from torch import Tensor
 
 from semtalk.body import BodyModel
+from semtalk.data.index import State, StoreIndex
 from semtalk.data.recording import SPLITS, Corpus, Entry, Recording, frame_scores
 from semtalk.data.sources import ContentHashes, contents, digest
-from semtalk.data.store import FILES, MOTION, SEMANTIC, WAVE, Store, StoredRecording, read_origin
+from semtalk.data.store import FILES, MOTION, SEMANTIC, WAVE, Store, StoredRecording
 from semtalk.errors import MissingModelError, SemTalkError
 from semtalk.features.extract import SLOTS, Encoder, build_encoder, count_lines, encode, encoder_settings
 from semtalk.features.needs import needs_table, slot_needs
@@ -35,6 +35,7 @@ from semtalk.log import LOG
 from semtalk.motion.io import Motion
 from semtalk.motion.parts import foot_contact, root_from_translation, rotation_from_poses
 from semtalk.motion.skeleton import FEET, FPS
+from semtalk.motion.speed import speed_sum
 from semtalk.settings.inputs import Features
 
 FORMAT = 5
@@ -44,7 +45,7 @@ STORED = {"float16": torch.float16, "float32": torch.float32}
 
 
 def motion_tensors(motion: Motion, body: BodyModel) -> dict[str, Tensor]:
-    """What is kept of a motion; (T, ...) arrays as float32."""
+    """What is kept of a motion: (T, ...) arrays as float32, and the sum over frames of each joint's speed in m/s."""
     poses, trans, betas = (torch.from_numpy(a) for a in (motion.poses, motion.trans, motion.betas))
     joints = body.joints(poses, betas, trans)
     return {
@@ -54,6 +55,7 @@ def motion_tensors(motion: Motion, body: BodyModel) -> dict[str, Tensor]:
         "root": root_from_translation(trans),
         "contact": foot_contact(joints[:, list(FEET)]),
         "betas": betas,
+        "speed": torch.from_numpy(speed_sum(joints.numpy())),
     }
 
 
@@ -78,18 +80,6 @@ def parse_shard(shard: str | None) -> tuple[int, int]:
     return int(first), int(count)
 
 
-class State(NamedTuple):
-    """What is there of a recording: its record if its sources are as they were, and the origins of files that fit."""
-
-    record: dict
-    origins: dict[str, str]
-
-    @property
-    def missing(self) -> set[str]:
-        """Files that are to be made."""
-        return set(FILES) - set(self.origins)
-
-
 class Preparation:
     """The preparation of one corpus with one feature configuration."""
 
@@ -100,6 +90,7 @@ class Preparation:
         self.folder = folder
         self.strict = strict
         self.encoders: dict[str, Encoder] = {}
+        self.index = StoreIndex(folder)
 
     @cached_property
     def settings(self) -> dict[str, dict]:
@@ -137,11 +128,13 @@ class Preparation:
         return made["by"] == wanted and all(content[key] == kept for key, kept in made["of"].items())
 
     def _state(self, entry: Entry) -> State:
-        record = read_kept(self._path(entry, "record.json"))
+        record = self.index.record(self._path(entry, "record.json"))
         if record.get("stamp") != self._stamp(entry):
             return State({}, {})
-        origins = {name: read_origin(self._path(entry, f"{name}.safetensors")) for name in FILES}
-        return State(record, {name: o for name, o in origins.items() if self._fits(name, o, record["content"])})
+        heads = {name: self.index.head(self._path(entry, f"{name}.safetensors")) for name in FILES}
+        origins = {name: head.get("origin", "") for name, head in heads.items()}
+        fitting = {name: o for name, o in origins.items() if self._fits(name, o, record["content"])}
+        return State(record, fitting, heads[MOTION].get("speed"))
 
     def _reason(self, entry: Entry) -> str | None:
         """Why a recording is bad; none for one that is good, or was bad before something changed."""
@@ -166,6 +159,7 @@ class Preparation:
             for line in count_lines(self.encoders):
                 LOG.info(line)
         states |= {entry: self._state(entry) for entry, state in states.items() if state.missing}
+        self.index.write()
         return self._open(states, share, aloud=bool(stale))
 
     def _entries(self) -> list[Entry]:
@@ -292,7 +286,7 @@ class Preparation:
         recordings, quarantine = [], []
         for entry, state in states.items():
             if not state.missing:
-                info = state.record | {"origins": state.origins}
+                info = state.record | {"origins": state.origins, "speed": state.speed}
                 recordings.append(StoredRecording(self.folder, info))
             elif reason := self._reason(entry):
                 quarantine.append((entry.id, reason))

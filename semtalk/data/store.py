@@ -1,13 +1,15 @@
 """The prepared corpus: each recording once, in memory-mapped safetensors files that say what they were made from."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from semtalk.body import BodyModel
+from semtalk.data.mapped import MappedFile
 from semtalk.data.recording import Corpus
 from semtalk.data.sources import digest
 from semtalk.errors import SemTalkError
@@ -19,27 +21,23 @@ from semtalk.motion.speed import joint_speed
 MOTION, WAVE, SEMANTIC = "motion", "wave", "semantic"
 FILES = (MOTION, WAVE, SEMANTIC, *SLOTS)
 """Files of a recording: what changes apart from the rest has a file of its own."""
-
-
-def read_origin(path: Path) -> str:
-    """What a file of a store says that it was made from; empty where there is no whole file."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            return (file.metadata() or {}).get("origin", "")
-    except (OSError, SafetensorError):
-        return ""
+SAMPLED = 200_000
+"""Frames, 1.9 hours of motion, that statistics of a split are of at most: a larger one is not read whole for them."""
+T = TypeVar("T")
 
 
 @dataclass
 class StoredRecording:
-    """One recording of a store; tensors are memory-mapped when first asked for, and kept.
+    """One recording of a store; its files are mapped when first asked for.
 
     ``info`` is its record, and below ``origins`` what each of its files was made from when the store was opened.
+    ``tensors`` are others than the stored ones.
     """
 
     folder: Path
     info: dict
     tensors: dict[str, Tensor] = field(default_factory=dict, repr=False)
+    files: dict[str, MappedFile] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def id(self) -> str:
@@ -62,17 +60,45 @@ class StoredRecording:
         Raises:
             SemTalkError: Its file was prepared anew since the store was opened.
         """
-        if key not in self.tensors:
-            name = key if key in FILES else MOTION
+        if key in self.tensors:
+            return self.tensors[key]
+        name = key if key in FILES else MOTION
+        if name not in self.files:
             path = self.folder / f"{self.id}.{name}.safetensors"
-            with safe_open(path, framework="pt") as file:
-                if (file.metadata() or {}).get("origin") != self.info["origins"][name]:
-                    raise SemTalkError(
-                        f"{path}: it was prepared anew since the store was opened; start again, and give features of "
-                        "other settings another features.name."
-                    )
-                self.tensors[key] = file.get_tensor(key)
-        return self.tensors[key]
+            file = MappedFile(path)
+            if file.metadata.get("origin") != self.info["origins"][name]:
+                raise SemTalkError(
+                    f"{path}: it was prepared anew since the store was opened; start again, and give features of "
+                    "other settings another features.name."
+                )
+            self.files[name] = file
+        return self.files[name].tensors[key]
+
+    def let_go(self) -> None:
+        """Have the process's memory let go of what was read; it is read again where it is asked for."""
+        for file in self.files.values():
+            file.let_go()
+
+
+def in_turn(recordings: Iterable[T]) -> Iterator[T]:
+    """Recordings one after another; the memory lets go of each before the next one."""
+    for recording in recordings:
+        yield recording
+        if isinstance(recording, StoredRecording):
+            recording.let_go()
+
+
+def sampled(recordings: list[T], frames: int | None = None, most: int = SAMPLED) -> list[T]:
+    """Recordings that stand for a split where all have more frames than that: every k-th, in the split's order.
+
+    Args:
+        recordings: Of the split.
+        frames: How many they have in all; stored recordings say it themselves.
+        most: Frames that are about as many as one wants.
+    """
+    if frames is None:
+        frames = sum(one.frames for one in recordings if isinstance(one, StoredRecording))
+    return recordings[:: max(1, -(-frames // most))]
 
 
 class Store:
@@ -129,15 +155,22 @@ def mean_joint_speed(store: Store, corpus: Corpus, body: BodyModel) -> tuple[np.
     path = store.folder / "mean_joint_speed.json"
     kept = read_kept(path)
     if kept.get("key") != key:
-        kept = {"key": key, "speed": speed_of_joints(training, body).tolist()}
+        said = said_speed(training)
+        kept = {"key": key, "speed": (speed_of_joints(training, body) if said is None else said).tolist()}
         write_json(path, kept)
     return np.asarray(kept["speed"]), "computed from the training split"
+
+
+def said_speed(recordings: list[StoredRecording]) -> np.ndarray | None:
+    """Mean joint speed (55,) in m/s by what the files of the motion say; none where an earlier version wrote one."""
+    sums = [recording.info.get("speed") for recording in recordings]
+    return None if None in sums else np.sum(sums, axis=0) / sum(recording.frames for recording in recordings)
 
 
 def speed_of_joints(recordings: list[StoredRecording], body: BodyModel) -> np.ndarray:
     """Mean joint speed (55,) in m/s over recordings, with translation: what the beat metric is normalised by."""
     total, frames = np.zeros(55), 0
-    for recording in recordings:
+    for recording in in_turn(recordings):
         poses = poses_from_rotation(recording["rotation"])
         speed = joint_speed(body.joints(poses, recording["betas"], recording["trans"]).double().numpy())
         total += speed.sum(axis=0)

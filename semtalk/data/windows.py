@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from semtalk.data.mapped import MAPPED, mapped_bytes
 from semtalk.data.store import Store, StoredRecording
 from semtalk.errors import SemTalkError
 from semtalk.features.extract import FRAME_SLOTS, WINDOW_SLOTS, full_precision
@@ -53,6 +54,7 @@ class WindowDataset(Dataset):
         self.index = np.asarray(index)
         self.speakers = [store.speaker_index(recording.info["speaker"]) for recording in recordings]
         self.tensors: dict[tuple[int, str], Tensor] = {}
+        self.most = mapped_bytes() + MAPPED
 
     def __len__(self) -> int:
         return len(self.index)
@@ -62,7 +64,11 @@ class WindowDataset(Dataset):
 
     def __getitems__(self, items: list[int]) -> Batch:
         pairs = self.index[items].tolist()
-        return {key: self._gather(key, pairs) for key in self.keys}
+        batch = {key: self._gather(key, pairs) for key in self.keys}
+        if mapped_bytes() > self.most:
+            for recording in self.recordings:
+                recording.let_go()
+        return batch
 
     @property
     def nbytes(self) -> int:

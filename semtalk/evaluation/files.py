@@ -49,38 +49,57 @@ def named_files(folder: str | Path, key: str, prefix: str) -> dict[str, Path]:
 
 @dataclass(frozen=True)
 class Pair:
-    """A take of a method beside the truth.
+    """A take of a method beside the truth: files, which are read when they are asked for, and not kept.
 
     Attributes:
         name: Of the take.
-        method: Its motion by the method.
-        truth: Its true motion, which may have another length.
-        wave: (S,) its sound at 16 kHz, or none.
+        own: File of its motion by the method.
+        true: File of its true motion, which may have another length.
+        sound: File of its sound, or none.
     """
 
     name: str
-    method: Motion
-    truth: Motion
-    wave: np.ndarray | None
+    own: Path
+    true: Path
+    sound: Path | None
+
+    @property
+    def method(self) -> Motion:
+        """Its motion by the method."""
+        return load_motion(self.own)
+
+    @property
+    def truth(self) -> Motion:
+        """Its true motion."""
+        return load_motion(self.true)
+
+    @property
+    def wave(self) -> np.ndarray | None:
+        """(S,) its sound at 16 kHz, or none."""
+        return None if self.sound is None else load_audio(self.sound)
 
 
 @dataclass(frozen=True)
 class Files:
-    """What was read.
+    """What was read, and found to be sound.
 
     Attributes:
         pairs: The takes.
+        frames: That motion and truth of each take have in common.
         notes: What a reader must know: files without a partner, lengths that differ.
         speed: (55,) mean joint speed in m/s, or none.
     """
 
     pairs: list[Pair]
+    frames: list[int]
     notes: list[str]
     speed: np.ndarray | None
 
 
 def read_files(settings: EvalSettings) -> Files:
-    """Read and match the files of ``motions``, ``truth`` (the same folder, with ``res_`` and ``gt_``) and ``audio``.
+    """Match the files of ``motions``, ``truth`` (the same folder, with ``res_`` and ``gt_``) and ``audio``.
+
+    Each is read once, to see that it can be.
 
     Raises:
         SemTalkError: A file is bad, nothing matches, or a take has no sound.
@@ -93,22 +112,24 @@ def read_files(settings: EvalSettings) -> Files:
     if not names:
         raise SemTalkError(f"motions={motions}, truth={truth}: no file name of one is in the other.")
     sounds = {plain_name(path): path for path in find_audio(audio)} if audio else {}
-    pairs = []
+    pairs, lengths = [], []
     for name in names:
-        method, its_truth = load_motion(own[name]), load_motion(true[name])
         if audio and name not in sounds:
             raise SemTalkError(f"audio={audio}: there is no sound file of the take {name}.")
-        pairs.append(Pair(name, method, its_truth, load_audio(sounds[name]) if audio else None))
+        pair = Pair(name, own[name], true[name], sounds[name] if audio else None)
+        lengths.append((len(pair.method), len(pair.truth)))
+        _ = pair.wave  # or an error
+        pairs.append(pair)
     notes = [
         f"{len(set(files) - set(names))} files of {key} have no partner: {', '.join(sorted(set(files) - set(names)))}"
         for key, files in (("motions", own), ("truth", true))
         if set(files) - set(names)
     ]
-    if differing := sum(len(pair.method) != len(pair.truth) for pair in pairs):
+    if differing := sum(method != truth for method, truth in lengths):
         notes.append(f"{differing} of {len(names)} pairs differ in length and were cut to the shorter one")
     if not audio:
         notes.append("BC is left out: audio=DIR gives the sound")
-    return Files(pairs, notes, read_speed(settings.mean_speed))
+    return Files(pairs, [min(both) for both in lengths], notes, read_speed(settings.mean_speed))
 
 
 def read_speed(path: str | None) -> np.ndarray | None:

@@ -1,21 +1,31 @@
 """Takes from files: any method's motion against the truth."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
+from torch import Tensor
 
 from semtalk.body import BodyModel
-from semtalk.evaluation.files import Pair
-from semtalk.evaluation.takes import Take, add_mean_pose
+from semtalk.data.store import sampled
+from semtalk.evaluation.files import Files, Pair
+from semtalk.evaluation.takes import Take, add_still, mean_frame
 from semtalk.motion.parts import poses_from_rotation, rotation_from_poses
 from semtalk.motion.speed import joint_speed
 
 
-def takes_of(pairs: list[Pair]) -> list[Take]:
-    """Takes with the rows ``method``, ``truth`` and ``mean``."""
-    takes = [_take(pair) for pair in pairs]
-    truth_frames = [{"rotation": take.rotation["truth"], "expressions": take.expressions["truth"]} for take in takes]
-    add_mean_pose(takes, truth_frames)  # of the truth: there is no training split to take it from
-    return takes
+def takes_of(files: Files) -> Iterator[Take]:
+    """Takes with the rows ``method``, ``truth`` and ``mean``, one after another."""
+    still = mean_frame(_truth(pair) for pair in sampled(files.pairs, sum(files.frames)))
+    for pair in files.pairs:
+        take = _take(pair)
+        add_still([take], still)  # of the truth: there is no training split to take it from
+        yield take
+
+
+def _truth(pair: Pair) -> dict[str, Tensor]:
+    take = _take(pair)
+    return {"rotation": take.rotation["truth"], "expressions": take.expressions["truth"]}
 
 
 def _take(pair: Pair) -> Take:
@@ -30,10 +40,11 @@ def _take(pair: Pair) -> Take:
     return take
 
 
-def joint_speed_of(takes: list[Take], body: BodyModel) -> np.ndarray:
+def joint_speed_of(files: Files, body: BodyModel) -> np.ndarray:
     """Mean joint speed (55,) in m/s of the truth, with translation."""
-    speeds = [
-        joint_speed(body.joints(poses_from_rotation(t.rotation["truth"]), t.betas, t.trans["truth"]).numpy())
-        for t in takes
-    ]
+    speeds = []
+    for pair in sampled(files.pairs, sum(files.frames)):
+        take = _take(pair)
+        poses = poses_from_rotation(take.rotation["truth"])
+        speeds.append(joint_speed(body.joints(poses, take.betas, take.trans["truth"]).numpy()))
     return np.concatenate(speeds).mean(axis=0)

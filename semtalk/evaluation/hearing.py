@@ -1,5 +1,7 @@
 """What of the speech is in generated motion, for rows of takes; docs/metrics.md has the formulas."""
 
+from collections import defaultdict
+
 import numpy as np
 import torch
 
@@ -53,17 +55,76 @@ def _rolled(recording: StoredRecording) -> StoredRecording:
     return StoredRecording(recording.folder, recording.info, rolled)
 
 
-def add_other_sound(takes: list[Take], maker: TakeMaker) -> None:
-    """Give every take the row :data:`OTHER`: generated as ``fused`` is, from another sound."""
+def add_other_sound(takes: list[Take], maker: TakeMaker, others: list[StoredRecording] | None = None) -> None:
+    """Give every take the row :data:`OTHER`: generated as ``fused`` is, from another sound.
+
+    Args:
+        takes: What gets the row.
+        maker: What made the others.
+        others: Whose sound each of them gets; see :func:`other_sounds`, by default among the takes.
+    """
     recordings = [take.recording for take in takes]
-    rollout = maker.rollout(recordings, speech=other_sounds(recordings))
+    rollout = maker.rollout(recordings, speech=others or other_sounds(recordings))
     for index, take in enumerate(takes):
         take.add_rollout(OTHER, rollout, index)
 
 
-def jaw_openings(takes: list[Take], row: str) -> list[np.ndarray]:
-    """Opening of the jaw in degrees, (T,) of each take."""
-    return [H.jaw_opening(poses_from_rotation(take.rotation[row])[:, JAW].numpy()) for take in takes]
+def jaw_opening(take: Take, row: str) -> np.ndarray:
+    """Opening of the jaw in degrees (T,)."""
+    return H.jaw_opening(poses_from_rotation(take.rotation[row])[:, JAW].numpy())
+
+
+class Hearing:
+    """What of the speech is in a row of takes that come one by one; of a take two tracks of its jaw are kept."""
+
+    def __init__(self, row: str, body: BodyModel, other: str | None = None):
+        """Begin; see :func:`hearing`."""
+        self.row, self.body, self.other = row, body, other
+        self.own: list[np.ndarray] = []
+        self.true: list[np.ndarray] = []
+        self.foreign = H.Mean()
+        self.expressions = H.Likeness()
+        self.errors = {part: H.Mean() for part in ("upper", "hands", "lower")}
+        self.moves: dict[tuple[str, str], H.Mean] = defaultdict(H.Mean)
+
+    def add(self, take: Take) -> None:
+        """Take a take into it that has the rows and ``truth``."""
+        self.own.append(jaw_opening(take, self.row))
+        self.true.append(jaw_opening(take, "truth"))
+        if self.other is not None:
+            self.foreign.add(np.square(jaw_opening(take, self.other) - self.true[-1]))
+        self.expressions.add(*(take.expressions[name].numpy() for name in (self.row, "truth")))
+        for part, error in self.errors.items():
+            joints = list(PARTS[part].joints)
+            matrices = (rotation_6d_to_matrix(take.rotation[name][:, joints]).numpy() for name in (self.row, "truth"))
+            error.add(H.geodesic_degrees(*matrices))
+        for whose, row in (("own", self.row), ("true", "truth")):
+            for part, places in _positions(take, row, self.body).items():
+                for order, name in enumerate(("speed", "acceleration"), start=1):
+                    self.moves[whose, f"{name}{part}"].add(H.changes(places, order))
+
+    def numbers(self) -> dict[str, float]:
+        """Numbers of :data:`HEARD`, those that hold for the row."""
+        own, true, few = self.own, self.true, self.expressions.most_varying()
+        numbers = {
+            "jaw_r": float(H.correlation(own, true)),
+            "jaw_amplitude": float(H.amplitude_ratio(own, true)),
+            "jaw_lag": H.best_lag(own, true),
+            "jaw_error": H.squared_error(own, true),
+        }
+        if self.other is not None:
+            numbers["own_other"] = numbers["jaw_error"] / self.foreign.value
+        return numbers | {
+            "expressions_mse": self.expressions.error.value,
+            "expressions_r": float(self.expressions.correlation()[few].mean()),
+            "expressions_amplitude": float(self.expressions.amplitude_ratio()[few].mean()),
+            **{f"{part}_error": error.value for part, error in self.errors.items()},
+            **{
+                name: mean.value / self.moves["true", name].value
+                for (w, name), mean in self.moves.items()
+                if w == "own"
+            },
+        }
 
 
 def hearing(takes: list[Take], row: str, body: BodyModel, other: str | None = None) -> dict[str, float]:
@@ -78,48 +139,10 @@ def hearing(takes: list[Take], row: str, body: BodyModel, other: str | None = No
     Returns:
         Numbers of :data:`HEARD`, those that hold for the row.
     """
-    own, true = (jaw_openings(takes, name) for name in (row, "truth"))
-    numbers = {
-        "jaw_r": float(H.correlation(own, true)),
-        "jaw_amplitude": float(H.amplitude_ratio(own, true)),
-        "jaw_lag": H.best_lag(own, true),
-        "jaw_error": H.squared_error(own, true),
-    }
-    if other is not None:
-        numbers["own_other"] = numbers["jaw_error"] / H.squared_error(jaw_openings(takes, other), true)
-    return numbers | _expressions(takes, row) | _rotations(takes, row) | _liveliness(takes, row, body)
-
-
-def _expressions(takes: list[Take], row: str) -> dict[str, float]:
-    own, true = ([take.expressions[name].numpy() for take in takes] for name in (row, "truth"))
-    chosen = H.most_varying(true)
-    few, true_few = ([take[:, chosen] for take in part] for part in (own, true))
-    return {
-        "expressions_mse": H.squared_error(own, true),
-        "expressions_r": float(H.correlation(few, true_few).mean()),
-        "expressions_amplitude": float(H.amplitude_ratio(few, true_few).mean()),
-    }
-
-
-def _rotations(takes: list[Take], row: str) -> dict[str, float]:
-    numbers = {}
-    for part in ("upper", "hands", "lower"):
-        joints = list(PARTS[part].joints)
-        own, true = (
-            torch.cat([rotation_6d_to_matrix(take.rotation[name][:, joints]) for take in takes]).numpy()
-            for name in (row, "truth")
-        )
-        numbers[f"{part}_error"] = float(H.geodesic_degrees(own, true).mean())
-    return numbers
-
-
-def _liveliness(takes: list[Take], row: str, body: BodyModel) -> dict[str, float]:
-    own, true = ([_positions(take, name, body) for take in takes] for name in (row, "truth"))
-    return {
-        f"{name}{part}": measure([take[part] for take in own]) / measure([take[part] for take in true])
-        for part in own[0]
-        for name, measure in (("speed", H.mean_speed), ("acceleration", H.mean_acceleration))
-    }
+    found = Hearing(row, body, other)
+    for take in takes:
+        found.add(take)
+    return found.numbers()
 
 
 def _positions(take: Take, row: str, body: BodyModel) -> dict[str, np.ndarray]:
@@ -144,9 +167,22 @@ def hearing_table(
         body: For joints.
         others: Row -> its row with another sound.
     """
+    found = hearings(tuple(measured), body, others)
+    for take in takes:
+        for one in found.values():
+            one.add(take)
+    return filled_table(found, measured)
+
+
+def hearings(rows: tuple[str, ...], body: BodyModel, others: dict[str, str] | None = None) -> dict[str, Hearing]:
+    """What hears each of the rows, and of ``others``: row -> its row with another sound."""
     others = others or {}
-    rows = dict.fromkeys([*measured, *others.values()])
-    table = {row: hearing(takes, row, body, others.get(row)) for row in rows}
+    return {row: Hearing(row, body, others.get(row)) for row in dict.fromkeys([*rows, *others.values()])}
+
+
+def filled_table(found: dict[str, Hearing], measured: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+    """Numbers of what was heard, with DIV and BC of the rows in ``measured`` as shares of the truth's."""
+    table = {row: one.numbers() for row, one in found.items()}
     for row, values in measured.items():
         table[row] |= shares(values, measured["truth"])
     return table

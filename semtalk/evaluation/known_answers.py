@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from semtalk.data.store import StoredRecording
+from semtalk.data.store import StoredRecording, in_turn
 from semtalk.evaluation.hearing import other_sounds
 from semtalk.evaluation.takes import Take, TakeMaker, true_frames
 from semtalk.generation.rollout import NEW_FRAMES, MotionGenerator
@@ -47,7 +47,16 @@ def angle(a: Tensor, b: Tensor) -> Tensor:
 
 def seam_ratio(rotations: list[Tensor]) -> float:
     """Mean angle by which poses (T, 55, 6) change into the first frame of a window, over the median of all changes."""
-    changes = [angle(rotation[1:], rotation[:-1]).mean(dim=-1) for rotation in rotations]
+    return ratio_at_seams([pose_changes(rotation) for rotation in rotations])
+
+
+def pose_changes(rotation: Tensor) -> Tensor:
+    """Mean angle in degrees (T - 1,) by which the gesturing joints of poses (T, 55, 6) turn from frame to frame."""
+    return angle(rotation[1:], rotation[:-1]).mean(dim=-1)
+
+
+def ratio_at_seams(changes: list[Tensor]) -> float:
+    """See :func:`seam_ratio`, of the changes of each take."""
     seams = [change[WINDOW - 1 :: NEW_FRAMES] for change in changes]
     return (torch.cat(seams).mean() / torch.cat(changes).median()).item()
 
@@ -55,7 +64,7 @@ def seam_ratio(rotations: list[Tensor]) -> float:
 def reconstruction_error(generator: MotionGenerator, recordings: list[StoredRecording], part: str) -> float:
     """Mean angle in degrees between the true and the reconstructed rotations of one part."""
     errors = []
-    for recording in recordings:
+    for recording in in_turn(recordings):
         frames = slice(0, recording.frames // 4 * 4)
         channels = part_channels(true_frames(recording, frames), PARTS[part])
         with torch.no_grad():
@@ -66,12 +75,60 @@ def reconstruction_error(generator: MotionGenerator, recordings: list[StoredReco
 def codes_used(generator: MotionGenerator, recordings: list[StoredRecording]) -> dict[str, float]:
     """Share of the level-0 codes of each part that the recordings use."""
     used: dict[str, set[int]] = {part: set() for part in PARTS}
-    for recording in recordings:
+    for recording in in_turn(recordings):
         whole: Frames = true_frames(recording, slice(0, recording.frames // 4 * 4))
         for part, codes in generator.tokenizer.encode(whole).items():
             used[part] |= set(codes[..., 0].flatten().tolist())
     sizes = {part: len(generator.tokenizer[part].quantizer.levels[0].codebook) for part in PARTS}
     return {f"codes_used_{part}": len(used[part]) / sizes[part] for part in PARTS}
+
+
+class KnownAnswers:
+    """Every number of :data:`GOALS`, of takes that come some at a time; of a frame a few numbers are kept."""
+
+    def __init__(self, maker: TakeMaker):
+        """Begin, with what makes the takes."""
+        self.maker = maker
+        self.errors: dict[str, list[Tensor]] = {"fused": [], "base": [], "foreign": []}
+        self.inside: list[Tensor] = []
+        self.gates: list[tuple[Tensor, Tensor]] = []
+        self.changes: list[Tensor] = []
+        self.recordings: list[StoredRecording] = []
+
+    def add(self, takes: list[Take], others: list[StoredRecording]) -> None:
+        """Take more into it, with rows ``fused``, ``base``, ``truth``; ``others`` are whose sound each gets instead."""
+        recordings = [take.recording for take in takes]
+        swapped = self.maker.rollout(recordings, speech=others).frames.rotation
+        for index, take in enumerate(takes):
+            rows = {"fused": take.rotation["fused"], "base": take.rotation["base"]}
+            for name, own in (rows | {"foreign": swapped[index, : take.frames].cpu()}).items():
+                self.errors[name].append(angle(own, take.rotation["truth"]).mean(dim=-1))
+            self.inside.append(take.semantic_frames)
+            self.gates.append((take.gate, take.semantic_steps))
+            self.changes.append(pose_changes(take.rotation["fused"]))
+        self.recordings += recordings
+
+    def numbers(self, training: list[StoredRecording]) -> dict[str, float]:
+        """The numbers, with those of the training split."""
+        generator, inside = self.maker.generator, torch.cat(self.inside)
+        joined = {row: torch.cat(values) for row, values in self.errors.items()}
+        predicted, true = (torch.cat(steps) for steps in zip(*self.gates, strict=True))
+        gate = F.precision_recall_f1(active_steps(predicted, self.maker.beta).numpy(), true.numpy())
+        return {
+            "gate_f1": gate["f1"],
+            "inside_ratio": (joined["fused"][inside].mean() / joined["base"][inside].mean()).item(),
+            "outside_ratio": (joined["fused"][~inside].mean() / joined["base"][~inside].mean()).item(),
+            "own_audio_ratio": (joined["fused"].mean() / joined["foreign"].mean()).item(),
+            "seam_ratio": ratio_at_seams(self.changes),
+            "reconstruction_upper": reconstruction_error(generator, self.recordings, "upper"),
+            "reconstruction_hands": reconstruction_error(generator, self.recordings, "hands"),
+            **codes_used(generator, training),
+            "error_inside_fused": joined["fused"][inside].mean().item(),
+            "error_inside_base": joined["base"][inside].mean().item(),
+            "error_outside_fused": joined["fused"][~inside].mean().item(),
+            "error_outside_base": joined["base"][~inside].mean().item(),
+            "error_other_audio": joined["foreign"].mean().item(),
+        }
 
 
 def known_answers(maker: TakeMaker, takes: list[Take], training: list[StoredRecording]) -> dict[str, float]:
@@ -82,33 +139,6 @@ def known_answers(maker: TakeMaker, takes: list[Take], training: list[StoredReco
         takes: With the rows ``fused``, ``base`` and ``truth``.
         training: The training split.
     """
-    generator = maker.generator
-    errors = {
-        row: [angle(t.rotation[row], t.rotation["truth"]).mean(dim=-1) for t in takes] for row in ("fused", "base")
-    }
-    joined = {row: torch.cat(values) for row, values in errors.items()}
-    inside = torch.cat([take.semantic_frames for take in takes])
-    recordings = [take.recording for take in takes]
-    swapped = maker.rollout(recordings, speech=other_sounds(recordings)).frames.rotation
-    foreign = [
-        angle(swapped[index, : take.frames], take.rotation["truth"]).mean(dim=-1) for index, take in enumerate(takes)
-    ]
-    gate = F.precision_recall_f1(
-        active_steps(torch.cat([t.gate for t in takes]), maker.beta).numpy(),
-        torch.cat([t.semantic_steps for t in takes]).numpy(),
-    )
-    return {
-        "gate_f1": gate["f1"],
-        "inside_ratio": (joined["fused"][inside].mean() / joined["base"][inside].mean()).item(),
-        "outside_ratio": (joined["fused"][~inside].mean() / joined["base"][~inside].mean()).item(),
-        "own_audio_ratio": (joined["fused"].mean() / torch.cat(foreign).mean()).item(),
-        "seam_ratio": seam_ratio([take.rotation["fused"] for take in takes]),
-        "reconstruction_upper": reconstruction_error(generator, recordings, "upper"),
-        "reconstruction_hands": reconstruction_error(generator, recordings, "hands"),
-        **codes_used(generator, training),
-        "error_inside_fused": joined["fused"][inside].mean().item(),
-        "error_inside_base": joined["base"][inside].mean().item(),
-        "error_outside_fused": joined["fused"][~inside].mean().item(),
-        "error_outside_base": joined["base"][~inside].mean().item(),
-        "error_other_audio": torch.cat(foreign).mean().item(),
-    }
+    found = KnownAnswers(maker)
+    found.add(takes, other_sounds([take.recording for take in takes]))
+    return found.numbers(training)

@@ -26,6 +26,53 @@ def embedder_rows(embedder: MotionEmbedder, rotation: Tensor) -> Tensor:
         return embedder.embed(rotation[:frames].flatten(1)[None])[0]
 
 
+class Measurement:
+    """Metrics of rows of takes that come one by one; nothing of a take is kept but its numbers and FGD features."""
+
+    def __init__(
+        self, rows: tuple[str, ...], metrics: Mapping[str, Metric], embedder: MotionEmbedder | None, body: BodyModel,
+        mean_speed: np.ndarray | None, protocol: str = "legacy",
+    ):  # fmt: skip
+        """Begin; see :func:`evaluate_rows`."""
+        self.rows, self.embedder, self.body, self.mean_speed = rows, embedder, body, mean_speed
+        self.rules, self.found = find_protocol(protocol), Measured()
+        self.columns = dict.fromkeys(("take", "row", "frames"))
+        self.single = {name: metric for name, metric in metrics.items() if metric.measure is not None}
+        self.means = {row: {name: WeightedMean(sync_on_compute=False) for name in metrics} for row in rows}
+
+    def add(self, take: Take) -> None:
+        """Measure a take that has the rows."""
+        for row in self.rows:
+            seen = TakeRow(take, row, self.body, self.mean_speed, self.rules)
+            kept: dict[str, float] = {}
+            for name, metric in self.single.items():
+                value, weight = measured_value(name, metric, seen)
+                if weight:
+                    self.means[row][name].update(value, weight)
+                kept[name] = value
+                if weight != take.frames:
+                    kept[f"{name}{WEIGHT}"] = weight
+            self.columns |= dict.fromkeys(kept)
+            self.found.per_take.append({"take": take.id, "row": row, "frames": take.frames, **kept})
+            if self.embedder is not None:
+                features = embedder_rows(self.embedder, take.rotation[row]).numpy()
+                self.found.features.setdefault(row, []).append(features)
+
+    def measured(self) -> Measured:
+        """Numbers of all takes so far."""
+        found = self.found
+        for row, means in self.means.items():
+            table = {name: float(mean.compute()) if mean.update_called else math.nan for name, mean in means.items()}
+            if self.embedder is not None:
+                distance = FrechetGestureDistance(self.rules.eps, sync_on_compute=False)
+                for own, real in zip(found.features[row], found.features["truth"], strict=True):
+                    distance.update(torch.from_numpy(own), torch.from_numpy(real))
+                table["fgd"] = float(distance.compute())
+            found.table[row] = table
+        found.per_take = [dict.fromkeys(self.columns, math.nan) | entry for entry in found.per_take]
+        return found
+
+
 def evaluate_rows(
     takes: list[Take],
     rows: tuple[str, ...],
@@ -48,35 +95,10 @@ def evaluate_rows(
         protocol: One of :data:`semtalk.evaluation.protocol.PROTOCOLS`.
         progress: Wraps the iteration over takes.
     """
-    rules, measured = find_protocol(protocol), Measured()
-    columns = dict.fromkeys(("take", "row", "frames"))
-    single = {name: metric for name, metric in metrics.items() if metric.measure is not None}
-    means = {row: {name: WeightedMean(sync_on_compute=False) for name in metrics} for row in rows}
+    measurement = Measurement(rows, metrics, embedder, body, mean_speed, protocol)
     for take in progress(takes):
-        for row in rows:
-            seen = TakeRow(take, row, body, mean_speed, rules)
-            kept: dict[str, float] = {}
-            for name, metric in single.items():
-                value, weight = measured_value(name, metric, seen)
-                if weight:
-                    means[row][name].update(value, weight)
-                kept[name] = value
-                if weight != take.frames:
-                    kept[f"{name}{WEIGHT}"] = weight
-            columns |= dict.fromkeys(kept)
-            measured.per_take.append({"take": take.id, "row": row, "frames": take.frames, **kept})
-            if embedder is not None:
-                measured.features.setdefault(row, []).append(embedder_rows(embedder, take.rotation[row]).numpy())
-    for row in rows:
-        table = {name: float(mean.compute()) if mean.update_called else math.nan for name, mean in means[row].items()}
-        if embedder is not None:
-            distance = FrechetGestureDistance(rules.eps, sync_on_compute=False)
-            for own, real in zip(measured.features[row], measured.features["truth"], strict=True):
-                distance.update(torch.from_numpy(own), torch.from_numpy(real))
-            table["fgd"] = float(distance.compute())
-        measured.table[row] = table
-    measured.per_take = [dict.fromkeys(columns, math.nan) | entry for entry in measured.per_take]
-    return measured
+        measurement.add(take)
+    return measurement.measured()
 
 
 def measured_value(name: str, metric: Metric, seen: TakeRow) -> tuple[float, float]:

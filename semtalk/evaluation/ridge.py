@@ -11,7 +11,7 @@ import torch
 from scipy.linalg import solve
 from torch import Tensor
 
-from semtalk.data.store import MOTION, Store, StoredRecording
+from semtalk.data.store import MOTION, Store, StoredRecording, in_turn
 from semtalk.evaluation.takes import Take
 from semtalk.features.extract import full_precision
 from semtalk.files import atomic_write
@@ -60,7 +60,7 @@ class Standard:
     def of(cls, training: Sequence[Mapping[str, Tensor]]) -> "Standard":
         """By the frames of some recordings."""
         count, total, squares = 0, 0.0, 0.0
-        for rows in (speech(recording).astype(np.float64) for recording in training):
+        for rows in (speech(recording).astype(np.float64) for recording in in_turn(training)):
             count, total, squares = count + len(rows), total + rows.sum(axis=0), squares + np.square(rows).sum(axis=0)
         mean = total / count
         return cls(mean, np.sqrt((squares / count - mean**2).clip(min=0)).clip(min=1e-6))
@@ -73,7 +73,7 @@ class Standard:
 def _pieces(split: Sequence[StoredRecording], standard: Standard) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Inputs (t, 7 D) and channels (t, 430) of each recording, of every k-th frame where a split is long."""
     every = -(-sum(recording.frames for recording in split) // MOST_FRAMES)
-    for recording in split:
+    for recording in in_turn(split):
         channels = np.concatenate([recording["rotation"].flatten(1), recording["expressions"]], axis=1)
         yield surroundings(standard(recording))[::every], channels[::every].astype(np.float64)
 

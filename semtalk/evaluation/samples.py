@@ -17,13 +17,23 @@ def diversity_of_samples(takes: list[Take], samples: int, maker: TakeMaker, body
         maker: What the row was made by; makes the others.
         body: For joints.
     """
+    return mean_diversity(diversity_of_takes(takes, samples, maker, body), [take.frames for take in takes])
+
+
+def mean_diversity(found: list[float], frames: list[int]) -> float:
+    """Of what takes add, over their frames."""
+    return sum(found) / sum(frames)
+
+
+def diversity_of_takes(takes: list[Take], samples: int, maker: TakeMaker, body: BodyModel) -> list[float]:
+    """What each take adds to the diversity over its samples: its own, times its frames."""
     motions = [[take.rotation["fused"]] for take in takes]
     for sample in range(1, samples):
         rollout = maker.rollout([take.recording for take in takes], sample=sample)
         for index, (take, own) in enumerate(zip(takes, motions, strict=True)):
             own.append(rollout.frames.rotation[index, : take.frames].cpu())
-    total = 0.0
+    found = []
     for take, own in zip(takes, motions, strict=True):
         joints = torch.stack([torch.from_numpy(metric_joints(body, rotation, take.betas)) for rotation in own])
-        total += F.sample_diversity(joints.numpy()) * take.frames
-    return total / sum(take.frames for take in takes)
+        found.append(F.sample_diversity(joints.numpy()) * take.frames)
+    return found

@@ -1,6 +1,6 @@
 """Generates the takes of a split, as the legacy protocol does: seeded with 4 true frames, 60 k + 4 frames long."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -159,6 +159,22 @@ class TakeMaker:
             takes=[self.counted(recording.frames) for recording in recordings],
         )
 
+    def long_enough(self, recordings: list[StoredRecording]) -> tuple[list[StoredRecording], list[str]]:
+        """Recordings that can be evaluated, and the ids of those that are too short.
+
+        Raises:
+            SemTalkError: No recording is long enough, or one is of a speaker that the networks do not know.
+        """
+        unknown = {r.info["speaker"] for r in recordings} - set(self.speakers)
+        if unknown:
+            raise SemTalkError(f"speakers {sorted(unknown)} were not trained on; the run knows {self.speakers}.")
+        chosen = [r for r in recordings if self.counted(r.frames)]
+        if not chosen:
+            raise SemTalkError(
+                "no recording of this split is long enough to be evaluated (64 frames in whole seconds)."
+            )
+        return chosen, [r.id for r in recordings if not self.counted(r.frames)]
+
     def takes(
         self, recordings: list[StoredRecording], progress: Callable = lambda windows: windows, base: bool = True
     ) -> tuple[list[Take], list[str]]:
@@ -175,15 +191,7 @@ class TakeMaker:
         Raises:
             SemTalkError: No recording is long enough, or one is of a speaker that the networks do not know.
         """
-        unknown = {r.info["speaker"] for r in recordings} - set(self.speakers)
-        if unknown:
-            raise SemTalkError(f"speakers {sorted(unknown)} were not trained on; the run knows {self.speakers}.")
-        short = [r.id for r in recordings if not self.counted(r.frames)]
-        recordings = [r for r in recordings if self.counted(r.frames)]
-        if not recordings:
-            raise SemTalkError(
-                "no recording of this split is long enough to be evaluated (64 frames in whole seconds)."
-            )
+        recordings, short = self.long_enough(recordings)
         rollouts = {"fused": self.rollout(recordings, progress=progress)}
         if base:
             rollouts["base"] = self.rollout(recordings, gate="never", progress=progress)
@@ -206,6 +214,19 @@ class TakeMaker:
         return takes, short
 
 
+class Shown:
+    """The take that is worth looking at, of takes that come some at a time; the others are not kept."""
+
+    def __init__(self, seconds: float | None):
+        """Look at the first seconds of each, or at all of it."""
+        self.seconds = seconds
+        self.take: Take | None = None
+
+    def __call__(self, takes: list[Take]) -> None:
+        """See more takes."""
+        self.take = most_gestured([*([self.take] if self.take else []), *takes], self.seconds)
+
+
 def most_gestured(takes: list[Take], seconds: float | None) -> Take:
     """The take with the most frames of labelled gestures in its first seconds: the one worth looking at."""
     frames = None if seconds is None else int(seconds * FPS)
@@ -219,11 +240,20 @@ def add_sound(takes: list[Take], corpus: Corpus) -> None:
         take.wave = torch.from_numpy(corpus.read(entries[take.id]).wave)
 
 
+def mean_frame(training: Iterable[Mapping[str, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Mean pose (55, 6) and face (100,) of takes."""
+    rotations, faces = zip(*((recording["rotation"], recording["expressions"]) for recording in training), strict=True)
+    rotation = matrix_to_6d(rotation_6d_to_matrix(torch.cat(rotations).mean(dim=0)))
+    return rotation, torch.cat(faces).mean(dim=0)
+
+
+def add_still(takes: list[Take], frame: tuple[Tensor, Tensor]) -> None:
+    """Give every take the row ``mean``: one pose (55, 6) and face (100,) that stand where the truth is on the mean."""
+    for take in takes:
+        values = (*frame, take.trans["truth"].mean(dim=0))
+        take.add("mean", *(value.expand(take.frames, *value.shape) for value in values))
+
+
 def add_mean_pose(takes: list[Take], training: Sequence[Mapping[str, Tensor]]) -> None:
     """Give every take the row ``mean``: the mean pose and face of the training split, the floor of every metric."""
-    rotation = torch.cat([recording["rotation"] for recording in training]).mean(dim=0)
-    rotation = matrix_to_6d(rotation_6d_to_matrix(rotation))
-    expressions = torch.cat([recording["expressions"] for recording in training]).mean(dim=0)
-    for take in takes:
-        trans = take.trans["truth"].mean(dim=0)
-        take.add("mean", *(value.expand(take.frames, *value.shape) for value in (rotation, expressions, trans)))
+    add_still(takes, mean_frame(training))

@@ -83,6 +83,50 @@ def geodesic_degrees(own: np.ndarray, true: np.ndarray) -> np.ndarray:
     return np.rad2deg(2 * np.arcsin(np.clip(chord / np.sqrt(8), 0, 1)))
 
 
+class Mean:
+    """A mean of arrays that come one by one."""
+
+    def __init__(self):
+        self.total, self.count = 0.0, 0
+
+    def add(self, values: np.ndarray) -> None:
+        """Take more numbers into it."""
+        self.total, self.count = self.total + float(values.sum()), self.count + values.size
+
+    @property
+    def value(self) -> float:
+        """The mean so far, not a number without any."""
+        return self.total / self.count if self.count else float("nan")
+
+
+class Likeness:
+    """How two signals of takes (T, C) go together, channel by channel, of takes that come one by one."""
+
+    def __init__(self):
+        self.both, self.own, self.true = 0.0, 0.0, 0.0
+        self.error = Mean()
+
+    def add(self, own: np.ndarray, true: np.ndarray) -> None:
+        """Take a take (T, C) into it."""
+        self.error.add(np.square(own.astype(np.float64) - true))
+        a, b = centred([own]), centred([true])
+        self.both = self.both + (a * b).sum(axis=0)
+        self.own, self.true = self.own + np.square(a).sum(axis=0), self.true + np.square(b).sum(axis=0)
+
+    def most_varying(self, count: int = MOST_VARYING) -> np.ndarray:
+        """Indices (count,) of the channels of the truth that deviate most from their mean, the most varying first."""
+        return np.argsort(-self.true, kind="stable")[:count]
+
+    def correlation(self) -> np.ndarray:
+        """See :func:`correlation`: (C,)."""
+        return _quotient(self.both, np.sqrt(self.own), np.sqrt(self.true))
+
+    def amplitude_ratio(self) -> np.ndarray:
+        """See :func:`amplitude_ratio`: (C,)."""
+        a, b = np.sqrt(self.own), np.sqrt(self.true)
+        return a / np.where(b > TINY, b, np.nan)
+
+
 def mean_speed(takes: Sequence[np.ndarray], fps: int = FPS) -> float:
     """Mean of ``|p_(t+1) - p_t| fps`` over frames and joints, in m/s, of takes (T, J, 3) in metres."""
     return _mean_change(takes, 1) * fps
@@ -94,12 +138,18 @@ def mean_acceleration(takes: Sequence[np.ndarray], fps: int = FPS) -> float:
 
 
 def _mean_change(takes: Sequence[np.ndarray], order: int) -> float:
-    changes = [np.linalg.norm(np.diff(np.asarray(take, np.float64), n=order, axis=0), axis=-1) for take in takes]
-    return float(np.concatenate(changes).mean())
+    return float(np.concatenate([changes(take, order) for take in takes]).mean())
+
+
+def changes(take: np.ndarray, order: int) -> np.ndarray:
+    """Length (T - order, J) of the changes of places (T, J, 3) from frame to frame, or for 2 of their changes."""
+    return np.linalg.norm(np.diff(np.asarray(take, np.float64), n=order, axis=0), axis=-1)
 
 
 def _cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Cosine of the angle between columns; NaN where one of them is zero but for rounding."""
-    norms = [np.linalg.norm(x, axis=0) for x in (a, b)]
-    product = np.where(np.minimum(*norms) > TINY, norms[0] * norms[1], np.nan)
-    return (a * b).sum(axis=0) / product
+    return _quotient((a * b).sum(axis=0), *(np.linalg.norm(x, axis=0) for x in (a, b)))
+
+
+def _quotient(both: np.ndarray, own: np.ndarray, true: np.ndarray) -> np.ndarray:
+    return both / np.where(np.minimum(own, true) > TINY, own * true, np.nan)

@@ -1,6 +1,7 @@
 """RVQ-VAE of one body part: conv ResNet encoder and decoder, time down by 4 (paper sections 3.1 and 4.1)."""
 
 import math
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
@@ -77,7 +78,7 @@ class LinearPath(nn.Module):
         self.up = nn.Conv1d(latent, channels, 5, padding=2)
 
     @torch.no_grad()
-    def fit(self, takes: list[Tensor], directions: int) -> None:
+    def fit(self, takes: Iterable[Tensor], directions: int) -> None:
         """Take the principal directions of standardised takes, each (T, D), scaled to a mean variance of 1.
 
         Latents beyond ``directions`` start at nought, as do all taps on frames outside the step.
@@ -160,10 +161,10 @@ class RVQVAE(nn.Module):
         self.mean.copy_(mean)
         self.scale.copy_(scale)
 
-    def fit_linear(self, takes: list[Tensor]) -> None:
+    def fit_linear(self, takes: Iterable[Tensor]) -> None:
         """Start the linear path, where there is one, from takes of the training split, each (T, D)."""
         if self.linear is not None:
-            self.linear.fit([(take - self.mean) / self.scale for take in takes], self.directions)
+            self.linear.fit(((take - self.mean) / self.scale for take in takes), self.directions)
 
     def encode_latent(self, x: Tensor) -> Tensor:
         """Latents (B, T/4, C) of motion (B, T, D)."""

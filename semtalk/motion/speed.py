@@ -14,6 +14,11 @@ def joint_speed(joints: np.ndarray, fps: int = FPS) -> np.ndarray:
     return np.linalg.norm(np.gradient(np.asarray(joints, np.float64), 1 / fps, axis=0), axis=-1)
 
 
+def speed_sum(joints: np.ndarray) -> np.ndarray:
+    """Sum over frames (J,) of the speed in m/s of joints (T, J, 3); a single frame stands still."""
+    return joint_speed(joints).sum(axis=0) if len(joints) > 1 else np.zeros(joints.shape[1])
+
+
 def read_mean_speed(path: Path) -> np.ndarray:
     """Mean joint speed (55,) in m/s of an npy file.
 

@@ -9,7 +9,7 @@ from rich.progress import track
 from torch import nn
 
 from semtalk.body import BodyModel
-from semtalk.data.store import Store
+from semtalk.data.store import Store, in_turn, sampled
 from semtalk.errors import SemTalkError
 from semtalk.log import LOG
 from semtalk.motion.parts import batch_frames, part_channels
@@ -46,8 +46,8 @@ def start_from(
 
 
 def training_channels(store: Store, part: str) -> list[torch.Tensor]:
-    """A part's channels (T, D) of every take of the training split."""
-    return [part_channels(batch_frames(recording), PARTS[part]) for recording in store.split("train")]
+    """A part's channels (T, D) of the takes that stand for the training split."""
+    return [part_channels(batch_frames(recording), PARTS[part]) for recording in in_turn(sampled(store.split("train")))]
 
 
 def channel_statistics(store: Store, part: str) -> tuple[torch.Tensor, torch.Tensor]:
@@ -59,7 +59,7 @@ def channel_statistics(store: Store, part: str) -> tuple[torch.Tensor, torch.Ten
 def feature_statistics(store: Store, slot: str) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean and deviation (d,) of a feature over the training split; a channel that never changes has deviation 1."""
     count, total, squares = 0, 0.0, 0.0
-    for recording in store.split("train"):
+    for recording in in_turn(sampled(store.split("train"))):
         rows = recording[slot].double()
         count, total, squares = count + len(rows), total + rows.sum(dim=0), squares + rows.square().sum(dim=0)
     mean = total / count
@@ -150,7 +150,7 @@ def make_task(
     if row.speech:
         if settings.model.standardise and init is None:
             set_feature_statistics(network, store)
-        takes = track(store.split("train"), "Encoding motion", transient=True)
+        takes = in_turn(track(sampled(store.split("train")), "Encoding motion", transient=True))
         known["statistics"] = latent_statistics(tokenizer_of(needed), takes)
         known |= {"judge": judge, "video_seconds": settings.rollout_video}
     if row.readouts:

@@ -68,17 +68,20 @@ class LatentStatistics:
 
 def latent_statistics(tokenizer: Tokenizer, recordings: Iterable[Mapping[str, Tensor]]) -> LatentStatistics:
     """Encode whole recordings and collect the statistics of their latents."""
-    found = []
+    found: dict[str, list[Tensor]] = {part: [] for part in tokenizer}
+    left: dict[str, list[Tensor]] = {part: [] for part in tokenizer}
     for recording in recordings:
         length = len(recording["rotation"]) // DOWNSAMPLE * DOWNSAMPLE
         frames = batch_frames(recording).map(lambda value, length=length: value[:length][None])
-        found.append(tokenizer.residuals(frames))
-    latents = {p: torch.cat([residuals[p][0, :, 0] for _, _, residuals in found]) for p in tokenizer}
-    left = {p: torch.cat([(residuals[p] - vectors[p])[0] for _, vectors, residuals in found]) for p in tokenizer}
+        _, vectors, residuals = tokenizer.residuals(frames)
+        for part in tokenizer:
+            found[part].append(residuals[part][0, :, 0].clone())
+            left[part].append((residuals[part] - vectors[part])[0].square().sum(dim=-1))
+    latents = {part: torch.cat(takes) for part, takes in found.items()}
     return LatentStatistics(
         {part: latent.mean(dim=0) for part, latent in latents.items()},
         {part: latent.var(dim=0).sum() for part, latent in latents.items()},
-        {part: rest.square().sum(dim=-1).mean(dim=0) for part, rest in left.items()},
+        {part: torch.cat(takes).mean(dim=0) for part, takes in left.items()},
     )
 
 

@@ -279,9 +279,11 @@ def test_a_run_and_a_folder_hear_the_same_sound(body, smoke, tmp_path):
     settings = compose("eval", f"ckpt={smoke[0]}/runs/smoke", f"embedder={smoke[0]}/runs/smoke")
     speed = (MEAN_SPEED, "a file")
     np.save(tmp_path / "speed.npy", MEAN_SPEED)
-    own, _, (take,) = evaluate_run(
-        settings, settings, smoke[0] / "runs" / "smoke", store, corpus, speed, body, torch.device("cpu")
+    takes: list[Take] = []
+    own, _ = evaluate_run(
+        settings, settings, smoke[0] / "runs" / "smoke", store, corpus, speed, body, torch.device("cpu"), takes.extend
     )
+    (take,) = takes
     recording = corpus.read(corpus.entries()[1])
     assert 16000 / 30 * len(recording.motion) < len(recording.wave) - 15000
     for folder in ("motions", "truth", "audio"):

@@ -19,6 +19,7 @@ from semtalk.features.utterance import Utterance, fit_wave, to_frames, window_st
 from semtalk.motion.io import Motion
 from semtalk.motion.parts import foot_contact, rotation_from_poses
 from semtalk.motion.skeleton import FEET
+from semtalk.motion.speed import joint_speed
 
 SILENCE = np.zeros(16000 * 6, np.float32)
 
@@ -136,6 +137,8 @@ def test_stored_motion_is_the_recordings(recording):
     assert torch.allclose(kept["root"][:-1, [0, 2]], trans.diff(dim=0)[:, [0, 2]] * 30)
     assert torch.equal(kept["root"][:, 1], trans[:, 1])
     feet = body.joints(poses, betas, trans)[:, list(FEET)]
+    speed = joint_speed(body.joints(poses, betas, trans).numpy()).sum(axis=0)
+    assert np.allclose(kept["speed"].numpy(), speed) and len(speed) == 55
     assert torch.equal(kept["contact"], foot_contact(feet)) and 0 < kept["contact"].mean() < 1
     scores = semantic_scores(recording).numpy()
     assert np.array_equal(scores, frame_scores(recording.semantics, 90).astype(np.float32))

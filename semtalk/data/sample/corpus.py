@@ -10,6 +10,7 @@ import numpy as np
 import soundfile
 import torch
 
+from semtalk.body import BodyModel, load_body
 from semtalk.data.beat2 import FILES, FOLDER, BEAT2Corpus, emotion_of
 from semtalk.data.sample.gesture import Mood, Style, animate
 from semtalk.data.sample.script import KEYWORD_LABELS, Phrase, write_script
@@ -73,26 +74,41 @@ def _write_semantics(path: Path, phrases: list[Phrase], seconds: float) -> None:
     path.write_text("\n".join(rows) + "\n", encoding="utf-8")
 
 
-def _write_take(root: Path, speaker: int, number: int, settings: SampleSettings, rest_joints) -> str:
-    name, voice, style = SPEAKERS[speaker]
-    identifier = f"{name}_0_{number}_{number}"
+def write_take(
+    root: Path, identifier: str, voice: Voice, style: Style, seconds: float, rest_joints: np.ndarray,
+    rng: np.random.Generator,
+) -> None:  # fmt: skip
+    """Write the four files of a take into the folders of a corpus, which exist.
+
+    Args:
+        root: Folder of the corpus, the one with ``train_test_split.csv``.
+        identifier: ``{speaker}_{name}_{rtype}_{start}_{end}``, which fixes the emotion as in BEAT2.
+        voice: The speaker's.
+        style: The speaker's.
+        seconds: Length of the take.
+        rest_joints: (55, 3) joints of the speaker's body in metres.
+        rng: Of what is said, and of sound and tremor.
+    """
     tone, mood = COLOURS[emotion_of(identifier)]
-    rng = np.random.default_rng([settings.seed, speaker, number])
-    phrases = write_script(settings.take_seconds, rng)
+    phrases = write_script(seconds, rng)
     paths = {kind: root / folder / f"{identifier}{suffix}" for kind, (folder, suffix) in FILES.items()}
-    wave = synthesise(phrases, settings.take_seconds, voice, tone, rng)
+    wave = synthesise(phrases, seconds, voice, tone, rng)
     soundfile.write(paths["audio"], wave, SAMPLE_RATE, subtype="PCM_16")
-    save_motion(paths["motion"], animate(phrases, settings.take_seconds, style, mood, rest_joints(style), rng))
-    _write_textgrid(paths["text"], phrases, settings.take_seconds)
-    _write_semantics(paths["semantics"], phrases, settings.take_seconds)
-    return identifier
+    save_motion(paths["motion"], animate(phrases, seconds, style, mood, rest_joints, rng))
+    _write_textgrid(paths["text"], phrases, seconds)
+    _write_semantics(paths["semantics"], phrases, seconds)
+
+
+def rest_joints_of(style: Style, body: BodyModel) -> np.ndarray:
+    """Joints (55, 3) in metres of a speaker's body at rest."""
+    betas = torch.zeros(300)
+    betas[: len(style.betas)] = torch.tensor(style.betas)
+    return body.rest_joints(betas).numpy()
 
 
 def write_sample(root: Path, settings: SampleSettings) -> None:
     """Write the corpus below ``root``, at once or not at all; a corpus of the same settings is kept."""
     from rich.progress import track
-
-    from semtalk.body import load_body
 
     label = root / "sample.json"
     if read_kept(label) == asdict(settings):
@@ -100,11 +116,6 @@ def write_sample(root: Path, settings: SampleSettings) -> None:
     if root.exists() and not label.is_file():
         raise SemTalkError(f"{root}: not a folder of the embedded corpus; it is left alone. Set data.root elsewhere.")
     body = load_body(None)
-
-    def rest_joints(style: Style) -> np.ndarray:
-        betas = torch.zeros(300)
-        betas[: len(style.betas)] = torch.tensor(style.betas)
-        return body.rest_joints(betas).numpy()
 
     temporary = root.with_name(f".{root.name}.{os.getpid()}.tmp")
     corpus = temporary / FOLDER
@@ -114,7 +125,10 @@ def write_sample(root: Path, settings: SampleSettings) -> None:
         takes = [(speaker, number) for speaker in range(settings.speakers) for number in TAKES]
         lines = ["id,type"]
         for speaker, number in track(takes, description="Writing the embedded corpus"):
-            lines.append(f"{_write_take(corpus, speaker, number, settings, rest_joints)},{TAKES[number]}")
+            name, voice, style = SPEAKERS[speaker]
+            identifier, rng = f"{name}_0_{number}_{number}", np.random.default_rng([settings.seed, speaker, number])
+            write_take(corpus, identifier, voice, style, settings.take_seconds, rest_joints_of(style, body), rng)
+            lines.append(f"{identifier},{TAKES[number]}")
         (corpus / "train_test_split.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
         (temporary / label.name).write_text(json.dumps(asdict(settings)), encoding="utf-8")
         if root.exists():

@@ -1,0 +1,120 @@
+"""An evaluation goes through its takes some at a time: the same numbers, and no more takes in memory than those."""
+
+import gc
+
+import numpy as np
+import pytest
+import torch
+
+from semtalk.data.store import mean_joint_speed
+from semtalk.evaluation import evaluate as module
+from semtalk.evaluation.evaluate import evaluate_run
+from semtalk.evaluation.files import read_files
+from semtalk.evaluation.measure import Measurement
+from semtalk.evaluation.takes import Shown, Take, TakeMaker
+from semtalk.metrics import hearing as H
+from semtalk.motion import Motion
+from semtalk.motion.io import save_motion
+from semtalk.settings import compose
+
+
+@pytest.fixture
+def evaluated(smoke, body, monkeypatch):
+    """Evaluates the smoke run's test takes, so many at once."""
+    from semtalk.data.open import open_corpus, open_store
+
+    folder, words = smoke
+    settings = compose("eval", *words, "metrics=extended", "samples=2")
+    corpus = open_corpus(settings.data)
+    store = open_store(settings, corpus, body)
+    speed = mean_joint_speed(store, corpus, body)
+
+    def run(at_once: int, seen=lambda takes: None):
+        monkeypatch.setattr(module, "TAKES_AT_ONCE", at_once)
+        run = folder / "runs" / "smoke"
+        return evaluate_run(settings, settings, run, store, corpus, speed, body, torch.device("cpu"), seen)
+
+    return run
+
+
+def test_takes_some_at_a_time_give_the_same_numbers(evaluated):
+    whole, numbers = evaluated(32)
+    assert whole.takes == 4 and whole.hearing and whole.known_answers and whole.gate and whole.samples["diversity"] > 0
+    for at_once in (1, 3):
+        found, pieces = evaluated(at_once)
+        for name in ("metrics", "hearing", "known_answers", "gate", "samples"):
+            got, wanted = (dict(flat(getattr(result, name))) for result in (found, whole))
+            assert got == pytest.approx(wanted, rel=1e-3, abs=1e-4, nan_ok=True), name
+        assert [one["take"] for one in pieces.per_take] == [one["take"] for one in numbers.per_take]
+        assert all(len(pieces.features[row]) == 4 for row in module.ROWS)
+
+
+def flat(table: dict, prefix: str = ""):
+    for key, value in table.items():
+        yield from flat(value, f"{prefix}{key} ") if isinstance(value, dict) else [(prefix + key, value)]
+
+
+def test_no_more_takes_are_in_memory_than_are_measured_together(evaluated, monkeypatch):
+    alive, make = [], TakeMaker.rollout
+
+    def count(*args, **kwargs):
+        gc.collect()
+        alive.append(sum(type(one) is Take for one in gc.get_objects()))
+        return make(*args, **kwargs)
+
+    monkeypatch.setattr(TakeMaker, "rollout", count)
+    shown = Shown(2.0)
+    evaluated(1, shown)
+    assert max(alive) == 2 and alive.count(2) < len(alive), "the one at hand, and the one to look at"
+    assert shown.take is not None
+
+
+def test_the_take_to_look_at_is_the_same_however_many_come_at_once(evaluated):
+    takes: list[Take] = []
+    evaluated(32, takes.extend)
+    chosen = []
+    for at_once in (1, 2, 4):
+        shown = Shown(None)
+        for begin in range(0, 4, at_once):
+            shown(takes[begin : begin + at_once])
+        chosen.append(shown.take)
+    assert chosen[0] is chosen[1] is chosen[2]
+
+
+def test_likeness_of_signals_that_come_one_by_one_is_that_of_all():
+    rng = np.random.default_rng(0)
+    true = [rng.normal(size=(length, 12)) * np.arange(12) for length in (40, 70)]
+    own = [0.5 * take + rng.normal(size=take.shape) for take in true]
+    own[0][:, 3], own[1][:, 3] = 1.0, 2.0
+    found, mean = H.Likeness(), H.Mean()
+    assert np.isnan(mean.value)
+    for a, b in zip(own, true, strict=True):
+        found.add(a, b)
+        mean.add(a)
+    assert np.allclose(found.correlation(), H.correlation(own, true), equal_nan=True)
+    assert np.allclose(found.amplitude_ratio(), H.amplitude_ratio(own, true), equal_nan=True)
+    assert np.isnan(found.correlation()[3]) and np.isnan(found.amplitude_ratio()[0])
+    assert found.error.value == pytest.approx(H.squared_error(own, true))
+    assert found.most_varying(4).tolist() == [11, 10, 9, 8]
+    assert mean.value == pytest.approx(np.concatenate(own).mean())
+
+
+def test_files_of_a_folder_are_read_one_take_after_another(body, tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    for kind in ("motions", "truth"):
+        (tmp_path / kind).mkdir()
+        for number in range(5):
+            poses = (0.1 * rng.normal(size=(70, 55, 3))).astype(np.float32)
+            still = np.zeros((70, 100), np.float32), np.zeros((70, 3), np.float32), np.zeros(300, np.float32)
+            save_motion(tmp_path / kind / f"{number}.npz", Motion(poses, *still))
+    settings = compose("eval", f"motions={tmp_path}/motions", f"truth={tmp_path}/truth", "metrics=extended")
+    alive, add = [], Measurement.add
+
+    def count(self, take):
+        alive.append(sum(type(one) is Take for one in gc.get_objects()))
+        add(self, take)
+
+    monkeypatch.setattr(Measurement, "add", count)
+    result, measured = module.evaluate_folder(settings, read_files(settings), body)
+    assert result.takes == 5 and len(measured.per_take) == 15 and result.hearing
+    assert alive == [1] * 5
