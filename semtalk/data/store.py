@@ -39,6 +39,10 @@ class StoredRecording:
     tensors: dict[str, Tensor] = field(default_factory=dict, repr=False)
     files: dict[str, MappedFile] = field(default_factory=dict, repr=False, compare=False)
 
+    def __getstate__(self) -> dict:
+        """For another process, which maps the files itself."""
+        return vars(self) | {"files": {}}
+
     @property
     def id(self) -> str:
         """Its id in the corpus."""

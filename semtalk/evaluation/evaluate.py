@@ -2,28 +2,32 @@
 
 import hashlib
 from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass
+from functools import partial, reduce
 from pathlib import Path
 
 import numpy as np
 import torch
 from rich.progress import track
 
-from semtalk.body import BodyModel
+from semtalk.body import BodyModel, load_body
+from semtalk.data.open import open_corpus, open_store
 from semtalk.data.recording import Corpus
 from semtalk.data.store import Store, sampled
 from semtalk.errors import SemTalkError
 from semtalk.evaluation.files import Files
 from semtalk.evaluation.folder import joint_speed_of, takes_of
-from semtalk.evaluation.hearing import OTHER, add_other_sound, filled_table, hearings, other_sounds
+from semtalk.evaluation.hearing import OTHER, Hearing, add_other_sound, filled_table, hearings, other_sounds
 from semtalk.evaluation.known_answers import KnownAnswers
 from semtalk.evaluation.measure import FGD_MULTIPLE, Measurement
 from semtalk.evaluation.metrics import chosen_metrics
 from semtalk.evaluation.protocol import find_protocol
 from semtalk.evaluation.result import Measured, Result
 from semtalk.evaluation.samples import diversity_of_takes, mean_diversity
-from semtalk.evaluation.takes import Take, TakeMaker, add_sound, add_still, mean_frame
+from semtalk.evaluation.shares import in_processes, joined, own_device
+from semtalk.evaluation.takes import Shown, Take, TakeMaker, add_sound, add_still, mean_frame
 from semtalk.generation.load import files_of, load_generator
+from semtalk.log import LOG
 from semtalk.metrics import functional as F
 from semtalk.models.fusion import active_steps
 from semtalk.places import checkpoint_path
@@ -32,8 +36,8 @@ from semtalk.tasks.checkpoint import load_network
 from semtalk.tasks.stamp import Stamp, digest
 
 ROWS = ("fused", "base", "truth", "mean")
-TAKES_AT_ONCE = 32
-"""Takes of a split that are generated together, measured, and let go of; the numbers are the same for any other."""
+TAKES_AT_ONCE = 8
+"""Takes of a split that are generated together, measured, and let go of: a piece, of which processes have some each."""
 
 
 def embedder_of(folder: Path) -> tuple[torch.nn.Module, dict[str, str]]:
@@ -76,6 +80,117 @@ def gate_numbers(gates: list[tuple[torch.Tensor, torch.Tensor]], beta: float) ->
     return F.precision_recall_f1(active_steps(scores, beta).numpy(), true.numpy())
 
 
+@dataclass
+class Found:
+    """What was found of some takes, one after another.
+
+    Attributes:
+        measured: Their numbers, without a table.
+        heard: Row -> what is heard in it.
+        known: Of the embedded corpus, or none.
+        gates: See :func:`gates_of`.
+        frames: Of each.
+        diversity: What each adds to the diversity over samples.
+    """
+
+    measured: Measured
+    heard: dict[str, Hearing]
+    known: KnownAnswers | None
+    gates: list[tuple[torch.Tensor, torch.Tensor]]
+    frames: list[int]
+    diversity: list[float]
+
+
+class Evaluator:
+    """A run whose takes are generated and measured piece by piece, and the result of all of them."""
+
+    def __init__(
+        self, settings: EvalSettings | TrainSettings, evaluation: Evaluation, folder: Path, store: Store,
+        corpus: Corpus, joint_speed: tuple[np.ndarray, str], body: BodyModel, device: torch.device, at_once: int,
+    ):  # fmt: skip
+        """Load the run; see :func:`evaluate_run`."""
+        self.at_once = at_once
+        self.settings, self.evaluation, self.folder, self.store = settings, evaluation, folder, store
+        self.corpus, self.body, (speed, self.speed_source) = corpus, body, joint_speed
+        embedder, self.embedded = embedder_of(Path(settings.embedder or folder))
+        torch.manual_seed(settings.seed)
+        self.metrics = chosen_metrics(evaluation.metrics)
+        files = files_of(settings.features)
+        self.run = load_generator(folder, evaluation.generation, dict(evaluation.decoding), settings.trust, files)
+        self.maker = TakeMaker(
+            self.run.generator.to(device), self.run.facts.speakers, self.run.features.stride, evaluation.beta,
+            evaluation.gate, settings.seed, find_protocol(evaluation.protocol).counted,
+        )  # fmt: skip
+        self.measurement = Measurement(ROWS, self.metrics, embedder, body, speed, evaluation.protocol)
+        self.recordings, self.short = self.maker.long_enough(store.split(evaluation.split))
+        self.knows = settings.data.reader == "sample" and self.run.generator.sparse is not None
+        self.still = mean_frame(sampled(store.split("train")))
+        self.others = other_sounds(self.recordings) if evaluation.extended or self.knows else []
+
+    @property
+    def pieces(self) -> int:
+        """How many pieces the takes make."""
+        return -(-len(self.recordings) // self.at_once)
+
+    def piece(self, number: int, seen: Callable[[list[Take]], None], quiet: bool = False) -> Found:
+        """Generate and measure the takes of a piece.
+
+        Args:
+            number: Of the piece.
+            seen: Is given its takes.
+            quiet: Without progress bars.
+        """
+        begin = number * self.at_once
+        chosen = slice(begin, begin + self.at_once)
+        text = f" {begin + 1} to {min(chosen.stop, len(self.recordings))} of {len(self.recordings)}"
+        some = text if self.pieces > 1 else ""
+        bar = partial(track, description=f"Generating{some}", disable=quiet)
+        takes, _ = self.maker.takes(self.recordings[chosen], bar)
+        add_sound(takes, self.corpus)
+        add_still(takes, self.still)
+        heard = hearings(ROWS, {"fused": OTHER}) if self.evaluation.extended else {}
+        if heard:
+            add_other_sound(takes, self.maker, self.others[chosen])
+        diversity = []
+        if self.evaluation.samples > 1:
+            diversity = diversity_of_takes(takes, self.evaluation.samples, self.maker, self.body)
+        known = KnownAnswers() if self.knows else None
+        if known:
+            known.add(takes, self.others[chosen], self.maker)
+        measured = Measured()
+        for take in track(takes, description=f"Measuring{some}", disable=quiet):
+            measured = joined(measured, self.measurement.of(take))
+            for one in heard.values():
+                one.add(take, self.body)
+        seen(takes)
+        for recording in self.recordings[chosen]:
+            recording.let_go()
+        return Found(measured, heard, known, gates_of(takes), [take.frames for take in takes], diversity)
+
+    def result(self, found: Found) -> tuple[Result, Measured]:
+        """The result of all pieces, and its numbers."""
+        evaluation, run = self.evaluation, self.run
+        run.generator.cpu()
+        measured = self.measurement.whole(found.measured)
+        diversity = mean_diversity(found.diversity, found.frames) if found.diversity else None
+        known = {}
+        if found.known:
+            known = found.known.numbers(self.maker, self.recordings, self.store.split("train"))
+        result = Result(
+            str(self.folder), evaluation.split, len(self.recordings), evaluation.protocol, self.body.name,
+            self.body.stand_in, self.embedded, self.speed_source, self.settings.plain(), measured.table,
+            {name: metric.heading for name, metric in self.metrics.items()},
+            {name: metric.scale for name, metric in self.metrics.items()},
+            hearing=filled_table(found.heard, measured.table) if found.heard else {},
+            known_answers=known,
+            gate=gate_numbers(found.gates, evaluation.beta) if evaluation.extended else {},
+            samples={"count": evaluation.samples, "diversity": diversity}, too_short=self.short,
+            weights={phase: digest(network.state_dict()) for phase, network in run.networks.items()},
+            notes=sorted({*self.corpus.notes, *run.facts.notes}),
+        )  # fmt: skip
+        return result, measured
+
+
 def evaluate_run(
     settings: EvalSettings | TrainSettings,
     evaluation: Evaluation,
@@ -86,6 +201,8 @@ def evaluate_run(
     body: BodyModel,
     device: torch.device,
     seen: Callable[[list[Take]], None] = lambda takes: None,
+    processes: int = 1,
+    at_once: int = TAKES_AT_ONCE,
 ) -> tuple[Result, Measured]:
     """Generate the takes of a split and measure them.
 
@@ -98,76 +215,50 @@ def evaluate_run(
         joint_speed: (55,) mean joint speed in m/s, for BC, and where it is from.
         body: For joints and face vertices.
         device: Where to generate.
-        seen: Is given the takes, some at a time; they are not kept otherwise.
+        seen: Is given the takes, some at a time; they are not kept otherwise. From several processes it is given the
+            one of each piece that is worth looking at.
+        processes: How many share the takes, each with a GPU of its own where there are several; numbers are the same.
+        at_once: Takes of a piece; with others the motion of a take differs by rounding.
 
     Returns:
         The result, and its numbers.
 
     Raises:
-        SemTalkError: A checkpoint is missing, or the split holds nothing that can be evaluated.
+        SemTalkError: A checkpoint is missing, the split holds nothing that can be evaluated, or a process was killed.
     """
-    embedder, embedded = embedder_of(Path(settings.embedder or folder))
-    torch.manual_seed(settings.seed)
-    metrics = chosen_metrics(evaluation.metrics)
-    files = files_of(settings.features)
-    run = load_generator(folder, evaluation.generation, dict(evaluation.decoding), settings.trust, files)
-    maker = TakeMaker(
-        run.generator.to(device),
-        run.facts.speakers,
-        run.features.stride,
-        evaluation.beta,
-        evaluation.gate,
-        settings.seed,
-        find_protocol(evaluation.protocol).counted,
-    )
-    weights = {phase: digest(network.state_dict()) for phase, network in run.networks.items()}
-    recordings, short = maker.long_enough(store.split(evaluation.split))
-    speed, source = joint_speed
-    measurement = Measurement(ROWS, metrics, embedder, body, speed, evaluation.protocol)
-    heard = hearings(ROWS, body, {"fused": OTHER}) if evaluation.extended else {}
-    known = None
-    if settings.data.reader == "sample" and run.generator.sparse is not None:
-        known = KnownAnswers(maker)
-    still = mean_frame(sampled(store.split("train")))
-    gates, frames, diversity = [], [], []
-    others = other_sounds(recordings) if heard or known else []
-    for begin in range(0, len(recordings), TAKES_AT_ONCE):
-        chosen = slice(begin, begin + TAKES_AT_ONCE)
-        text = f" {begin + 1} to {min(begin + TAKES_AT_ONCE, len(recordings))} of {len(recordings)}"
-        some = text if len(recordings) > TAKES_AT_ONCE else ""
-        takes, _ = maker.takes(recordings[chosen], partial(track, description=f"Generating{some}"))
-        add_sound(takes, corpus)
-        add_still(takes, still)
-        if heard:
-            add_other_sound(takes, maker, others[chosen])
-        if evaluation.samples > 1:
-            diversity += diversity_of_takes(takes, evaluation.samples, maker, body)
-        if known:
-            known.add(takes, others[chosen])
-        for take in track(takes, description=f"Measuring{some}"):
-            measurement.add(take)
-            for one in heard.values():
-                one.add(take)
-        seen(takes)
-        gates, frames = gates + gates_of(takes), [*frames, *(take.frames for take in takes)]
-        del takes, take
-        for recording in recordings[chosen]:
-            recording.let_go()
-    run.generator.cpu()
-    measured = measurement.measured()
-    result = Result(
-        str(folder), evaluation.split, len(recordings), evaluation.protocol, body.name, body.stand_in, embedded, source,
-        settings.plain(), measured.table, {name: metric.heading for name, metric in metrics.items()},
-        {name: metric.scale for name, metric in metrics.items()},
-        hearing=filled_table(heard, measured.table) if heard else {},
-        known_answers=known.numbers(store.split("train")) if known else {},
-        gate=gate_numbers(gates, evaluation.beta) if evaluation.extended else {},
-        samples={
-            "count": evaluation.samples, "diversity": mean_diversity(diversity, frames) if diversity else None
-        }, too_short=short, weights=weights,
-        notes=sorted({*corpus.notes, *run.facts.notes}),
-    )  # fmt: skip
-    return result, measured
+    evaluator = Evaluator(settings, evaluation, folder, store, corpus, joint_speed, body, device, at_once)
+    if processes == 1:
+        pieces = (evaluator.piece(number, seen) for number in range(evaluator.pieces))
+        return evaluator.result(reduce(joined, pieces))
+    evaluator.run.generator.cpu()
+    make = partial(_opened, settings, evaluation, folder, joint_speed, device.type, at_once)
+    found = []
+    shared = in_processes(make, evaluator.pieces, min(processes, evaluator.pieces))
+    for piece, take in track(shared, description="Evaluating", total=evaluator.pieces):
+        seen([take])
+        found.append(piece)
+    return evaluator.result(reduce(joined, found))
+
+
+def _opened(
+    settings: EvalSettings,
+    evaluation: Evaluation,
+    folder: Path,
+    joint_speed: tuple[np.ndarray, str],
+    kind: str,
+    at_once: int,
+) -> Callable[[int], tuple[Found, Take]]:
+    """In a process of several: what measures a piece, and gives the take of it that is worth looking at."""
+    LOG.setLevel("ERROR")  # the first process has said it
+    corpus, body = open_corpus(settings.data), load_body(settings.body.path, settings.body.model)
+    store, device = open_store(settings, corpus, body), torch.device(own_device(kind))
+    evaluator = Evaluator(settings, evaluation, folder, store, corpus, joint_speed, body, device, at_once)
+
+    def piece(number: int) -> tuple[Found, Take]:
+        shown = Shown(evaluation.video_seconds)
+        return evaluator.piece(number, shown, quiet=True), shown.take
+
+    return piece
 
 
 def refuse_short(files: Files) -> None:
@@ -205,12 +296,12 @@ def evaluate_folder(settings: EvalSettings, files: Files, body: BodyModel) -> tu
         refuse_short(files)
         embedder, embedded = embedder_of(Path(settings.embedder))
     measurement = Measurement(rows, metrics, embedder, body, speed, settings.protocol)
-    heard = hearings(rows, body) if settings.extended else {}
+    heard, found = hearings(rows) if settings.extended else {}, Measured()
     for take in track(takes_of(files), description="Measuring", total=count):
-        measurement.add(take)
+        found = joined(found, measurement.of(take))
         for one in heard.values():
-            one.add(take)
-    measured = measurement.measured()
+            one.add(take, body)
+    measured = measurement.whole(found)
     result = Result(
         settings.motions, settings.split, count, settings.protocol, body.name, body.stand_in, embedded, source,
         settings.plain(), measured.table, {name: metric.heading for name, metric in metrics.items()},

@@ -77,9 +77,9 @@ def jaw_opening(take: Take, row: str) -> np.ndarray:
 class Hearing:
     """What of the speech is in a row of takes that come one by one; of a take two tracks of its jaw are kept."""
 
-    def __init__(self, row: str, body: BodyModel, other: str | None = None):
+    def __init__(self, row: str, other: str | None = None):
         """Begin; see :func:`hearing`."""
-        self.row, self.body, self.other = row, body, other
+        self.row, self.other = row, other
         self.own: list[np.ndarray] = []
         self.true: list[np.ndarray] = []
         self.foreign = H.Mean()
@@ -87,8 +87,8 @@ class Hearing:
         self.errors = {part: H.Mean() for part in ("upper", "hands", "lower")}
         self.moves: dict[tuple[str, str], H.Mean] = defaultdict(H.Mean)
 
-    def add(self, take: Take) -> None:
-        """Take a take into it that has the rows and ``truth``."""
+    def add(self, take: Take, body: BodyModel) -> None:
+        """Take a take into it that has the rows and ``truth``; ``body`` is for joints."""
         self.own.append(jaw_opening(take, self.row))
         self.true.append(jaw_opening(take, "truth"))
         if self.other is not None:
@@ -99,7 +99,7 @@ class Hearing:
             matrices = (rotation_6d_to_matrix(take.rotation[name][:, joints]).numpy() for name in (self.row, "truth"))
             error.add(H.geodesic_degrees(*matrices))
         for whose, row in (("own", self.row), ("true", "truth")):
-            for part, places in _positions(take, row, self.body).items():
+            for part, places in _positions(take, row, body).items():
                 for order, name in enumerate(("speed", "acceleration"), start=1):
                     self.moves[whose, f"{name}{part}"].add(H.changes(places, order))
 
@@ -139,9 +139,9 @@ def hearing(takes: list[Take], row: str, body: BodyModel, other: str | None = No
     Returns:
         Numbers of :data:`HEARD`, those that hold for the row.
     """
-    found = Hearing(row, body, other)
+    found = Hearing(row, other)
     for take in takes:
-        found.add(take)
+        found.add(take, body)
     return found.numbers()
 
 
@@ -167,17 +167,17 @@ def hearing_table(
         body: For joints.
         others: Row -> its row with another sound.
     """
-    found = hearings(tuple(measured), body, others)
+    found = hearings(tuple(measured), others)
     for take in takes:
         for one in found.values():
-            one.add(take)
+            one.add(take, body)
     return filled_table(found, measured)
 
 
-def hearings(rows: tuple[str, ...], body: BodyModel, others: dict[str, str] | None = None) -> dict[str, Hearing]:
+def hearings(rows: tuple[str, ...], others: dict[str, str] | None = None) -> dict[str, Hearing]:
     """What hears each of the rows, and of ``others``: row -> its row with another sound."""
     others = others or {}
-    return {row: Hearing(row, body, others.get(row)) for row in dict.fromkeys([*rows, *others.values()])}
+    return {row: Hearing(row, others.get(row)) for row in dict.fromkeys([*rows, *others.values()])}
 
 
 def filled_table(found: dict[str, Hearing], measured: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:

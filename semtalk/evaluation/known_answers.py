@@ -86,19 +86,15 @@ def codes_used(generator: MotionGenerator, recordings: list[StoredRecording]) ->
 class KnownAnswers:
     """Every number of :data:`GOALS`, of takes that come some at a time; of a frame a few numbers are kept."""
 
-    def __init__(self, maker: TakeMaker):
-        """Begin, with what makes the takes."""
-        self.maker = maker
+    def __init__(self):
         self.errors: dict[str, list[Tensor]] = {"fused": [], "base": [], "foreign": []}
         self.inside: list[Tensor] = []
         self.gates: list[tuple[Tensor, Tensor]] = []
         self.changes: list[Tensor] = []
-        self.recordings: list[StoredRecording] = []
 
-    def add(self, takes: list[Take], others: list[StoredRecording]) -> None:
+    def add(self, takes: list[Take], others: list[StoredRecording], maker: TakeMaker) -> None:
         """Take more into it, with rows ``fused``, ``base``, ``truth``; ``others`` are whose sound each gets instead."""
-        recordings = [take.recording for take in takes]
-        swapped = self.maker.rollout(recordings, speech=others).frames.rotation
+        swapped = maker.rollout([take.recording for take in takes], speech=others).frames.rotation
         for index, take in enumerate(takes):
             rows = {"fused": take.rotation["fused"], "base": take.rotation["base"]}
             for name, own in (rows | {"foreign": swapped[index, : take.frames].cpu()}).items():
@@ -106,22 +102,23 @@ class KnownAnswers:
             self.inside.append(take.semantic_frames)
             self.gates.append((take.gate, take.semantic_steps))
             self.changes.append(pose_changes(take.rotation["fused"]))
-        self.recordings += recordings
 
-    def numbers(self, training: list[StoredRecording]) -> dict[str, float]:
-        """The numbers, with those of the training split."""
-        generator, inside = self.maker.generator, torch.cat(self.inside)
+    def numbers(
+        self, maker: TakeMaker, recordings: list[StoredRecording], training: list[StoredRecording]
+    ) -> dict[str, float]:
+        """The numbers of the takes, with those of their recordings and of the training split."""
+        generator, inside = maker.generator, torch.cat(self.inside)
         joined = {row: torch.cat(values) for row, values in self.errors.items()}
         predicted, true = (torch.cat(steps) for steps in zip(*self.gates, strict=True))
-        gate = F.precision_recall_f1(active_steps(predicted, self.maker.beta).numpy(), true.numpy())
+        gate = F.precision_recall_f1(active_steps(predicted, maker.beta).numpy(), true.numpy())
         return {
             "gate_f1": gate["f1"],
             "inside_ratio": (joined["fused"][inside].mean() / joined["base"][inside].mean()).item(),
             "outside_ratio": (joined["fused"][~inside].mean() / joined["base"][~inside].mean()).item(),
             "own_audio_ratio": (joined["fused"].mean() / joined["foreign"].mean()).item(),
             "seam_ratio": ratio_at_seams(self.changes),
-            "reconstruction_upper": reconstruction_error(generator, self.recordings, "upper"),
-            "reconstruction_hands": reconstruction_error(generator, self.recordings, "hands"),
+            "reconstruction_upper": reconstruction_error(generator, recordings, "upper"),
+            "reconstruction_hands": reconstruction_error(generator, recordings, "hands"),
             **codes_used(generator, training),
             "error_inside_fused": joined["fused"][inside].mean().item(),
             "error_inside_base": joined["base"][inside].mean().item(),
@@ -139,6 +136,6 @@ def known_answers(maker: TakeMaker, takes: list[Take], training: list[StoredReco
         takes: With the rows ``fused``, ``base`` and ``truth``.
         training: The training split.
     """
-    found = KnownAnswers(maker)
-    found.add(takes, other_sounds([take.recording for take in takes]))
-    return found.numbers(training)
+    found, recordings = KnownAnswers(), [take.recording for take in takes]
+    found.add(takes, other_sounds(recordings), maker)
+    return found.numbers(maker, recordings, training)

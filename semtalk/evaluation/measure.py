@@ -12,6 +12,7 @@ from semtalk.errors import SemTalkError
 from semtalk.evaluation.metrics import Metric, TakeRow
 from semtalk.evaluation.protocol import find_protocol
 from semtalk.evaluation.result import WEIGHT, Measured
+from semtalk.evaluation.shares import joined
 from semtalk.evaluation.takes import Take
 from semtalk.metrics.modules import FrechetGestureDistance, WeightedMean
 from semtalk.models.embedder import MotionEmbedder
@@ -34,43 +35,51 @@ class Measurement:
         mean_speed: np.ndarray | None, protocol: str = "legacy",
     ):  # fmt: skip
         """Begin; see :func:`evaluate_rows`."""
-        self.rows, self.embedder, self.body, self.mean_speed = rows, embedder, body, mean_speed
-        self.rules, self.found = find_protocol(protocol), Measured()
-        self.columns = dict.fromkeys(("take", "row", "frames"))
-        self.single = {name: metric for name, metric in metrics.items() if metric.measure is not None}
-        self.means = {row: {name: WeightedMean(sync_on_compute=False) for name in metrics} for row in rows}
+        self.rows, self.metrics, self.embedder = rows, metrics, embedder
+        self.body, self.mean_speed, self.rules = body, mean_speed, find_protocol(protocol)
 
-    def add(self, take: Take) -> None:
-        """Measure a take that has the rows."""
+    def of(self, take: Take) -> Measured:
+        """Numbers of a take that has the rows, without a table."""
+        found = Measured()
         for row in self.rows:
             seen = TakeRow(take, row, self.body, self.mean_speed, self.rules)
             kept: dict[str, float] = {}
-            for name, metric in self.single.items():
+            for name, metric in self.metrics.items():
+                if metric.measure is None:
+                    continue
                 value, weight = measured_value(name, metric, seen)
-                if weight:
-                    self.means[row][name].update(value, weight)
                 kept[name] = value
                 if weight != take.frames:
                     kept[f"{name}{WEIGHT}"] = weight
-            self.columns |= dict.fromkeys(kept)
-            self.found.per_take.append({"take": take.id, "row": row, "frames": take.frames, **kept})
+            found.per_take.append({"take": take.id, "row": row, "frames": take.frames, **kept})
             if self.embedder is not None:
-                features = embedder_rows(self.embedder, take.rotation[row]).numpy()
-                self.found.features.setdefault(row, []).append(features)
-
-    def measured(self) -> Measured:
-        """Numbers of all takes so far."""
-        found = self.found
-        for row, means in self.means.items():
-            table = {name: float(mean.compute()) if mean.update_called else math.nan for name, mean in means.items()}
-            if self.embedder is not None:
-                distance = FrechetGestureDistance(self.rules.eps, sync_on_compute=False)
-                for own, real in zip(found.features[row], found.features["truth"], strict=True):
-                    distance.update(torch.from_numpy(own), torch.from_numpy(real))
-                table["fgd"] = float(distance.compute())
-            found.table[row] = table
-        found.per_take = [dict.fromkeys(self.columns, math.nan) | entry for entry in found.per_take]
+                found.features[row] = [embedder_rows(self.embedder, take.rotation[row]).numpy()]
         return found
+
+    def whole(self, found: Measured) -> Measured:
+        """Numbers of takes one after another, with the table over all of them."""
+        columns = dict.fromkeys(("take", "row", "frames"))
+        for entry in found.per_take:
+            columns |= dict.fromkeys(entry)
+        table = {row: self._over_takes(found, row) for row in self.rows}
+        per_take = [dict.fromkeys(columns, math.nan) | entry for entry in found.per_take]
+        return Measured(table, per_take, found.features)
+
+    def _over_takes(self, found: Measured, row: str) -> dict[str, float]:
+        table = {}
+        for name in self.metrics:
+            mean = WeightedMean(sync_on_compute=False)
+            for entry in found.per_take:
+                weight = entry.get(f"{name}{WEIGHT}", entry["frames"])
+                if entry["row"] == row and name in entry and weight:
+                    mean.update(entry[name], weight)
+            table[name] = float(mean.compute()) if mean.update_called else math.nan
+        if self.embedder is not None:
+            distance = FrechetGestureDistance(self.rules.eps, sync_on_compute=False)
+            for own, real in zip(found.features[row], found.features["truth"], strict=True):
+                distance.update(torch.from_numpy(own), torch.from_numpy(real))
+            table["fgd"] = float(distance.compute())
+        return table
 
 
 def evaluate_rows(
@@ -96,9 +105,10 @@ def evaluate_rows(
         progress: Wraps the iteration over takes.
     """
     measurement = Measurement(rows, metrics, embedder, body, mean_speed, protocol)
+    found = Measured()
     for take in progress(takes):
-        measurement.add(take)
-    return measurement.measured()
+        found = joined(found, measurement.of(take))
+    return measurement.whole(found)
 
 
 def measured_value(name: str, metric: Metric, seen: TakeRow) -> tuple[float, float]:

@@ -349,6 +349,8 @@ class EvalSettings(Command, Seeded, Evaluation):
     """Run whose FGD embedder measures; null for the run's own."""
     mean_speed: PathText | None
     """File of the joints' mean speeds, for ``motions``."""
+    processes: Annotated[int, between(1, 4096)]
+    """How many share the takes of a run, each with a GPU of its own if there are several; numbers are the same."""
     compare: PathText | Annotated[list[PathText], Field(min_length=1)] | None
     """Runs to compare."""
 

@@ -1,16 +1,23 @@
 """An evaluation goes through its takes some at a time: the same numbers, and no more takes in memory than those."""
 
 import gc
+import json
+import os
+import signal
+from dataclasses import asdict
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
 from semtalk.data.store import mean_joint_speed
+from semtalk.errors import SemTalkError
 from semtalk.evaluation import evaluate as module
 from semtalk.evaluation.evaluate import evaluate_run
 from semtalk.evaluation.files import read_files
 from semtalk.evaluation.measure import Measurement
+from semtalk.evaluation.shares import in_processes, joined
 from semtalk.evaluation.takes import Shown, Take, TakeMaker
 from semtalk.metrics import hearing as H
 from semtalk.motion import Motion
@@ -19,7 +26,7 @@ from semtalk.settings import compose
 
 
 @pytest.fixture
-def evaluated(smoke, body, monkeypatch):
+def evaluated(smoke, body):
     """Evaluates the smoke run's test takes, so many at once."""
     from semtalk.data.open import open_corpus, open_store
 
@@ -29,10 +36,10 @@ def evaluated(smoke, body, monkeypatch):
     store = open_store(settings, corpus, body)
     speed = mean_joint_speed(store, corpus, body)
 
-    def run(at_once: int, seen=lambda takes: None):
-        monkeypatch.setattr(module, "TAKES_AT_ONCE", at_once)
+    def run(at_once: int, seen=lambda takes: None, processes: int = 1):
         run = folder / "runs" / "smoke"
-        return evaluate_run(settings, settings, run, store, corpus, speed, body, torch.device("cpu"), seen)
+        cpu = torch.device("cpu")
+        return evaluate_run(settings, settings, run, store, corpus, speed, body, cpu, seen, processes, at_once)
 
     return run
 
@@ -47,6 +54,38 @@ def test_takes_some_at_a_time_give_the_same_numbers(evaluated):
             assert got == pytest.approx(wanted, rel=1e-3, abs=1e-4, nan_ok=True), name
         assert [one["take"] for one in pieces.per_take] == [one["take"] for one in numbers.per_take]
         assert all(len(pieces.features[row]) == 4 for row in module.ROWS)
+
+
+def test_processes_that_share_the_takes_find_the_same_to_the_last_digit(evaluated):
+    alone, shared = [], []
+    wanted, numbers = evaluated(1, alone.extend)
+    found, others = evaluated(1, shared.extend, processes=2)
+    assert json.dumps(asdict(found)) == json.dumps(asdict(wanted))  # where what is no number equals itself
+    assert json.dumps(others.per_take) == json.dumps(numbers.per_take)
+    for row, features in numbers.features.items():
+        assert all(np.array_equal(a, b) for a, b in zip(features, others.features[row], strict=True)), row
+    assert [take.id for take in shared] == [take.id for take in alone]
+    assert torch.equal(shared[3].rotation["fused"], alone[3].rotation["fused"])
+
+
+def killed(number: int) -> int:
+    if number == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def test_a_process_that_is_killed_is_one_sentence():
+    assert list(in_processes(partial(partial, abs), 3, 2)) == [0, 1, 2]
+    with pytest.raises(SemTalkError, match="processes=2: one of them was killed, .*; give fewer"):
+        list(in_processes(partial(partial, killed), 4, 2))
+
+
+def test_what_was_found_is_joined_in_its_order():
+    first, second = H.Mean(), H.Mean()
+    first.add(np.ones(3)), second.add(np.zeros(1))
+    found = joined({"a": [1], "b": first, "c": None, "d": 1.5}, {"a": [2], "b": second, "c": None, "d": 1, "e": [0]})
+    assert found["a"] == [1, 2] and found["b"].value == 0.75 and found["d"] == 2.5 and found["e"] == [0]
+    assert first.count == 3, "what is joined stays"
 
 
 def flat(table: dict, prefix: str = ""):
@@ -108,13 +147,13 @@ def test_files_of_a_folder_are_read_one_take_after_another(body, tmp_path, monke
             still = np.zeros((70, 100), np.float32), np.zeros((70, 3), np.float32), np.zeros(300, np.float32)
             save_motion(tmp_path / kind / f"{number}.npz", Motion(poses, *still))
     settings = compose("eval", f"motions={tmp_path}/motions", f"truth={tmp_path}/truth", "metrics=extended")
-    alive, add = [], Measurement.add
+    alive, measure = [], Measurement.of
 
     def count(self, take):
         alive.append(sum(type(one) is Take for one in gc.get_objects()))
-        add(self, take)
+        return measure(self, take)
 
-    monkeypatch.setattr(Measurement, "add", count)
+    monkeypatch.setattr(Measurement, "of", count)
     result, measured = module.evaluate_folder(settings, read_files(settings), body)
     assert result.takes == 5 and len(measured.per_take) == 15 and result.hearing
     assert alive == [1] * 5
