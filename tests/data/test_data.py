@@ -1,20 +1,25 @@
 """Readers, the embedded corpus, the store, windows and the sampler."""
 
+import contextlib
 import json
 import multiprocessing
 import os
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import soundfile
 import torch
 
+from semtalk.body import load_body
 from semtalk.data.beat2 import FOLDER, BEAT2Corpus, emotion_of
 from semtalk.data.datamodule import EpochSampler, MotionDataModule, dealt_batches
 from semtalk.data.preparation import prepare
 from semtalk.data.recording import SemanticInterval, frame_scores, read_semantics
 from semtalk.data.sample import SampleCorpus
+from semtalk.data.sample import corpus as sample_module
 from semtalk.data.sample.script import HOMOPHONES, pronunciation, write_script
 from semtalk.data.windows import WindowDataset
 from semtalk.errors import SemTalkError
@@ -46,6 +51,22 @@ def test_sample_is_deterministic(corpus, tmp_path):
             assert path.read_bytes() == (again.root / path.relative_to(corpus.root)).read_bytes(), path
     for entry in corpus.entries():
         assert np.array_equal(corpus.read(entry).motion.poses, again.read(entry).motion.poses)
+
+
+def test_one_of_several_processes_writes_the_sample(tmp_path, monkeypatch):
+    both, written, write = threading.Barrier(2), [], sample_module.write_take
+    monkeypatch.setattr(sample_module, "write_take", lambda *args: (written.append(args[1]), write(*args)))
+
+    def load(*args):
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(1.0)  # for the other, which would write too
+        return load_body(None)
+
+    monkeypatch.setattr(sample_module, "load_body", load)
+    with ThreadPoolExecutor(2) as pool:
+        made = [pool.submit(SampleCorpus, str(tmp_path / "new"), 0, 1, 5.0) for _ in range(2)]
+    assert [len(one.result().entries()) for one in made] == [12, 12] and len(written) == 12
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
 
 
 def test_sample_default_size():

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import torch
+from filelock import FileLock
 
 from semtalk.body import BodyModel, load_body
 from semtalk.data.beat2 import FILES, FOLDER, BEAT2Corpus, emotion_of
@@ -21,6 +22,8 @@ from semtalk.motion.io import save_motion
 from semtalk.motion.skeleton import SAMPLE_RATE
 
 VERSION = 2
+LABEL = "sample.json"
+"""File of the corpus that says by what settings it was written."""
 SPEAKERS = (
     ("1_ada", Voice(190, 1.12), Style(1.0, 1.15, 0.05, 0.15, 0.03, (0.5, -0.4, 0.3))),
     ("2_ben", Voice(115, 0.94), Style(0.75, 0.85, 0.18, 0.35, 0.05, (-0.6, 0.5, 0.0))),
@@ -107,14 +110,27 @@ def rest_joints_of(style: Style, body: BodyModel) -> np.ndarray:
 
 
 def write_sample(root: Path, settings: SampleSettings) -> None:
-    """Write the corpus below ``root``, at once or not at all; a corpus of the same settings is kept."""
-    from rich.progress import track
+    """Write the corpus below ``root``, at once or not at all; a corpus of the same settings is kept.
 
-    label = root / "sample.json"
+    Of several processes one writes, and the others wait for it.
+    """
+    label = root / LABEL
     if read_kept(label) == asdict(settings):
         return
     if root.exists() and not label.is_file():
         raise SemTalkError(f"{root}: not a folder of the embedded corpus; it is left alone. Set data.root elsewhere.")
+    root.parent.mkdir(parents=True, exist_ok=True)
+    lock = root.with_name(f".{root.name}.lock")
+    with FileLock(lock):
+        if read_kept(label) != asdict(settings):
+            _write_whole(root, settings)
+    lock.unlink(missing_ok=True)
+
+
+def _write_whole(root: Path, settings: SampleSettings) -> None:
+    """Write the corpus beside ``root``, and then put it there."""
+    from rich.progress import track
+
     body = load_body(None)
 
     temporary = root.with_name(f".{root.name}.{os.getpid()}.tmp")
@@ -130,7 +146,7 @@ def write_sample(root: Path, settings: SampleSettings) -> None:
             write_take(corpus, identifier, voice, style, settings.take_seconds, rest_joints_of(style, body), rng)
             lines.append(f"{identifier},{TAKES[number]}")
         (corpus / "train_test_split.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-        (temporary / label.name).write_text(json.dumps(asdict(settings)), encoding="utf-8")
+        (temporary / LABEL).write_text(json.dumps(asdict(settings)), encoding="utf-8")
         if root.exists():
             shutil.rmtree(root)
         temporary.rename(root)
