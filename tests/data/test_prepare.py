@@ -1,5 +1,6 @@
 """Preparation: several processes, shards, kills, and recordings that are bad in every way a user meets."""
 
+import contextlib
 import csv
 import os
 import shutil
@@ -47,10 +48,21 @@ def test_shards_and_processes_share_one_store(copied, tmp_path):
 
 
 @pytest.mark.slow
-def test_shards_through_a_hydra_launcher(copied, tmp_path):
-    run_program("scripts/prepare.py", "-m", "shard=1/3,3/3", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2",
-                *arguments(copied, tmp_path / "store"), f"runs_dir={tmp_path}/runs")  # fmt: skip
-    assert len(list((tmp_path / "store").rglob("*.record.json"))) == 8
+def test_shards_through_a_hydra_launcher_whose_workers_are_killed_make_the_store_of_one_process(copied, tmp_path):
+    alone, shared = tmp_path / "alone", tmp_path / "shared"
+    run_program("scripts/prepare.py", *arguments(copied, alone))
+    words = ["scripts/prepare.py", "-m", "shard=1/2,2/2", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2",
+             *arguments(copied, shared), f"runs_dir={tmp_path}/runs"]  # fmt: skip
+    with subprocess.Popen([sys.executable, *words], cwd=ROOT, stderr=subprocess.DEVNULL) as process:
+        while not list(shared.rglob("*.record.json")) and process.poll() is None:
+            time.sleep(0.05)
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if int((folder / "stat").read_text().rpartition(")")[2].split()[1]) == process.pid:
+                    os.kill(int(folder.name), signal.SIGKILL)
+    assert process.returncode != 0 and len(files_of(shared)) < 12 * 8
+    run_program(*words)
+    assert files_of(alone) == files_of(shared) and len(files_of(shared)) == 12 * 8
 
 
 def test_a_shard_is_one_of_how_many():
