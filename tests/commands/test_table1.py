@@ -93,12 +93,24 @@ def test_the_hours_of_the_page_are_those_of_a_dry_run():
     table = {phase: cells for phase, *cells in rows("phase", "GFLOP a step", "steps", "hours, A100")}
     phases = phases_of(settings.stage.phases, settings.parts)
     assert list(table) == phases
-    body = load_body(None)
+    body, total = load_body(None), 0.0
     for phase in phases:
         cost = phase_cost(phase, settings, windows, 1, body)
+        total += cost.flops * cost.steps * (phase != "fgd")
         gflop, steps, took = table[phase]
         assert float(gflop) == pytest.approx(cost.flops / 1e9, rel=0.01, abs=1), phase  # versions of torch differ
         assert [steps, took] == [str(cost.steps), hours(cost.hours(A100))], phase
+    scaling = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
+    lines = (line for line in scaling.splitlines() if re.match(r"\| (two CPU|an A100|a node|a cluster)", line))
+    machines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
+    for name, *_, rate, speaker_2, everyone, dollars in machines:
+        took = total / (float(re.match(r"[\d.]+", rate)[0]) * 1e12) / 3600
+        assert float(speaker_2) == pytest.approx(took, rel=0.02), name
+        assert float(everyone) == pytest.approx(14.5 * took, rel=0.02), name
+        if dollars:
+            price = 2 * {"a node of eight": 8, "a cluster": 3}.get(name, 1) * took
+            assert list(map(float, dollars.split(" and "))) == pytest.approx([price, 14.5 * price], rel=0.02), name
+    assert len(machines) == 4
 
 
 def test_a_dry_run_prints_the_hours_and_what_is_needed():
