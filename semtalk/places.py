@@ -1,5 +1,6 @@
 """Where the package, its configurations and its checkout are, and where a run keeps its networks."""
 
+import glob
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
@@ -22,6 +23,13 @@ def checkpoint_path(run_dir: str | Path, phase: str, which: str = "best") -> Pat
     if which == "best" and is_published(run_dir):
         return Path(run_dir) / f"{phase}{WEIGHTS}"
     return Path(run_dir) / phase / f"{which}.ckpt"
+
+
+def runs_of_seeds(runs_dir: Path, name: str) -> list[Path]:
+    """Folders ``NAME_seedN`` of the runs of several seeds, by their seeds."""
+    there = runs_dir.glob(f"{glob.escape(name)}_seed*")
+    seeds = {int(seed): folder for folder in there if (seed := folder.name.rpartition("_seed")[2]).isdecimal()}
+    return [seeds[seed] for seed in sorted(seeds)]
 
 
 def called(command: str) -> str:

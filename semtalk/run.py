@@ -175,7 +175,7 @@ def train(settings: TrainSettings) -> float | None:
     from semtalk.data.datamodule import CorpusDataModule
     from semtalk.data.store import mean_joint_speed
     from semtalk.evaluation.judge import Judge, hears_less
-    from semtalk.tasks.checkpoint import embedder_of_seeds, phases_to_train, refuse_parts, share_checkpoints
+    from semtalk.tasks.checkpoint import phases_to_train, refuse_parts, share_checkpoints
     from semtalk.tasks.fit import fit_phase, processes_of
     from semtalk.tasks.phases import phases_of
     from semtalk.tasks.speed import warn_of_shared_cores
@@ -194,8 +194,8 @@ def train(settings: TrainSettings) -> float | None:
     if new:
         LOG.info(f"init={settings.init}: the speakers {new} are new to it; they begin as the mean of those it knows.")
     embedder, phases = settings.embedder, phases_of(settings.stage.phases, settings.parts)
-    if settings.seed_in_name and embedder is None and "fgd" in phases[1:]:
-        embedder = embedder_of_seeds(run_dir(settings), settings.name, settings.plain()["data"])
+    if embedder is None and "fgd" in phases[1:] and not checkpoint_path(run_dir(settings), "fgd").is_file():
+        embedder = _shared_embedder(settings)
     phases = phases_to_train(phases, run_dir(settings), embedder)
     for key, source, shared in (("tokenizer", settings.tokenizer, MOTION_PHASES), ("embedder", embedder, ["fgd"])):
         if source:
@@ -245,6 +245,16 @@ def train(settings: TrainSettings) -> float | None:
     if settings.logger.name == "wandb" and "sparse" in phases:
         _evaluate_run(settings, settings.evaluation, None)
     return _objective(settings.objective, row)
+
+
+def _shared_embedder(settings: TrainSettings | EvalSettings) -> str | None:
+    """Run whose FGD embedder the seeds of one command share; none for a run that is not one of several seeds."""
+    from semtalk.tasks.checkpoint import embedder_of_seeds
+
+    if not settings.seed_in_name:
+        return None
+    name = settings.name + (settings.suffix or "")
+    return embedder_of_seeds(run_dir(settings).parent, name, settings.plain()["data"])
 
 
 def _objective(name: str | None, row: dict) -> float:
@@ -336,6 +346,8 @@ def _evaluate_run(settings: EvalSettings | TrainSettings, evaluation: Evaluation
     from semtalk.tasks.checkpoint import read_stamp
 
     folder = located_model(getattr(settings, "ckpt", None) or run_dir(settings), getattr(settings, "revision", None))
+    if settings.embedder is None and getattr(settings, "ckpt", None) is None:
+        settings = settings.model_copy(update={"embedder": _shared_embedder(settings)})
     read_stamp(settings.embedder or folder, "fgd")
     phase = "sparse" if checkpoint_path(folder, "sparse").is_file() else "base"
     trained = read_stamp(folder, phase).settings

@@ -1,7 +1,6 @@
 """Several evaluations in one table, with bootstrap intervals over takes."""
 
 import csv
-import glob
 import io
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from semtalk.evaluation.protocol import find_protocol
 from semtalk.evaluation.result import WEIGHT, Result, again
 from semtalk.files import read_text
 from semtalk.metrics.functional import frechet_distance
-from semtalk.places import called
+from semtalk.places import called, runs_of_seeds
 
 REPEATS = 1000
 FGD_REPEATS = 200
@@ -114,9 +113,7 @@ def seeds_of(path: str, split: str) -> list[str]:
     """Runs that a name stands for: the run itself, or all seeds of it (``NAME_seed0``, ``NAME_seed1``, ...)."""
     if any((Path(path) / inner / "metrics.json").is_file() for inner in ("", f"eval/{split}")):
         return [path]
-    there = Path(path).parent.glob(f"{glob.escape(Path(path).name)}_seed*")
-    seeds = {int(number): folder for folder in there if (number := folder.name.rpartition("_seed")[2]).isdecimal()}
-    return [str(seeds[number]) for number in sorted(seeds)] or [path]
+    return list(map(str, runs_of_seeds(Path(path).parent, Path(path).name))) or [path]
 
 
 def resampled(run: Evaluation, metric: str, draws: np.ndarray) -> np.ndarray:

@@ -1,7 +1,6 @@
 """Checkpoints: plain tensors and a plain configuration, loaded without unpickling anything else."""
 
 import filecmp
-import glob
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,8 +14,10 @@ from semtalk.files import atomic_write, write_checkpoint
 from semtalk.log import LOG
 from semtalk.models.tokenizer import Tokenizer
 from semtalk.needs import refuse_run
-from semtalk.places import WEIGHTS, called, checkpoint_path
+from semtalk.places import WEIGHTS, called, checkpoint_path, runs_of_seeds
 from semtalk.settings import refuse_untrusted
+from semtalk.settings.commands import TrainSettings
+from semtalk.settings.words import path_keys
 from semtalk.tasks.phases import PHASES, RVQVAE_PHASES, build_network, tokenizer_of
 from semtalk.tasks.published import one_line, published_checkpoint
 from semtalk.tasks.sizes import check_before_building, misfit, network_weights
@@ -299,20 +300,24 @@ def refuse_parts(phases: Sequence[str], run_dir: Path) -> None:
             )
 
 
-def embedder_of_seeds(run_dir: Path, name: str, data: Mapping[str, Any]) -> str | None:
-    """Run of another seed whose FGD embedder a run takes over, so that their FGD compares; none where there is none.
+def embedder_of_seeds(runs_dir: Path, name: str, data: Mapping[str, Any]) -> str | None:
+    """The first of the runs of several seeds that has an FGD embedder: all take it, so that their FGD compares.
 
     Args:
-        run_dir: Folder of the run, ``NAME_seedN``.
+        runs_dir: Folder of the runs, which are called ``NAME_seedN``.
         name: Of the runs, without the seed.
-        data: Of the run's configuration; the other one is of the same.
+        data: Of a run's configuration; the embedder is of the same, wherever it lay then.
     """
-    if checkpoint_path(run_dir, "fgd").is_file():
-        return None
-    for folder in sorted(run_dir.parent.glob(f"{glob.escape(name)}_seed*")):
-        there = folder != run_dir and checkpoint_path(folder, "fgd").is_file()
-        if there and read_stamp(folder, "fgd").config.get("data") == data:
-            return str(folder)
+    places = path_keys(TrainSettings)
+
+    def wherever(data: Mapping[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in data.items() if f"data.{key}" not in places}
+
+    for folder in runs_of_seeds(runs_dir, name):
+        if checkpoint_path(folder, "fgd").is_file():
+            of = read_stamp(folder, "fgd").config.get("data") or {}
+            if wherever(of) == wherever(data):
+                return str(folder)
     return None
 
 

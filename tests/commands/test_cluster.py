@@ -1,7 +1,9 @@
 """Jobs of a cluster go on by themselves after a warning; searches make a figure of validation small."""
 
 import csv
+import json
 import math
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,11 +11,12 @@ import sys
 import pytest
 import torch
 from cluster import Cluster
-from conftest import ROOT, plain, run_program
+from conftest import ROOT, plain, run_command, run_program
 from omegaconf import OmegaConf
 
 from semtalk import run, slurm
 from semtalk.errors import DivergedError, SemTalkError
+from semtalk.settings import compose
 from semtalk.settings.compose import refuse_missing_plugins
 
 STEPS = 60
@@ -156,3 +159,18 @@ def test_a_launcher_that_is_not_installed_is_named(monkeypatch):
         with pytest.raises(SemTalkError, match=f"{word}: it is of a package .* `pip install {package}`"):
             refuse_missing_plugins(["-m", word])
     refuse_missing_plugins(["hydra/launcher=basic", "name=slurm"])
+
+
+def test_seeds_are_measured_with_one_embedder_however_they_were_trained(smoke, tmp_path):
+    folder, words = smoke
+    for seed in (0, 2, 10):
+        shutil.copytree(folder / "runs" / "smoke", tmp_path / f"many_seed{seed}")
+    words = [*words, f"runs_dir={tmp_path}", "name=many", "seed_in_name=true"]
+    for seed in (10, 2):
+        assert run._shared_embedder(compose("eval", *words, f"seed={seed}")) == f"{tmp_path}/many_seed0"
+    assert run._shared_embedder(compose("eval", *words[:-1], "seed=2")) is None
+    run_command("eval.py", *words, "seed=2", "video=false")
+    found = json.loads((tmp_path / "many_seed2" / "eval" / "test" / "metrics.json").read_text())
+    assert found["config"]["embedder"] == f"{tmp_path}/many_seed0"
+    shutil.rmtree(tmp_path / "many_seed0" / "fgd")
+    assert run._shared_embedder(compose("eval", *words, "seed=10")) == f"{tmp_path}/many_seed2", "2 comes before 10"
