@@ -15,8 +15,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.common import GIB, ROOT, record
+from benchmarks.common import GIB, RESULTS, ROOT, record
 from benchmarks.scale_corpus import SECONDS, SPEAKERS, TAKES, TEST_TAKES, take_of, write_corpus
+from benchmarks.scale_plot import draw
 from benchmarks.scale_probe import cold, resident
 from benchmarks.start import untrained_run
 
@@ -145,3 +146,4 @@ def scale(*words: str) -> None:
             run = [*data, f"ckpt={folder}/runs/scale", f"out={folder}/eval", "video=false"]
             numbers["evaluating"] = watched(["eval.py", *run])
         record("scale", numbers)
+        draw(RESULTS / "scale.json", ROOT / "docs" / "scale.png")
