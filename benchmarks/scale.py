@@ -1,8 +1,8 @@
 """A corpus of 1 to 27 hours: preparing, starting, loading, planning and evaluating, and how each grows.
 
 ``python -m benchmarks scale folder=DIR hours=1,3,9,27 evaluated=265``; the corpus and its store take 0.7 GB an hour and
-stay there; of a larger one that is there the first takes are listed. A test split of more than ``evaluated`` takes is not
-evaluated.
+stay there; of a larger one that is there the first takes are listed. ``evaluated`` is how many takes of the test split
+are evaluated at most: none of a larger one.
 """
 
 import contextlib
