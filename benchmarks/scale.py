@@ -1,7 +1,8 @@
 """A corpus of 1 to 27 hours: preparing, starting, loading, planning and evaluating, and how each grows.
 
 ``python -m benchmarks scale folder=DIR hours=1,3,9,27 evaluated=265``; the corpus and its store take 0.7 GB an hour and
-stay there. A test split of more than ``evaluated`` takes is not evaluated.
+stay there; of a larger one that is there the first takes are listed. ``evaluated`` is how many takes of the test split
+are evaluated at most: none of a larger one.
 """
 
 import contextlib
@@ -12,11 +13,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from benchmarks.common import GIB, ROOT, record
+from benchmarks.common import GIB, RESULTS, ROOT, record
 from benchmarks.scale_corpus import SECONDS, SPEAKERS, TAKES, TEST_TAKES, take_of, write_corpus
+from benchmarks.scale_plot import draw
 from benchmarks.scale_probe import cold, resident
 from benchmarks.start import untrained_run
 
@@ -28,21 +31,26 @@ COLD = 4_000
 """Windows that are read with a cold cache."""
 
 
-def watched(command: Sequence[str], kill_when=None) -> dict[str, float]:
+def watched(
+    command: Sequence[str], kill_when: Callable[[], bool] = lambda: False, **environment: str
+) -> dict[str, float]:
     """Run a Python program to its end: seconds, its CPU's seconds, and the most that was resident, in GiB.
 
     Args:
         command: Arguments of Python.
-        kill_when: Called with the seconds so far; the program is killed once it gives true.
+        kill_when: The program is killed once it gives true.
+        environment: Variables of the program beside those of this one.
     """
     began, peak = time.perf_counter(), {}
     with open(os.devnull, "w") as nothing:
-        child = subprocess.Popen([sys.executable, *command], cwd=ROOT, stdout=nothing, stderr=subprocess.PIPE)
+        child = subprocess.Popen(
+            [sys.executable, *command], cwd=ROOT, stdout=nothing, stderr=subprocess.PIPE, env=os.environ | environment
+        )
     killed = False
     while (gone := os.wait4(child.pid, os.WNOHANG))[0] == 0:
         with contextlib.suppress(OSError):  # it ended meanwhile
             peak = {name: max(peak.get(name, 0.0), value) for name, value in resident(child.pid).items()} or peak
-        if kill_when and not killed and kill_when(time.perf_counter() - began):
+        if not killed and kill_when():
             child.send_signal(signal.SIGKILL)
             killed = True
         time.sleep(0.05)
@@ -65,10 +73,10 @@ def probe(*arguments: str) -> dict[str, float]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def size_of(folder: Path) -> int:
-    """Bytes of a folder's files; one with several names counts once."""
-    found = {(s.st_dev, s.st_ino): s.st_blocks * 512 for s in (p.stat() for p in folder.rglob("*") if p.is_file())}
-    return sum(found.values())
+def size_of(folder: Path, takes: int) -> float:
+    """GB of the files of the first so many takes below a folder, links as if they were files of their own."""
+    names = {take_of(index)[1] for index in range(takes)}
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.name.partition(".")[0] in names) / 1e9
 
 
 def ready(store: Path) -> int:
@@ -76,12 +84,22 @@ def ready(store: Path) -> int:
     return len(list(store.glob("*.emotion.safetensors")))
 
 
+def prepared(words: Sequence[str]) -> dict[str, float]:
+    """Prepare in as many shares as there are cores, at once; the most of each of them, and the CPU's seconds of all."""
+    count = os.cpu_count()
+    with ThreadPoolExecutor(count) as pool:
+        commands = [["scripts/prepare.py", *words, f"shard={share}/{count}"] for share in range(1, count + 1)]
+        shares = list(pool.map(lambda command: watched(command, OMP_NUM_THREADS="1"), commands))
+    together = {name: max(share[name] for share in shares) for name in shares[0]}
+    return together | {"CPU seconds": sum(share["CPU seconds"] for share in shares), "processes": count}
+
+
 def killed_and_restarted(words: Sequence[str], folder: Path) -> dict[str, float]:
     """What a preparation that is killed loses: files that were made before, and are made again."""
     store = folder / "killed"
     arguments = ["scripts/prepare.py", *words, f"data.store={store}"]
     inner = store / "beat2_offline"
-    watched(arguments, kill_when=lambda seconds: ready(inner) >= 20)
+    watched(arguments, kill_when=lambda: ready(inner) >= 20)
     before = {path.name: path.stat().st_ino for path in inner.glob("[!.]*.safetensors")}
     left = len(list(inner.glob(".*")))
     again = watched(arguments)
@@ -120,16 +138,15 @@ def scale(*words: str) -> None:
         wrote, there = time.perf_counter() - began, ready(store) if store.is_dir() else 0
         numbers = {
             "hours": takes * SECONDS / 3600, "takes": takes, "speakers": len({take_of(i)[0] for i in range(takes)}),
-            "seconds of writing": wrote, "corpus, GB": size_of(corpus) / 1e9,
+            "seconds of writing": wrote, "corpus, GB": size_of(corpus, takes),
         }  # fmt: skip
-        if hours == sizes[0]:
+        if not store.is_dir():
             numbers["killed"] = killed_and_restarted(data, folder)
-        numbers["preparing"] = watched(["scripts/prepare.py", *data])
-        numbers["hours prepared an hour"] = (
-            (takes - there) * SECONDS / numbers["preparing"]["seconds"] if takes > there else None
-        )
+        if takes > there:
+            numbers["preparing"] = prepared(data)
+            numbers["hours prepared an hour"] = (takes - there) * SECONDS / numbers["preparing"]["seconds"]
         numbers["opening"] = watched(["scripts/prepare.py", *data])
-        numbers["store, GB"] = size_of(store) / 1e9
+        numbers["store, GB"] = size_of(store, takes)
         for state in ("cold", "warm"):
             for phase in ("rvqvae_upper", "base"):
                 if state == "cold":
@@ -145,3 +162,4 @@ def scale(*words: str) -> None:
             run = [*data, f"ckpt={folder}/runs/scale", f"out={folder}/eval", "video=false"]
             numbers["evaluating"] = watched(["eval.py", *run])
         record("scale", numbers)
+        draw(RESULTS / "scale.json", ROOT / "docs" / "scale.png")

@@ -53,7 +53,7 @@ def epoch(most: str, *words: str) -> dict[str, float]:
     began = time.perf_counter()
     for batch in batches:
         count += len(batch["speaker"])
-        if count // 64 % 32 == 0:
+        if count // 64 % 8 == 0:
             peak = {name: max(peak[name], value) for name, value in resident().items()}
         if count >= int(most):
             break
