@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from conftest import ROOT, run_command, run_program
+from conftest import ROOT, THREADS, run_command, run_program
 
 from semtalk.data.beat2 import FOLDER, BEAT2Corpus
 from semtalk.data.preparation import parse_shard, prepare
@@ -39,7 +39,7 @@ def files_of(store) -> dict:
 def test_shards_and_processes_share_one_store(copied, tmp_path):
     alone, shared = tmp_path / "alone", tmp_path / "shared"
     run_program("scripts/prepare.py", *arguments(copied, alone))
-    options = {"cwd": ROOT, "env": os.environ | {"OMP_NUM_THREADS": "1"}, "stdout": subprocess.DEVNULL}
+    options = {"cwd": ROOT, "env": os.environ | {"OMP_NUM_THREADS": THREADS}, "stdout": subprocess.DEVNULL}
     command = [sys.executable, "scripts/prepare.py", *arguments(copied, shared)]
     processes = [subprocess.Popen([*command, *extra], **options) for extra in (["shard=2/2"], [])]
     assert [process.wait() for process in processes] == [0, 0]

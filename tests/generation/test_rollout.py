@@ -140,7 +140,7 @@ def test_decoding_by_hand(generator):
             latent[:, step] = sum(w / 16 * kept[:, step + by] for by, w in enumerate((1, 4, 6, 4, 1), start=-2))
     own = generator.tokenizer.decode(latents)
     matrices = rotation_6d_to_matrix(own.rotation)
-    assert torch.allclose(rotation_6d_to_matrix(frames.rotation), matrices, atol=1e-5)
+    assert torch.allclose(rotation_6d_to_matrix(frames.rotation), matrices, atol=1e-4)
     norms = frames.rotation.unflatten(-1, (2, 3)).norm(dim=-1)
     assert torch.allclose(norms, torch.ones_like(norms), atol=1e-5), "decoded rotations are true ones"
     own.rotation = matrix_to_6d(matrices)
