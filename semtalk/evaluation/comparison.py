@@ -149,7 +149,7 @@ def compare(paths: list[str], split: str, seed: int = 0) -> dict:
         SemTalkError: Fewer than two runs or seeds, or evaluations that cannot be compared.
     """
     names = {path: seeds_of(path, split) for path in paths}
-    if sum(map(len, names.values())) < 2:
+    if sum(len(names[path]) for path in paths) < 2:
         raise SemTalkError("compare: give two runs or more, as in compare=[runs/A,runs/B], or one with several seeds.")
     groups = {path: [read_evaluation(one, split) for one in seeds] for path, seeds in names.items()}
     runs = [run for group in groups.values() for run in group]

@@ -87,8 +87,12 @@ class Trainer(Settings):
 
     def given(self) -> dict[str, Any]:
         """Arguments of ``pl.Trainer``: what is set."""
-        names = (name for name in type(self).model_fields if name in self.model_fields_set and name != "wait_minutes")
+        names = set(type(self).model_fields) & self.model_fields_set - OF_THE_STRATEGY
         return {name: getattr(self, name) for name in names}
+
+
+OF_THE_STRATEGY = {"wait_minutes"}
+"""Keys of ``trainer`` that its strategy takes."""
 
 
 SET_ELSEWHERE = {

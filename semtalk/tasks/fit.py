@@ -151,8 +151,9 @@ def _trainer(trainer: Trainer, **arguments) -> pl.Trainer:
         made = pl.Trainer(**trainer.given() | arguments)
     except (TypeError, ValueError, ImportError, MisconfigurationException) as error:
         raise SemTalkError(f"trainer: {str(error).strip()}") from error
+    waiting = timedelta(minutes=trainer.wait_minutes)
     if isinstance(made.strategy, DDPStrategy):
-        made.strategy._timeout = timedelta(minutes=trainer.wait_minutes)  # which its name alone cannot say
+        made.strategy._timeout = waiting  # which its name alone cannot say
     return made
 
 

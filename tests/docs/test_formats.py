@@ -68,7 +68,8 @@ def written(smoke, tmp_path_factory):
     run_command("generate.py", f"audio={spoken}", *arguments, *words, f"out={made}")
     measured = ["metrics=extended", "samples=2", "video=false", f"out={found}"]
     run_command("eval.py", *arguments, *measured)
-    shutil.copytree(found, compared / "one")
+    for seed in range(2):
+        shutil.copytree(found, compared / f"one_seed{seed}")
     print_comparison(compare([str(found), str(compared / "one")], "test"), compared)
     return made, found, compared, folder
 
