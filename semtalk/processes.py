@@ -27,18 +27,18 @@ def sum_over_processes(*tensors: Tensor) -> None:
             dist.all_reduce(tensor)
 
 
-def largest_over_processes(number: int, device: torch.device) -> int:
-    """The largest of the whole numbers that the processes have.
+def largest_over_processes(numbers: list[int], device: torch.device) -> list[int]:
+    """The largest that the processes have of each of some whole numbers.
 
     Args:
-        number: Of this process.
+        numbers: Of this process.
         device: Of this process, whose memory the processes' messages pass through.
     """
     if world() == 1:
-        return number
-    largest = torch.tensor(number, device=device)
+        return numbers
+    largest = torch.tensor(numbers, device=device)
     dist.all_reduce(largest, dist.ReduceOp.MAX)
-    return int(largest)
+    return largest.tolist()
 
 
 class _Mean(torch.autograd.Function):

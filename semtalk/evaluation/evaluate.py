@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial, reduce
+from functools import cached_property, partial, reduce
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from rich.progress import track
 from semtalk.body import BodyModel, load_body
 from semtalk.data.open import open_corpus, open_store
 from semtalk.data.recording import Corpus
-from semtalk.data.store import Store, sampled
+from semtalk.data.store import Store, StoredRecording, sampled
 from semtalk.errors import SemTalkError
 from semtalk.evaluation.files import Files
 from semtalk.evaluation.folder import joint_speed_of, takes_of
@@ -124,8 +124,16 @@ class Evaluator:
         self.measurement = Measurement(ROWS, self.metrics, embedder, body, speed, evaluation.protocol)
         self.recordings, self.short = self.maker.long_enough(store.split(evaluation.split))
         self.knows = settings.data.reader == "sample" and self.run.generator.sparse is not None
-        self.still = mean_frame(sampled(store.split("train")))
-        self.others = other_sounds(self.recordings) if evaluation.extended or self.knows else []
+
+    @cached_property
+    def still(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean pose and face of the training split, read where pieces are measured."""
+        return mean_frame(sampled(self.store.split("train")))
+
+    @cached_property
+    def others(self) -> list[StoredRecording]:
+        """Whose sound each of the recordings gets instead of its own; none where that is not measured."""
+        return other_sounds(self.recordings) if self.evaluation.extended or self.knows else []
 
     @property
     def pieces(self) -> int:

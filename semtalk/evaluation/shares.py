@@ -1,9 +1,12 @@
 """An evaluation in pieces that several processes share: what is found of each is joined in the order of the takes."""
 
 import copy
+import multiprocessing
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
+
+import torch
 
 from semtalk.errors import SemTalkError
 
@@ -61,10 +64,6 @@ def _find(evaluation: str, make: Callable[[], Callable[[int], T]], number: int) 
 
 def own_device(kind: str) -> str:
     """The device of a process that shares the work: the GPUs in turn."""
-    import multiprocessing
-
-    import torch
-
     if kind != "cuda":
         return kind
     number = int(multiprocessing.current_process().name.rpartition("-")[2])

@@ -98,9 +98,9 @@ def _find_place(trainer: pl.Trainer, windows: int | None) -> None:
         iter(trainer.fit_loop._data_fetcher)
 
 
-def _of_all(trainer: pl.Trainer, number: int) -> int:
-    """The largest number that a process of the training says; all of them learn it."""
-    return largest_over_processes(number, trainer.strategy.root_device)
+def _of_all(trainer: pl.Trainer, *numbers: int) -> list[int]:
+    """The largest that a process of the training says of each number; all of them learn it."""
+    return largest_over_processes(list(numbers), trainer.strategy.root_device)
 
 
 class Keeper(Checkpoint):
@@ -215,8 +215,7 @@ class Keeper(Checkpoint):
         loop._batches_that_stepped = trainer.global_step  # Lightning miscounts after a resume within an epoch
         if batch_idx % trainer.accumulate_grad_batches:
             return
-        due = _of_all(trainer, int(time.monotonic() - self.saved_at > 60 * self.minutes))
-        asked = _of_all(trainer, self.asked or 0)
+        due, asked = _of_all(trainer, int(time.monotonic() - self.saved_at > 60 * self.minutes), self.asked or 0)
         if (due or asked) and batch_idx > 0:
             for progress in (loop.batch_progress.current, loop.batch_progress.total):
                 progress.ready -= 1  # this batch is not begun: a resumed training begins with it
@@ -239,7 +238,8 @@ class Keeper(Checkpoint):
             names = ["best", *names]
         self.validated = False
         self._save(trainer, *names)
-        if asked := _of_all(trainer, self.asked or 0):
+        (asked,) = _of_all(trainer, self.asked or 0)
+        if asked:
             self._answer(asked, f"{module.phase} is at step {trainer.global_step}")
 
     def _is_best(self, trainer: pl.Trainer, module) -> bool:
@@ -290,7 +290,8 @@ class Keeper(Checkpoint):
             finish_checkpoint(self.path("best"), self.state_dict()["seconds"])
             shutil.rmtree(self.folder / LOG_FOLDER, ignore_errors=True)
         trainer.strategy.barrier()
-        if asked := _of_all(trainer, self.asked or 0):
+        (asked,) = _of_all(trainer, self.asked or 0)
+        if asked:
             self._answer(asked, f"{self.folder.name} is at its end")
 
 
