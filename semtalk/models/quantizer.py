@@ -125,10 +125,10 @@ class ResidualQuantizer(nn.Module):
         with without_autocast(x):
             if levels is None:
                 levels = self.draw_levels() if self.training else len(self.levels)
-            return self._quantise(x.float(), levels)
+            return self._quantise(x.to(self.levels[0].codebook.dtype), levels)
 
     def _quantise(self, x: Tensor, used: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Quantise in float32: moving averages of half precision would stand still."""
+        """Quantise in the codebooks' precision, never in half: moving averages of that would stand still."""
         residual, commitment, indices = x, x.new_zeros(()), []
         total = torch.zeros_like(x)
         for level in self.levels[:used]:

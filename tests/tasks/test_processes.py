@@ -45,8 +45,12 @@ def batch_of() -> dict[str, torch.Tensor]:
 
 
 def trained(phase: str, rank: int, world: int) -> dict[str, dict[str, torch.Tensor]]:
-    """Gradients of a first step, and what it leaves in the network: codes that move, and those that restart."""
+    """Gradients of a first step, and what it leaves in the network: codes that move, and those that restart.
+
+    A tokenizer's step is taken in float64, since which code is the nearest may hang on a single's last digits.
+    """
     torch.manual_seed(0)
+    batch = {name: value[rank::world] for name, value in batch_of().items()}
     settings = tiny_settings(*ALONE, *LEVELS)
     task = fresh_task(phase, settings, 2, load_body(None), progress=0.0).train()
     if hasattr(task, "_tokenizer"):
@@ -55,8 +59,10 @@ def trained(phase: str, rank: int, world: int) -> dict[str, dict[str, torch.Tens
         for level in task.network.quantizer.levels:
             level.codebook.normal_(std=0.3), level.initialised.fill_(True)
             level.counts.fill_(level.dead_below), level.sums.copy_(level.codebook * level.dead_below)
+        task.double()
+        batch = {name: value.double() if value.is_floating_point() else value for name, value in batch.items()}
     task.alike.manual_seed(1)
-    task.total(task.losses({name: value[rank::world] for name, value in batch_of().items()})).backward()
+    task.total(task.losses(batch)).backward()
     gradients = {name: p.grad for name, p in task.network.named_parameters() if p.grad is not None}
     for gradient in gradients.values():
         if world > 1:
