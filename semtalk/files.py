@@ -85,6 +85,26 @@ def load_pickle(path: Path, stand_in: Callable[[str, str], bool] = lambda module
         raise SemTalkError(f"{path}: not a readable pickle ({type(error).__name__}: {error}).") from error
 
 
+def load_pickled_npy(path: Path) -> Any:
+    """The one object of an npy that numpy pickled: plain containers and arrays, with nothing of it run.
+
+    Raises:
+        SemTalkError: The file is missing, damaged, or asks for anything that is not on the list.
+    """
+    from semtalk.arrays import read_header
+
+    if not path.is_file():
+        raise SemTalkError(f"{path}: no such file.")
+    try:
+        with path.open("rb") as file:
+            read_header(file)
+            return _AllowList(file, path, lambda module, name: False).load().item()
+    except SemTalkError:
+        raise
+    except Exception as error:
+        raise SemTalkError(f"{path}: not a readable npy of an object ({type(error).__name__}: {error}).") from error
+
+
 class _WithoutTensors(_AllowList):
     def persistent_load(self, identity: tuple) -> None:
         """The numbers of a tensor."""

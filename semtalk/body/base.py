@@ -80,6 +80,19 @@ class BodyModel(nn.Module):
     def face_vertices(self, jaw: Tensor, expressions: Tensor, betas: Tensor) -> Tensor:
         """Vertices (T, V, 3) in metres with only jaw (T, 3) and expressions (T, 100) moving, for the shape (300,)."""
 
+    def points(self, poses: Tensor, expressions: Tensor, betas: Tensor) -> Tensor | None:
+        """SMPL-X's 127 points (T, 127, 3) in metres without translation: joints, 21 vertices, 51 landmarks of the face.
+
+        Args:
+            poses: (T, 55, 3) axis-angle.
+            expressions: (T, 100).
+            betas: (300,) shape.
+
+        Returns:
+            The points; none of a body that has no such vertices.
+        """
+        return None
+
     def matrices(self, poses: Tensor) -> Tensor:
         """Local rotation matrices (..., 55, 3, 3) of axis-angle poses (..., 55, 3), the mean hand added."""
         shift = torch.cat([self.hand_mean.new_zeros(NUM_JOINTS - len(self.hand_mean), 3), self.hand_mean])

@@ -60,6 +60,15 @@ class SMPLXBody(BodyModel):
         neutral = self.model.J_regressor @ self.model.v_template
         return neutral + torch.einsum("...s,jcs->...jc", betas.to(neutral.dtype), directions)
 
+    def points(self, poses: Tensor, expressions: Tensor, betas: Tensor) -> Tensor:
+        """See :class:`BodyModel`."""
+        count, turns = len(poses), poses.flatten(1)
+        return self.model(
+            betas=betas.expand(count, -1), expression=expressions, global_orient=turns[:, :3], body_pose=turns[:, 3:66],
+            jaw_pose=turns[:, 66:69], leye_pose=turns[:, 69:72], reye_pose=turns[:, 72:75],
+            left_hand_pose=turns[:, 75:120], right_hand_pose=turns[:, 120:], transl=poses.new_zeros(count, 3),
+        ).joints  # fmt: skip
+
     def face_vertices(self, jaw: Tensor, expressions: Tensor, betas: Tensor) -> Tensor:
         """See :class:`BodyModel`: all 10,475 vertices, everything but jaw and expressions at zero."""
         count = len(jaw)

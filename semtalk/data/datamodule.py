@@ -15,6 +15,7 @@ from semtalk.data.recording import Corpus
 from semtalk.data.store import Store
 from semtalk.data.windows import WindowDataset
 from semtalk.errors import SemTalkError
+from semtalk.motion.skeleton import WINDOW
 from semtalk.settings import compose
 from semtalk.settings.inputs import Features
 
@@ -104,7 +105,7 @@ class MotionDataModule(pl.LightningDataModule):
         super().__init__()
         self._store = store
         self.stride, self.batch_size, self.seed, self.workers = stride, batch_size, seed, workers
-        self.keys, self.on_device = keys, on_device
+        self.keys, self.on_device, self.length = keys, on_device, WINDOW
 
     @property
     def store(self) -> Store:
@@ -117,9 +118,9 @@ class MotionDataModule(pl.LightningDataModule):
         """The corpus's speaker numbers, in the order of the networks' embeddings."""
         return self.store.speakers
 
-    def serve(self, batch_size: int, keys: tuple[str, ...] | None = None) -> None:
-        """Choose other batches from the same store."""
-        self.batch_size, self.keys = batch_size, keys
+    def serve(self, batch_size: int, keys: tuple[str, ...] | None = None, length: int = WINDOW) -> None:
+        """Choose other batches from the same store, of windows of other keys or another length."""
+        self.batch_size, self.keys, self.length = batch_size, keys, length
 
     def batches(self, processes: int = 1) -> int:
         """Batches of an epoch of training, for each of so many processes.
@@ -131,7 +132,7 @@ class MotionDataModule(pl.LightningDataModule):
         return windows // min(self.batch_size, windows)
 
     def _windows(self, split: str, processes: int) -> WindowDataset:
-        dataset = WindowDataset(self.store, self.store.split(split), self.stride, self.keys)
+        dataset = WindowDataset(self.store, self.store.split(split), self.stride, self.keys, self.length)
         if len(dataset) < processes:
             raise SemTalkError(
                 f"{split} has {len(dataset)} windows, too few for {processes} processes; start fewer (trainer.devices)."

@@ -1,4 +1,4 @@
-"""Windows of 64 frames as index arithmetic over a store, gathered a whole batch at a time."""
+"""Windows of frames as index arithmetic over a store, gathered a whole batch at a time."""
 
 import numpy as np
 import torch
@@ -24,8 +24,9 @@ class WindowDataset(Dataset):
     """
 
     def __init__(
-        self, store: Store, recordings: list[StoredRecording], stride: int, keys: tuple[str, ...] | None = None
-    ):
+        self, store: Store, recordings: list[StoredRecording], stride: int, keys: tuple[str, ...] | None = None,
+        length: int = WINDOW,
+    ):  # fmt: skip
         """List the windows.
 
         Args:
@@ -33,6 +34,7 @@ class WindowDataset(Dataset):
             recordings: Usually one split of it.
             stride: Frames between the starts of windows, a multiple of the store's own.
             keys: What to gather; all of it by default.
+            length: Frames of a window; window features and semantic scores are of 64.
 
         Raises:
             SemTalkError: The store has no window features for such a stride, or no window at all.
@@ -41,16 +43,16 @@ class WindowDataset(Dataset):
             raise SemTalkError(
                 f"stride={stride}: {store.folder} keeps window features every {store.stride} frames; choose a multiple."
             )
-        self.store = store
+        self.store, self.length = store, length
         self.recordings = recordings
         self.keys = keys or (*MOTION_KEYS, *FRAME_SLOTS, *WINDOW_SLOTS, "betas", "speaker", "semantic")
         index = [
             (number, start)
             for number, recording in enumerate(recordings)
-            for start in range(0, recording.frames - WINDOW + 1, stride)
+            for start in range(0, recording.frames - length + 1, stride)
         ]
         if not index:
-            raise SemTalkError(f"{store.folder}: no recording of this split is as long as a window of {WINDOW} frames.")
+            raise SemTalkError(f"{store.folder}: no recording of this split is as long as a window of {length} frames.")
         self.index = np.asarray(index)
         self.speakers = [store.speaker_index(recording.info["speaker"]) for recording in recordings]
         self.tensors: dict[tuple[int, str], Tensor] = {}
@@ -96,7 +98,7 @@ class WindowDataset(Dataset):
         if key in WINDOW_SLOTS:
             rows = torch.stack([self._tensor(number, key)[start // self.store.stride] for number, start in pairs])
         else:
-            rows = torch.stack([self._tensor(number, key)[start : start + WINDOW] for number, start in pairs])
+            rows = torch.stack([self._tensor(number, key)[start : start + self.length] for number, start in pairs])
         if key == "semantic":
             return rows.unflatten(1, (-1, DOWNSAMPLE)).mean(dim=-1)
         return full_precision(rows)

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from semtalk.errors import SemTalkError
+from semtalk.evaluation.metrics import Metric, suite
 from semtalk.evaluation.protocol import find_protocol
 from semtalk.evaluation.result import WEIGHT, Result, again
 from semtalk.files import read_text
-from semtalk.metrics.functional import frechet_distance
 from semtalk.places import called, runs_of_seeds
 
 REPEATS = 1000
@@ -32,7 +32,7 @@ class Evaluation:
         values: Metric -> value of each take, in the order of ``takes``.
         weights: Metric -> weight of each take in the metric's mean.
         takes: Names and frames of the takes.
-        features: Embedder's features of each take, of the run and of the truth, or none.
+        features: Metric that is of all takes together -> what each take of the run, and of the truth, adds to it.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Evaluation:
     values: dict[str, np.ndarray]
     weights: dict[str, np.ndarray]
     takes: list[tuple[str, int]]
-    features: tuple[list[np.ndarray], list[np.ndarray]] | None
+    features: dict[str, tuple[list[np.ndarray], list[np.ndarray]]]
 
 
 def read_evaluation(path: str | Path, split: str) -> Evaluation:
@@ -68,8 +68,8 @@ def read_evaluation(path: str | Path, split: str) -> Evaluation:
     weights = {name: columns.get(f"{name}{WEIGHT}", frames) for name in values}
     weights = {name: np.where(np.isnan(weight), frames, weight) for name, weight in weights.items()}
     kept = folder / "features.npz"
-    measured = "fgd" in result.metrics[row]
-    features = read_features(kept, row, len(takes)) if measured and kept.is_file() else None
+    together = [name for name in collective(result.protocol) if name in result.metrics[row]]
+    features = {name: read_features(kept, name, row, len(takes)) for name in together if kept.is_file()}
     return Evaluation(str(path), result, row, values, weights, takes, features)
 
 
@@ -93,20 +93,27 @@ def read_takes(path: Path, row: str) -> tuple[list[tuple[str, int]], dict[str, n
     return takes, columns
 
 
-def read_features(path: Path, row: str, takes: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Embedder's features of each take in ``features.npz``, of a row and of the truth.
+def collective(protocol: str) -> dict[str, Metric]:
+    """Name -> metric of a protocol that is of all takes together, and whose rows are written."""
+    return {name: metric for name, metric in suite(protocol).items() if metric.rows and metric.kept}
+
+
+def read_features(path: Path, metric: str, row: str, takes: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """What each take adds to a metric in ``features.npz``, of a row and of the truth.
 
     Raises:
         SemTalkError: It is damaged, or of other takes.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
-            lengths, own, true = (file[name] for name in ("lengths", row, "truth"))
-        if not (lengths.shape == (takes,) and own.shape == true.shape == (lengths.sum(), own.shape[1])):
+            found = [(file[f"{metric}/{one}"], file[f"{metric}/{one}/lengths"]) for one in (row, "truth")]
+        widths = {rows.shape[1] for rows, _ in found}
+        whole = all(lengths.shape == (takes,) and len(rows) == lengths.sum() for rows, lengths in found)
+        if not whole or len(widths) > 1:
             raise ValueError("other takes")
     except Exception as error:  # what damaged bytes make of zip and numpy may be any
         raise SemTalkError(f"{path}: not the embedder's features of these takes; it is damaged: {again()}.") from error
-    return tuple(np.split(array, np.cumsum(lengths)[:-1]) for array in (own, true))
+    return tuple(np.split(rows, np.cumsum(lengths)[:-1]) for rows, lengths in found)
 
 
 def seeds_of(path: str, split: str) -> list[str]:
@@ -118,12 +125,12 @@ def seeds_of(path: str, split: str) -> list[str]:
 
 def resampled(run: Evaluation, metric: str, draws: np.ndarray) -> np.ndarray:
     """Value of a metric for each draw (R, N) of takes."""
-    if metric == "fgd":
-        eps = find_protocol(run.result.protocol).eps
-        own, true = run.features
+    if metric in run.features:
+        rules, own_metric = find_protocol(run.result.protocol), collective(run.result.protocol)[metric]
+        own, true = run.features[metric]
         drawn, place = np.unique(np.sort(draws[:FGD_REPEATS], axis=1), axis=0, return_inverse=True)
         found = [
-            frechet_distance(np.concatenate([own[i] for i in draw]), np.concatenate([true[i] for i in draw]), eps)
+            own_metric.over_rows(*(np.concatenate([rows[i] for i in draw]) for rows in (own, true)), rules)
             for draw in drawn  # of few takes there are few draws, in whatever order
         ]
         return np.array(found)[place.reshape(-1)]
@@ -157,9 +164,18 @@ def compare(paths: list[str], split: str, seed: int = 0) -> dict:
     for run in runs[1:]:
         refuse_incomparable(run, first)
     embedders = {run.result.embedder["sha256"] for run in runs}
-    same_embedder = len(embedders) == 1 and all(run.features for run in runs)
+    together = collective(first.result.protocol)
+    lacking = [
+        run.name for run in runs if any(together[name].embedded and name not in run.features for name in together)
+    ]
+    same_embedder = len(embedders) == 1 and not lacking
     draws = np.random.default_rng(seed).integers(0, len(first.takes), (REPEATS, len(first.takes)))
-    metrics = (["fgd"] if same_embedder else []) + [m for m in first.values if all(m in run.values for run in runs)]
+    metrics = [
+        name
+        for name in first.result.metrics[first.row]
+        if all(name in run.features for run in runs) and (same_embedder or not together[name].embedded)
+        or name not in together and all(name in run.values for run in runs)
+    ]  # fmt: skip
     table: dict[str, dict] = {name: {} for name in groups}
     for metric in metrics:
         samples = {
@@ -176,9 +192,12 @@ def compare(paths: list[str], split: str, seed: int = 0) -> dict:
                 cell["differs"] = bool(gap["low"] > 0 or gap["high"] < 0)
             table[name][metric] = cell
     notes = []
-    if not same_embedder:
-        without = ", ".join(run.name for run in runs if not run.features)
-        why = f"{without} was measured without" if without else "the runs were measured with different embedders"
+    if not same_embedder and any(metric.embedded for metric in together.values()):
+        why = (
+            f"{', '.join(lacking)} was measured without"
+            if lacking
+            else "the runs were measured with different embedders"
+        )
         notes.append(
             f"FGD is left out: {why}; measure each with one embedder, as in `{called('eval')} ckpt=RUN "
             f"embedder={first.name}`"

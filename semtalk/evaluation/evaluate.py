@@ -19,18 +19,19 @@ from semtalk.evaluation.files import Files
 from semtalk.evaluation.folder import joint_speed_of, takes_of
 from semtalk.evaluation.hearing import OTHER, Hearing, add_other_sound, filled_table, hearings, other_sounds
 from semtalk.evaluation.known_answers import KnownAnswers
-from semtalk.evaluation.measure import FGD_MULTIPLE, Measurement
+from semtalk.evaluation.measure import Measurement
 from semtalk.evaluation.metrics import chosen_metrics
 from semtalk.evaluation.protocol import find_protocol
 from semtalk.evaluation.result import Measured, Result
-from semtalk.evaluation.samples import diversity_of_takes, mean_diversity
+from semtalk.evaluation.samples import add_samples, diversity_of_takes, mean_diversity
 from semtalk.evaluation.shares import in_processes, joined, own_device
 from semtalk.evaluation.takes import Shown, Take, TakeMaker, add_sound, add_still, mean_frame
 from semtalk.generation.load import files_of, load_generator
 from semtalk.log import LOG
 from semtalk.metrics import functional as F
+from semtalk.models.embedder import MULTIPLE
 from semtalk.models.fusion import active_steps
-from semtalk.places import checkpoint_path
+from semtalk.places import called, checkpoint_path
 from semtalk.settings.commands import EvalSettings, Evaluation, TrainSettings, run_name
 from semtalk.tasks.checkpoint import load_network
 from semtalk.tasks.stamp import Stamp, digest
@@ -40,11 +41,30 @@ TAKES_AT_ONCE = 8
 """Takes of a split that are generated together, measured, and let go of: a piece, of which processes have some each."""
 
 
-def embedder_of(folder: Path) -> tuple[torch.nn.Module, dict[str, str]]:
-    """The FGD embedder of a run, and what a result says of it: where its weights are from, and its file's hash."""
+def embedder_of(folder: Path, protocol: str, asked: bool = True) -> tuple[torch.nn.Module | None, dict[str, str]]:
+    """The FGD embedder of a run, and what a result says of it: network, where its weights are from, its file's hash.
+
+    Args:
+        folder: Of the run.
+        protocol: What is measured by; it says whose network FGD is of.
+        asked: Whether the embedder was asked for; else a run's own of another architecture leaves FGD out.
+
+    Raises:
+        SemTalkError: It was asked for, and is of another architecture than the protocol's.
+    """
+    wanted = find_protocol(protocol).embedder
     network, stamp = load_network(folder, "fgd")
+    own = stamp.settings.model.embedder
+    if own != wanted:
+        how = (
+            f"protocol={protocol} measures with {wanted}'s network, and that of {folder} is {own}'s; train one with "
+            f"`{called('train')} stage=fgd model.embedder={wanted} name=NAME` and give embedder=runs/NAME"
+        )
+        if asked:
+            raise SemTalkError(f"embedder={folder}: {how}.")
+        return None, {"source": f"none: {how}", "sha256": "", "network": wanted}
     sha256 = hashlib.sha256(checkpoint_path(folder, "fgd").read_bytes()).hexdigest()[:12]
-    return network, {"source": source_of(network, stamp, folder), "sha256": sha256}
+    return network, {"source": source_of(network, stamp, folder), "sha256": sha256, "network": own}
 
 
 def source_of(network: torch.nn.Module, stamp: Stamp, folder: Path) -> str:
@@ -112,9 +132,10 @@ class Evaluator:
         self.at_once = at_once
         self.settings, self.evaluation, self.folder, self.store = settings, evaluation, folder, store
         self.corpus, self.body, (speed, self.speed_source) = corpus, body, joint_speed
-        embedder, self.embedded = embedder_of(Path(settings.embedder or folder))
+        asked = settings.embedder is not None
+        embedder, self.embedded = embedder_of(Path(settings.embedder or folder), evaluation.protocol, asked)
         torch.manual_seed(settings.seed)
-        self.metrics = chosen_metrics(evaluation.metrics)
+        self.metrics = chosen_metrics(evaluation.metrics, evaluation.protocol)
         files = files_of(settings.features)
         self.run = load_generator(folder, evaluation.generation, dict(evaluation.decoding), settings.trust, files)
         self.maker = TakeMaker(
@@ -161,7 +182,8 @@ class Evaluator:
             add_other_sound(takes, self.maker, self.others[chosen])
         diversity = []
         if self.evaluation.samples > 1:
-            diversity = diversity_of_takes(takes, self.evaluation.samples, self.maker, self.body)
+            add_samples(takes, self.evaluation.samples, self.maker)
+            diversity = diversity_of_takes(takes, "fused", self.body)
         known = KnownAnswers() if self.knows else None
         if known:
             known.add(takes, self.others[chosen], self.maker)
@@ -180,7 +202,7 @@ class Evaluator:
         evaluation, run = self.evaluation, self.run
         run.generator.cpu()
         measured = self.measurement.whole(found.measured)
-        diversity = mean_diversity(found.diversity, found.frames) if found.diversity else None
+        diversity = mean_diversity(found.diversity, found.frames)
         known = {}
         if found.known:
             known = found.known.numbers(self.maker, self.recordings, self.store.split("train"))
@@ -276,9 +298,9 @@ def refuse_short(files: Files) -> None:
         SemTalkError: A take is too short for a row of its features.
     """
     for pair, frames in zip(files.pairs, files.frames, strict=True):
-        if frames < FGD_MULTIPLE:
+        if frames < MULTIPLE:
             raise SemTalkError(
-                f"{pair.name}.npz: motion and truth have {frames} frames in common, and FGD needs {FGD_MULTIPLE}; "
+                f"{pair.name}.npz: motion and truth have {frames} frames in common, and FGD needs {MULTIPLE}; "
                 "leave the take out, or FGD (embedder=null)."
             )
 
@@ -294,19 +316,23 @@ def evaluate_folder(settings: EvalSettings, files: Files, body: BodyModel) -> tu
     Raises:
         SemTalkError: The embedder is missing, or a take too short for it.
     """
-    metrics = chosen_metrics(settings.metrics)
+    metrics = chosen_metrics(settings.metrics, settings.protocol)
     rows, count = ("method", "truth", "mean"), len(files.pairs)
     speed, source = files.speed, str(settings.mean_speed)
     if speed is None:
         speed, source = joint_speed_of(files, body), "of the true files given (mean_speed=FILE gives the corpus's)"
-    embedder, embedded = None, {"source": "none: FGD is left out (embedder=RUN gives one)", "sha256": ""}
+    embedder, embedded = None, {"source": "none: FGD is left out (embedder=RUN gives one)", "sha256": "", "network": ""}
     if settings.embedder:
-        refuse_short(files)
-        embedder, embedded = embedder_of(Path(settings.embedder))
+        embedder, embedded = embedder_of(Path(settings.embedder), settings.protocol)
+        if embedded["network"] == "emage":
+            refuse_short(files)
     measurement = Measurement(rows, metrics, embedder, body, speed, settings.protocol)
     heard, found = hearings(rows) if settings.extended else {}, Measured()
+    diversity, frames = [], []
     for take in track(takes_of(files), description="Measuring", total=count):
         found = joined(found, measurement.of(take))
+        diversity += diversity_of_takes([take], "method", body)
+        frames.append(take.frames)
         for one in heard.values():
             one.add(take, body)
     measured = measurement.whole(found)
@@ -315,5 +341,6 @@ def evaluate_folder(settings: EvalSettings, files: Files, body: BodyModel) -> tu
         settings.plain(), measured.table, {name: metric.heading for name, metric in metrics.items()},
         {name: metric.scale for name, metric in metrics.items()},
         hearing=filled_table(heard, measured.table) if heard else {}, notes=files.notes,
+        samples={"count": files.samples, "diversity": mean_diversity(diversity, frames)},
     )  # fmt: skip
     return result, measured

@@ -1,5 +1,6 @@
 """What a user gives to measure: folders of any method's npz files, of the truth and of sound; read before torch is."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +16,13 @@ PREFIXES = ("res_", "gt_")
 SUFFIXES = ("_output", "_gt", "_res")
 
 
+SAMPLE = re.compile(r"_sample_(\d+)$")
+"""At the end of a file's name: which sample of its take it holds."""
+
+
 def plain_name(path: Path) -> str:
-    """Name of a take: the file's, without what evaluators put before and after it."""
-    name = path.stem
+    """Name of a take: the file's, without what evaluators put before and after it, and without a sample's number."""
+    name = SAMPLE.sub("", path.stem)
     for prefix in PREFIXES:
         name = name.removeprefix(prefix)
     for suffix in SUFFIXES:
@@ -25,11 +30,13 @@ def plain_name(path: Path) -> str:
     return name
 
 
-def named_files(folder: str | Path, key: str, prefix: str) -> dict[str, Path]:
-    """Npz files of a folder by their plain names; where some begin with ``prefix``, those alone.
+def named_files(folder: str | Path, key: str, prefix: str) -> dict[str, list[Path]]:
+    """Npz files of a folder by their plain names, the samples of a take in order.
+
+    Where some files begin with ``prefix``, those alone are taken.
 
     Raises:
-        SemTalkError: The folder is missing or empty, or two files have one name.
+        SemTalkError: The folder is missing or empty, two files have one name, or takes have other numbers of samples.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -38,13 +45,21 @@ def named_files(folder: str | Path, key: str, prefix: str) -> dict[str, Path]:
     chosen = [path for path in paths if path.name.startswith(prefix)] or paths
     if not chosen:
         raise SemTalkError(f"{key}={folder}: there is no npz file in it.")
-    found: dict[str, Path] = {}
+    found: dict[str, dict[int, Path]] = {}
     for path in chosen:
-        name = plain_name(path)
-        if name in found:
-            raise SemTalkError(f"{key}: {found[name].name} and {path.name} would both be the take {name}.")
-        found[name] = path
-    return found
+        name, numbered = plain_name(path), SAMPLE.search(path.stem)
+        sample = int(numbered[1]) if numbered else 0
+        samples = found.setdefault(name, {})
+        if sample in samples:
+            raise SemTalkError(f"{key}: {samples[sample].name} and {path.name} would both be the take {name}.")
+        samples[sample] = path
+    (first, number), *others = ((name, len(samples)) for name, samples in found.items())
+    for name, count in others:
+        if count != number:
+            raise SemTalkError(
+                f"{key}={folder}: {first} has {number} samples and {name} has {count}; give as many of each take."
+            )
+    return {name: [samples[sample] for sample in sorted(samples)] for name, samples in found.items()}
 
 
 @dataclass(frozen=True)
@@ -53,20 +68,20 @@ class Pair:
 
     Attributes:
         name: Of the take.
-        own: File of its motion by the method.
+        own: Files of its motion by the method, one for each sample.
         true: File of its true motion, which may have another length.
         sound: File of its sound, or none.
     """
 
     name: str
-    own: Path
+    own: tuple[Path, ...]
     true: Path
     sound: Path | None
 
     @property
-    def method(self) -> Motion:
-        """Its motion by the method."""
-        return load_motion(self.own)
+    def samples(self) -> list[Motion]:
+        """Its motion by the method, each sample of it."""
+        return [load_motion(path) for path in self.own]
 
     @property
     def truth(self) -> Motion:
@@ -84,12 +99,14 @@ class Files:
     """What was read, and found to be sound.
 
     Attributes:
+        samples: How many each take has.
         pairs: The takes.
-        frames: That motion and truth of each take have in common.
+        frames: That all samples of the motion, and the truth, of each take have in common.
         notes: What a reader must know: files without a partner, lengths that differ.
         speed: (55,) mean joint speed in m/s, or none.
     """
 
+    samples: int
     pairs: list[Pair]
     frames: list[int]
     notes: list[str]
@@ -108,6 +125,8 @@ def read_files(settings: EvalSettings) -> Files:
     if truth is None:
         raise SemTalkError("truth is not set: give the folder of the true motion, as in motions=DIR truth=DIR.")
     own, true = named_files(motions, "motions", "res_"), named_files(truth, "truth", "gt_")
+    if several := next((paths for paths in true.values() if len(paths) > 1), None):
+        raise SemTalkError(f"truth={truth}: {several[0].name} and {several[1].name} are samples; the truth has one.")
     names = sorted(set(own) & set(true))
     if not names:
         raise SemTalkError(f"motions={motions}, truth={truth}: no file name of one is in the other.")
@@ -116,8 +135,8 @@ def read_files(settings: EvalSettings) -> Files:
     for name in names:
         if audio and name not in sounds:
             raise SemTalkError(f"audio={audio}: there is no sound file of the take {name}.")
-        pair = Pair(name, own[name], true[name], sounds[name] if audio else None)
-        lengths.append((len(pair.method), len(pair.truth)))
+        pair = Pair(name, tuple(own[name]), true[name][0], sounds[name] if audio else None)
+        lengths.append((min(map(len, pair.samples)), len(pair.truth)))
         _ = pair.wave  # or an error
         pairs.append(pair)
     notes = [
@@ -129,7 +148,8 @@ def read_files(settings: EvalSettings) -> Files:
         notes.append(f"{differing} of {len(names)} pairs differ in length and were cut to the shorter one")
     if not audio:
         notes.append("BC is left out: audio=DIR gives the sound")
-    return Files(pairs, [min(both) for both in lengths], notes, read_speed(settings.mean_speed))
+    samples = len(pairs[0].own)
+    return Files(samples, pairs, [min(both) for both in lengths], notes, read_speed(settings.mean_speed))
 
 
 def read_speed(path: str | None) -> np.ndarray | None:

@@ -29,10 +29,12 @@ def _truth(pair: Pair) -> dict[str, Tensor]:
 
 
 def _take(pair: Pair) -> Take:
-    frames = min(len(pair.method), len(pair.truth))
+    motions, truth = pair.samples, pair.truth
+    frames = min(len(truth), *map(len, motions))
     sound = None if pair.wave is None else torch.from_numpy(pair.wave)
-    take = Take(pair.name, frames, torch.from_numpy(pair.truth.betas), sound, None)
-    for row, motion in (("method", pair.method), ("truth", pair.truth)):
+    take = Take(pair.name, frames, torch.from_numpy(truth.betas), sound, None)
+    names = ["method", *(Take.sample_name("method", sample) for sample in range(1, len(motions)))]
+    for row, motion in [*zip(names, motions, strict=True), ("truth", truth)]:
         poses, expressions, trans = (
             torch.from_numpy(array[:frames]) for array in (motion.poses, motion.expressions, motion.trans)
         )

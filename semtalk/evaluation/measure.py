@@ -1,37 +1,27 @@
 """Measures rows of takes by a protocol: every metric over all takes, and take by take."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 import numpy as np
-import torch
-from torch import Tensor
+from torch import nn
 
 from semtalk.body import BodyModel
 from semtalk.errors import SemTalkError
-from semtalk.evaluation.metrics import Metric, TakeRow
+from semtalk.evaluation.metrics import Metric, TakeRow, Weighted
 from semtalk.evaluation.protocol import find_protocol
 from semtalk.evaluation.result import WEIGHT, Measured
 from semtalk.evaluation.shares import joined
 from semtalk.evaluation.takes import Take
-from semtalk.metrics.modules import FrechetGestureDistance, WeightedMean
-from semtalk.models.embedder import MotionEmbedder
-
-FGD_MULTIPLE = 32
-
-
-def embedder_rows(embedder: MotionEmbedder, rotation: Tensor) -> Tensor:
-    """FGD features (N, 240) of one sequence (T, 55, 6): cut to a multiple of 32 frames, encoded whole."""
-    frames = len(rotation) // FGD_MULTIPLE * FGD_MULTIPLE
-    with torch.no_grad():
-        return embedder.embed(rotation[:frames].flatten(1)[None])[0]
+from semtalk.metrics.modules import WeightedMean
 
 
 class Measurement:
     """Metrics of rows of takes that come one by one; nothing of a take is kept but its numbers and FGD features."""
 
     def __init__(
-        self, rows: tuple[str, ...], metrics: Mapping[str, Metric], embedder: MotionEmbedder | None, body: BodyModel,
+        self, rows: tuple[str, ...], metrics: Mapping[str, Metric], embedder: nn.Module | None, body: BodyModel,
         mean_speed: np.ndarray | None, protocol: str = "legacy",
     ):  # fmt: skip
         """Begin; see :func:`evaluate_rows`."""
@@ -42,9 +32,11 @@ class Measurement:
         """Numbers of a take that has the rows, without a table."""
         found = Measured()
         for row in self.rows:
-            seen = TakeRow(take, row, self.body, self.mean_speed, self.rules)
+            seen = TakeRow(take, row, self.body, self.mean_speed, self.rules, self.embedder)
             kept: dict[str, float] = {}
             for name, metric in self.metrics.items():
+                if metric.rows and (self.embedder or not metric.embedded):
+                    found.features.setdefault(name, {})[row] = [feature_rows(name, metric, seen)]
                 if metric.measure is None:
                     continue
                 value, weight = measured_value(name, metric, seen)
@@ -52,8 +44,6 @@ class Measurement:
                 if weight != take.frames:
                     kept[f"{name}{WEIGHT}"] = weight
             found.per_take.append({"take": take.id, "row": row, "frames": take.frames, **kept})
-            if self.embedder is not None:
-                found.features[row] = [embedder_rows(self.embedder, take.rotation[row]).numpy()]
         return found
 
     def whole(self, found: Measured) -> Measured:
@@ -63,22 +53,22 @@ class Measurement:
             columns |= dict.fromkeys(entry)
         table = {row: self._over_takes(found, row) for row in self.rows}
         per_take = [dict.fromkeys(columns, math.nan) | entry for entry in found.per_take]
-        return Measured(table, per_take, found.features)
+        kept = {name: rows for name, rows in found.features.items() if self.metrics[name].kept}
+        return Measured(table, per_take, kept)
 
     def _over_takes(self, found: Measured, row: str) -> dict[str, float]:
         table = {}
-        for name in self.metrics:
+        for name, metric in self.metrics.items():
+            if name in found.features:
+                own, true = (np.concatenate(found.features[name][each]) for each in (row, "truth"))
+                table[name] = metric.over_rows(own, true, self.rules)
+                continue
             mean = WeightedMean(sync_on_compute=False)
             for entry in found.per_take:
                 weight = entry.get(f"{name}{WEIGHT}", entry["frames"])
                 if entry["row"] == row and name in entry and weight:
                     mean.update(entry[name], weight)
             table[name] = float(mean.compute()) if mean.update_called else math.nan
-        if self.embedder is not None:
-            distance = FrechetGestureDistance(self.rules.eps, sync_on_compute=False)
-            for own, real in zip(found.features[row], found.features["truth"], strict=True):
-                distance.update(torch.from_numpy(own), torch.from_numpy(real))
-            table["fgd"] = float(distance.compute())
         return table
 
 
@@ -86,7 +76,7 @@ def evaluate_rows(
     takes: list[Take],
     rows: tuple[str, ...],
     metrics: Mapping[str, Metric],
-    embedder: MotionEmbedder | None,
+    embedder: nn.Module | None,
     body: BodyModel,
     mean_speed: np.ndarray | None,
     protocol: str = "legacy",
@@ -117,9 +107,28 @@ def measured_value(name: str, metric: Metric, seen: TakeRow) -> tuple[float, flo
     Raises:
         SemTalkError: The metric fails, or gives no number.
     """
-    try:
+    with _named(name, seen):
         value = metric.measure(seen)
-        return (math.nan, 0.0) if value is None else (float(value), float(metric.weight(seen.take)))
+        if value is None:
+            return math.nan, 0.0
+        weighted = value if isinstance(value, Weighted) else Weighted(value, metric.weight(seen.take))
+        return float(weighted.value), float(weighted.weight)
+
+
+def feature_rows(name: str, metric: Metric, seen: TakeRow) -> np.ndarray:
+    """What one row of a take adds to a metric that is of all takes together.
+
+    Raises:
+        SemTalkError: The metric fails.
+    """
+    with _named(name, seen):
+        return metric.rows(seen)
+
+
+@contextmanager
+def _named(name: str, seen: TakeRow) -> Iterator[None]:
+    try:
+        yield
     except (TypeError, ValueError, KeyError, IndexError, AttributeError, RuntimeError, ZeroDivisionError) as error:
         said = f"{type(error).__name__}: {error}"
         raise SemTalkError(f"the metric {name} fails on the row {seen.row} of take {seen.take.id} ({said}).") from error

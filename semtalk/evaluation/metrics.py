@@ -6,15 +6,17 @@ Protocol, report, comparison, published tables and ablations read :data:`METRICS
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from semtalk.body import BodyModel
 from semtalk.errors import SemTalkError
-from semtalk.evaluation.protocol import Protocol
+from semtalk.evaluation.protocol import PROTOCOLS, Protocol
 from semtalk.evaluation.takes import Take
 from semtalk.metrics import functional as F
 from semtalk.metrics.modules import BeatConsistency
@@ -22,6 +24,7 @@ from semtalk.motion.parts import IDENTITY_6D, poses_from_rotation
 from semtalk.motion.skeleton import FEET, JAW
 from semtalk.swap import named
 
+T = TypeVar("T")
 CHUNK = 512
 """Frames whose vertices are computed at once."""
 
@@ -44,6 +47,7 @@ class TakeRow:
         body: For joints and face vertices.
         mean_speed: (55,) m/s, for BC; or none.
         protocol: How things are counted.
+        embedder: Of feature rows, or none.
     """
 
     take: Take
@@ -51,6 +55,40 @@ class TakeRow:
     body: BodyModel
     mean_speed: np.ndarray | None
     protocol: Protocol
+    embedder: nn.Module | None = None
+    _made: dict[Callable, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def once(self, make: Callable[["TakeRow"], T]) -> T:
+        """What a function makes of the row; it is called once, however many metrics ask."""
+        if make not in self._made:
+            self._made[make] = make(self)
+        return self._made[make]
+
+    def other(self, row: str) -> "TakeRow":
+        """Another row of the take."""
+        return replace(self, row=row, _made={})
+
+    @cached_property
+    def truth(self) -> "TakeRow":
+        """The truth."""
+        return self.other("truth")
+
+    @cached_property
+    def samples(self) -> list["TakeRow"]:
+        """The row and its further samples, where it has some."""
+        return [self, *map(self.other, self.take.samples(self.row)[1:])]
+
+    @cached_property
+    def poses(self) -> np.ndarray:
+        """(T, 165) axis-angle."""
+        return poses_from_rotation(self.take.rotation[self.row].double()).flatten(1).numpy()
+
+    @cached_property
+    def features(self) -> dict[str, np.ndarray]:
+        """Name -> feature rows (N, D) of the embedder."""
+        with torch.no_grad():
+            rows = self.embedder.rows(self.take.rotation[self.row], self.take.expressions[self.row])
+        return {name: found.numpy() for name, found in rows.items()}
 
     @cached_property
     def joints(self) -> np.ndarray:
@@ -112,6 +150,13 @@ def _semantic_recall(seen: TakeRow) -> float | None:
     return F.semantic_recall(own, true, seen.take.semantic.numpy())
 
 
+class Weighted(NamedTuple):
+    """A value of one row of a take that weighs otherwise than the take does."""
+
+    value: float
+    weight: float
+
+
 @dataclass(frozen=True)
 class Metric:
     """One column of every table.
@@ -119,15 +164,23 @@ class Metric:
     Attributes:
         title: Of the column.
         measure: Value of one row of a take, or none where it cannot be measured there; a corpus's value is the mean
-            weighted by :attr:`weight`. None for FGD, which is of all takes together.
+            weighted by :attr:`weight`, or by the weight of a :class:`Weighted`. None for what is of all takes together.
         scale: Tables give the value divided by this, as published ones do.
         weight: Of a take, by its frames and its semantic scores.
+        rows: Of what is of all takes together: what a row of a take adds, (N, D).
+        over_rows: Its value for the rows (N, D) of all takes, those (M, D) of the truth, and a protocol.
+        embedded: Whether it needs the embedder.
+        kept: Whether its rows are written, for comparisons.
     """
 
     title: str
-    measure: Callable[[TakeRow], float | None] | None
+    measure: Callable[[TakeRow], "float | Weighted | None"] | None
     scale: float = 1.0
     weight: Callable[[Take], float] = lambda take: float(take.frames)
+    rows: Callable[[TakeRow], np.ndarray] | None = None
+    over_rows: Callable[[np.ndarray, np.ndarray, Protocol], float] | None = None
+    embedded: bool = False
+    kept: bool = True
 
     @property
     def heading(self) -> str:
@@ -136,7 +189,10 @@ class Metric:
 
 
 METRICS = {
-    "fgd": Metric("FGD", None, 1e-1),
+    "fgd": Metric(
+        "FGD", None, 1e-1, rows=lambda seen: seen.features["fgd"], embedded=True,
+        over_rows=lambda own, true, rules: F.frechet_distance(own, true, rules.eps),
+    ),
     "bc": Metric("BC", _beat_consistency, 1e-1, lambda take: float(max(0, take.frames - 2 * F.BEAT_SKIP))),
     "div": Metric("DIV", _diversity),
     "mse": Metric("MSE", lambda seen: seen.face["mse"], 1e-8),
@@ -144,20 +200,31 @@ METRICS = {
     "jerk": Metric("jerk m/s3", lambda seen: F.mean_jerk(seen.world)),
     "skating": Metric("skating m/s", lambda seen: F.foot_skating(seen.world[:, list(FEET)])),
     "srgr": Metric("SRGR", _semantic_recall, weight=lambda take: float(take.semantic.sum())),
-}
+}  # fmt: skip
 """Name in results -> metric."""
 MAIN = ("fgd", "bc", "div", "mse", "lvd")
 """Those of published tables."""
 
 
-def chosen_metrics(metrics: str | Sequence[str]) -> dict[str, Metric]:
+def suite(protocol: str) -> dict[str, Metric]:
+    """Name -> metric of a protocol's table: its own metrics, or those of BEAT2's tables."""
+    name = PROTOCOLS[protocol].suite
+    if name is None:
+        return {name: METRICS[name] for name in MAIN}
+    from semtalk.evaluation.suites import SUITES
+
+    return SUITES[name]
+
+
+def chosen_metrics(metrics: str | Sequence[str], protocol: str = "legacy") -> dict[str, Metric]:
     """Name -> metric of ``metrics``: ``main``, ``extended``, and ``package.module:NAME`` of one's own.
 
     Raises:
         SemTalkError: There is no such metric.
     """
     words = [metrics] if isinstance(metrics, str) else metrics
-    found = METRICS if "extended" in words else {name: METRICS[name] for name in MAIN}
+    further = {name: metric for name, metric in METRICS.items() if name not in MAIN}
+    found = suite(protocol) | (further if "extended" in words else {})
     own = {}
     for word in words:
         if ":" in word:
@@ -165,7 +232,7 @@ def chosen_metrics(metrics: str | Sequence[str]) -> dict[str, Metric]:
             if not isinstance(metric, Metric):
                 raise SemTalkError(f"metrics={word}: it is no semtalk.evaluation.metrics.Metric.")
             name = word.split(":")[1].lower()
-            if name in METRICS or name in own:
+            if name in METRICS or name in found or name in own:
                 raise SemTalkError(f"metrics={word}: there is a metric called {name} already; give it another name.")
             own[name] = metric
     return found | own

@@ -1,10 +1,10 @@
 """The protocols behind published tables, and one with their quirks mended."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from semtalk.evaluation.takes import legacy_frames, whole_frames
+from semtalk.evaluation.takes import all_frames, legacy_frames, whole_frames
 from semtalk.settings import choose
 
 
@@ -20,7 +20,9 @@ class Protocol:
         untrimmed_end: The cut at the audio's end is counted from the audio's own length, not from the motion's.
         lvd: ``position`` or ``velocity`` differences.
         still_root: DIV and BC with global orientation and jaw at rest.
-        whole: All frames of a take count, not whole seconds cut to 60 k + 4 frames.
+        counted: Frames of a take -> those that count.
+        embedder: Whose network FGD's features are of, see ``model.embedder``.
+        suite: Name of its own metrics, or none for those of BEAT2's tables (:mod:`semtalk.evaluation.suites`).
     """
 
     eps: Literal["legacy", "always"]
@@ -30,18 +32,18 @@ class Protocol:
     untrimmed_end: bool
     lvd: Literal["position", "velocity"]
     still_root: bool
-    whole: bool
-
-    @property
-    def counted(self) -> Callable[[int], int]:
-        """Frames of a take -> those that count."""
-        return whole_frames if self.whole else legacy_frames
+    counted: Callable[[int], int]
+    embedder: Literal["emage", "talkshow", "diffsheg"] = "emage"
+    suite: str | None = None
 
 
+CORRECTED = Protocol("legacy", 0.30, False, False, False, "velocity", False, whole_frames)
 PROTOCOLS = {
-    "legacy": Protocol("legacy", 0.30, True, True, True, "position", False, False),
-    "evaltools": Protocol("always", 0.10, False, True, True, "velocity", True, False),
-    "corrected": Protocol("legacy", 0.30, False, False, False, "velocity", False, True),
+    "legacy": Protocol("legacy", 0.30, True, True, True, "position", False, legacy_frames),
+    "evaltools": Protocol("always", 0.10, False, True, True, "velocity", True, legacy_frames),
+    "corrected": CORRECTED,
+    "talkshow": replace(CORRECTED, counted=all_frames, embedder="talkshow", suite="talkshow"),
+    "diffsheg": replace(CORRECTED, counted=all_frames, embedder="diffsheg", suite="diffsheg"),
 }
 
 

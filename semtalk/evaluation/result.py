@@ -96,12 +96,12 @@ class Measured:
     Attributes:
         table: Row -> metric -> value over all takes.
         per_take: One dict for each row and take; FGD needs many rows of features and is not given per take.
-        features: Row -> for each take the embedder's features (N, 240), or nothing without an embedder.
+        features: Metric that is of all takes together -> row -> for each take what it adds, (N, D).
     """
 
     table: dict[str, dict[str, float]] = field(default_factory=dict)
     per_take: list[dict] = field(default_factory=list)
-    features: dict[str, list[np.ndarray]] = field(default_factory=dict)
+    features: dict[str, dict[str, list[np.ndarray]]] = field(default_factory=dict)
 
 
 def write_texts(folder: Path, texts: Mapping[str, str]) -> list[Path]:
@@ -130,9 +130,15 @@ def write_result(result: Result, markdown: str, measured: Measured, folder: Path
     writer.writerows(measured.per_take)
     texts = {"metrics.json": json.dumps(asdict(result), indent=2), "metrics.md": markdown}
     paths = write_texts(folder, texts | {"per_take.csv": rows.getvalue()})
-    if measured.features:
-        arrays = {row: np.concatenate(found) for row, found in measured.features.items()}
-        arrays["lengths"] = np.array([len(found) for found in measured.features["truth"]])
+    arrays = {
+        key: array
+        for name, rows in measured.features.items()
+        for row, found in rows.items()
+        for key, array in (
+            (f"{name}/{row}", np.concatenate(found)), (f"{name}/{row}/lengths", np.array([len(one) for one in found])),
+        )
+    }  # fmt: skip
+    if arrays:
         atomic_write(folder / "features.npz", lambda temporary: np.savez(temporary, **arrays))
     else:  # an earlier evaluation's would be of other numbers
         (folder / "features.npz").unlink(missing_ok=True)

@@ -8,32 +8,28 @@ from semtalk.evaluation.takes import Take, TakeMaker
 from semtalk.metrics import functional as F
 
 
-def diversity_of_samples(takes: list[Take], samples: int, maker: TakeMaker, body: BodyModel) -> float:
-    """Diversity over the samples of the row ``fused``, see :func:`semtalk.metrics.functional.sample_diversity`.
-
-    Args:
-        takes: With the row ``fused``, which is the first sample.
-        samples: How many there are, 2 or more.
-        maker: What the row was made by; makes the others.
-        body: For joints.
-    """
-    return mean_diversity(diversity_of_takes(takes, samples, maker, body), [take.frames for take in takes])
-
-
-def mean_diversity(found: list[float], frames: list[int]) -> float:
-    """Of what takes add, over their frames."""
-    return sum(found) / sum(frames)
-
-
-def diversity_of_takes(takes: list[Take], samples: int, maker: TakeMaker, body: BodyModel) -> list[float]:
-    """What each take adds to the diversity over its samples: its own, times its frames."""
-    motions = [[take.rotation["fused"]] for take in takes]
+def add_samples(takes: list[Take], samples: int, maker: TakeMaker) -> None:
+    """Give takes further samples of the row ``fused``, which is the first of so many."""
     for sample in range(1, samples):
         rollout = maker.rollout([take.recording for take in takes], sample=sample)
-        for index, (take, own) in enumerate(zip(takes, motions, strict=True)):
-            own.append(rollout.frames.rotation[index, : take.frames].cpu())
+        for index, take in enumerate(takes):
+            take.add_rollout(Take.sample_name("fused", sample), rollout, index)
+
+
+def diversity_of_takes(takes: list[Take], row: str, body: BodyModel) -> list[float]:
+    """What each take adds to the diversity over a row's samples: its own, times its frames.
+
+    See :func:`semtalk.metrics.functional.sample_diversity`; nothing for takes that have one sample.
+    """
     found = []
-    for take, own in zip(takes, motions, strict=True):
-        joints = torch.stack([torch.from_numpy(metric_joints(body, rotation, take.betas)) for rotation in own])
-        found.append(F.sample_diversity(joints.numpy()) * take.frames)
+    for take in takes:
+        rotations = [take.rotation[name] for name in take.samples(row)]
+        if len(rotations) > 1:
+            joints = torch.stack([torch.from_numpy(metric_joints(body, own, take.betas)) for own in rotations])
+            found.append(F.sample_diversity(joints.numpy()) * take.frames)
     return found
+
+
+def mean_diversity(found: list[float], frames: list[int]) -> float | None:
+    """Of what takes add, over their frames; none where they add nothing."""
+    return sum(found) / sum(frames) if found else None

@@ -29,6 +29,11 @@ def whole_frames(frames: int) -> int:
     return frames // DOWNSAMPLE * DOWNSAMPLE if frames >= WINDOW else 0
 
 
+def all_frames(frames: int) -> int:
+    """Every frame of a take (0 if there is none behind the seed)."""
+    return frames if frames > SEED_FRAMES else 0
+
+
 @dataclass
 class Take:
     """One recording and what was generated for it.
@@ -75,8 +80,17 @@ class Take:
 
     @property
     def semantic_steps(self) -> Tensor:
-        """(T/4,) whether the mean semantic score of a code step is above 0."""
-        return self.semantic.unflatten(0, (-1, DOWNSAMPLE)).mean(dim=-1) > 0
+        """(T/4,) whether the mean semantic score of a code step, of which the last may be cut short, is above 0."""
+        return torch.stack([step.mean() for step in self.semantic.split(DOWNSAMPLE)]) > 0
+
+    def samples(self, row: str) -> list[str]:
+        """Rows that hold a row's samples: itself, then those that :meth:`sample_name` names."""
+        return [row, *(name for name in self.rotation if name.startswith(f"{row}#"))]
+
+    @staticmethod
+    def sample_name(row: str, sample: int) -> str:
+        """The row that holds a further sample of a row, from 1."""
+        return f"{row}#{sample}"
 
 
 def true_frames(recording: StoredRecording, frames: slice) -> Frames:
@@ -200,7 +214,7 @@ class TakeMaker:
         for index, recording in enumerate(recordings):
             frames = self.counted(recording.frames)
             semantic = recording["semantic"][:frames]
-            steps = slice(frames // DOWNSAMPLE)
+            steps = slice(-(-frames // DOWNSAMPLE))
             take = Take(
                 recording.id, frames, recording["betas"], None, None if semantic.isnan().any() else semantic,
                 psi=rollouts["fused"].psi[index, steps].cpu(), gate=None if gate is None else gate[index, steps].cpu(),

@@ -7,14 +7,18 @@ from collections import defaultdict
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import mse_loss
 
 from semtalk.models.layers import SLOPE, ResidualConv
-from semtalk.motion.skeleton import NUM_JOINTS, PARENTS
+from semtalk.motion.rotation import geodesic_distance, rotation_6d_to_matrix
+from semtalk.motion.skeleton import NUM_JOINTS, PARENTS, WINDOW
 
 Edge = tuple[int, int]
 REACH = 2
 """Edges up to this distance apart are connected by a convolution."""
 GROUPS = 10
+MULTIPLE = 32
+"""Frames of which FGD takes a multiple."""
 
 
 def skeleton_edges() -> list[Edge]:
@@ -109,6 +113,10 @@ class MotionEmbedder(nn.Module):
     """Autoencoder of 330-d rot6d motion; its latents (B, T/16, 240) are the features of FGD."""
 
     frames_per_row = 16
+    window = WINDOW
+    """Frames of a training window."""
+    error = staticmethod(mse_loss)
+    """Of what is reconstructed."""
 
     def __init__(self):
         super().__init__()
@@ -129,6 +137,20 @@ class MotionEmbedder(nn.Module):
             channels = NUM_JOINTS * 6 if index == 3 else latent
             decoder += [nn.Upsample(scale_factor=2), nn.Conv1d(latent, channels, 3, padding=1), nn.LeakyReLU(SLOPE)]
         self.decoder = nn.Sequential(*decoder, nn.Conv1d(NUM_JOINTS * 6, NUM_JOINTS * 6, 3, padding=1))
+
+    def values(self, rotation: Tensor, expressions: Tensor) -> Tensor:
+        """What is encoded, (B, T, 330), of rotations (B, T, 55, 6)."""
+        return rotation.flatten(-2)
+
+    def rows(self, rotation: Tensor, expressions: Tensor) -> dict[str, Tensor]:
+        """``fgd``: (N, 240) of one sequence (T, 55, 6), which is cut to a multiple of 32 frames and encoded whole."""
+        frames = len(rotation) // MULTIPLE * MULTIPLE
+        return {"fgd": self.embed(self.values(rotation[:frames], expressions)[None])[0]}
+
+    def degrees(self, own: Tensor, true: Tensor) -> Tensor:
+        """Mean angle between reconstructed and true rotations."""
+        matrices = (rotation_6d_to_matrix(value.unflatten(-1, (-1, 6))) for value in (own, true))
+        return torch.rad2deg(geodesic_distance(*matrices).mean())
 
     def embed(self, rotation: Tensor) -> Tensor:
         """Features (B, T/16, 240) of rot6d motion (B, T, 330)."""

@@ -1,5 +1,6 @@
 """The SMPL-X skeleton: 55 joints, their parents, and the four body parts of the method (paper section 3.1)."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 FPS = 30
@@ -34,10 +35,23 @@ UPPER_JOINTS = (3, 6, 9, *range(12, 22))
 HAND_JOINTS = tuple(range(25, 55))
 LOWER_JOINTS = (0, 1, 2, 4, 5, 7, 8, 10, 11)
 
+TALKSHOW_JOINTS = (3, 6, 9, 10, 11, *range(14, 22), *HAND_JOINTS)
+"""What TalkSHOW's FGD sees: by a slip that is part of its score, the feet instead of neck and left collar."""
+DIFFSHEG_JOINTS = (*UPPER_JOINTS, *HAND_JOINTS)
+"""What DiffSHEG's FGD sees."""
+
+
+def pose_columns(joints: Iterable[int]) -> list[int]:
+    """Columns of an axis-angle pose (T, 165) that hold these joints."""
+    return [3 * joint + axis for joint in joints for axis in range(3)]
+
+
 SEED_FRAMES = 4
 """Frames that are always given to the networks at the start of a window."""
 WINDOW = 64
 """Frames in one window."""
+SHOW_WINDOW = 88
+"""Frames in a window of SHOW's feature extractors."""
 
 ROOT_CHANNELS = 3
 CONTACT_CHANNELS = 4

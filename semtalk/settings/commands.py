@@ -273,8 +273,8 @@ class Evaluation(Rollout):
 
     split: Literal["train", "val", "test"]
     """Whose takes are generated and measured."""
-    protocol: Literal["legacy", "evaltools", "corrected"]
-    """How published tables count, or a mended way (docs/metrics.md)."""
+    protocol: Literal["legacy", "evaltools", "corrected", "talkshow", "diffsheg"]
+    """How published tables count, or a mended way; talkshow and diffsheg are for SHOW (docs/metrics.md)."""
     metrics: (
         Literal["main", "extended"]
         | Annotated[list[Literal["main", "extended"] | Reference], Field(min_length=1), AfterValidator(distinct)]

@@ -169,6 +169,8 @@ class Model(Settings):
     """What runs are named by."""
     rvqvae: RVQVAEModel
     translation: TranslationModel
+    embedder: Literal["emage", "talkshow", "diffsheg"]
+    """Whose network FGD's features are of: EMAGE's for BEAT2, TalkSHOW's or DiffSHEG's for SHOW (docs/metrics.md)."""
     standardise: bool
     """Whether base and sparse standardise features by the training split."""
     network: NetworkModel

@@ -13,7 +13,7 @@ from semtalk.settings.networks import Model
 from semtalk.settings.recipes import Decoding
 
 EARLIER = {
-    "features.noise": 0.0, "features.stored": "float32", "model.standardise": False,
+    "features.noise": 0.0, "features.stored": "float32", "model.standardise": False, "model.embedder": "emage",
     "model.rvqvae.linear": 0, "model.rvqvae.noise": 0.0, "model.rvqvae.smoothing": 0,
     "model.network.local_layers": 0, "model.network.local_dropout": 0.0,
     "model.network.deaf_pass": "body",

@@ -56,6 +56,13 @@ def channel_statistics(store: Store, part: str) -> tuple[torch.Tensor, torch.Ten
     return channels.mean(dim=0), channels.std(dim=0).clamp(min=MIN_SCALE)
 
 
+def value_statistics(network: nn.Module, store: Store) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and deviation (D,) of what a feature extractor sees of the training split."""
+    takes = in_turn(sampled(store.split("train")))
+    values = torch.cat([network.raw(recording["rotation"], recording["expressions"]) for recording in takes])
+    return values.mean(dim=0), values.std(dim=0).clamp(min=MIN_SCALE)
+
+
 def feature_statistics(store: Store, slot: str) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean and deviation (d,) of a feature over the training split; a channel that never changes has deviation 1."""
     count, total, squares = 0, 0.0, 0.0
@@ -144,6 +151,8 @@ def make_task(
     check_features(needed, settings.features, str(run_dir))
     if row.labels:
         check_labels(store)
+    if phase == "fgd" and hasattr(network, "set_statistics") and init is None:
+        network.set_statistics(*value_statistics(network, store))
     if row.part and init is None:
         network.set_statistics(*channel_statistics(store, row.part))
         network.fit_linear(training_channels(store, row.part))

@@ -37,21 +37,23 @@ SAMPLES = 2
 GIB = 2**30
 
 
-def random_batch(features: Features, vocabulary: int | None, windows: int = SAMPLES) -> dict[str, Tensor]:
-    """A batch of :class:`WindowDataset` of so many windows with random content."""
+def random_batch(
+    features: Features, vocabulary: int | None, windows: int = SAMPLES, length: int = WINDOW
+) -> dict[str, Tensor]:
+    """A batch of :class:`WindowDataset` of so many windows of so many frames with random content."""
     generator = torch.Generator().manual_seed(0)
 
     def rand(*shape: int) -> Tensor:
         return 0.3 * torch.randn(windows, *shape, generator=generator)
 
-    batch = {slot: rand(*([WINDOW] if slot in FRAME_SLOTS else []), features.slots[slot].dim) for slot in SLOTS}
+    batch = {slot: rand(*([length] if slot in FRAME_SLOTS else []), features.slots[slot].dim) for slot in SLOTS}
     if vocabulary:
-        batch["words"] = torch.randint(0, vocabulary, (windows, WINDOW), generator=generator)
-    feet = rand(WINDOW, 4, 3)
+        batch["words"] = torch.randint(0, vocabulary, (windows, length), generator=generator)
+    feet = rand(length, 4, 3)
     return batch | {
-        "rotation": rotation_from_poses(rand(WINDOW, 55, 3)), "expressions": rand(WINDOW, 100), "root": rand(WINDOW, 3),
-        "trans": rand(WINDOW, 3), "contact": foot_contact(feet), "betas": rand(300),
-        "speaker": torch.zeros(windows, dtype=torch.long), "semantic": rand(WINDOW // 4).abs(),
+        "rotation": rotation_from_poses(rand(length, 55, 3)), "expressions": rand(length, 100), "root": rand(length, 3),
+        "trans": rand(length, 3), "contact": foot_contact(feet), "betas": rand(300),
+        "speaker": torch.zeros(windows, dtype=torch.long), "semantic": rand(length // 4).abs(),
     }  # fmt: skip
 
 
@@ -68,7 +70,7 @@ def step_cost(phase: str, settings: TrainSettings, speakers: int, body: BodyMode
     """Parameters of a phase, and FLOPs and bytes of activations of one window in a training step, measured."""
     task = fresh_task(phase, settings, speakers, body).eval()
     vocabulary = settings.model.sparse.vocabulary if PHASES[phase].speech else None
-    batch = random_batch(settings.features, vocabulary)
+    batch = random_batch(settings.features, vocabulary, length=getattr(task.network, "window", WINDOW))
     kept: dict[int, int] = {}
 
     def note(tensor: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ from semtalk.data.datamodule import MotionDataModule
 from semtalk.data.windows import MOTION_KEYS
 from semtalk.errors import SemTalkError
 from semtalk.log import LOG
+from semtalk.motion.skeleton import WINDOW
 from semtalk.places import checkpoint_path
 from semtalk.settings.commands import Trainer, TrainSettings
 from semtalk.settings.recipes import PhaseRecipe
@@ -226,7 +227,8 @@ def fit_phase(
         load_weights(task.network, network_weights(before), phase, settings, stamp.settings, said)
         check_beside(said, phase, stamp, task.stamp.beside)
     apply_speed(task.network, speed)
-    data.serve(recipe.batch_size, None if PHASES[phase].speech else (*MOTION_KEYS, "betas", "speaker"))
+    keys = None if PHASES[phase].speech else (*MOTION_KEYS, "betas", "speaker")
+    data.serve(recipe.batch_size, keys, getattr(task.network, "window", WINDOW))
     batches = batches_of(settings.trainer, data.batches(processes_of(settings.trainer)))
     length = length_of(recipe, batches, settings.trainer.accumulate_grad_batches, before)
     keeper = Keeper(

@@ -1,7 +1,5 @@
 """Stages that see motion alone: the RVQ-VAEs, the translation network and the FGD embedder."""
 
-import math
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -13,7 +11,7 @@ from semtalk.models.rvqvae import RVQVAE
 from semtalk.models.translation import ROOT
 from semtalk.motion.parts import batch_frames, merge_parts, part_channels, rotation_error, translation_from_root
 from semtalk.motion.precision import without_autocast
-from semtalk.motion.rotation import geodesic_distance, matrix_to_axis_angle, rotation_6d_to_matrix
+from semtalk.motion.rotation import matrix_to_axis_angle, rotation_6d_to_matrix
 from semtalk.motion.skeleton import DOWNSAMPLE, FEET, PARTS
 from semtalk.tasks.stage import Frozen, StageTask
 
@@ -119,24 +117,23 @@ class TranslationTask(StageTask):
 
 
 class EmbedderTask(StageTask):
-    """Trains the FGD embedder as an autoencoder of rot6d motion."""
+    """Trains the FGD embedder, or a feature extractor in its place, as an autoencoder."""
 
     phase = "fgd"
     mixed = False
 
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Squared error of rotations, and L1 of their velocity and acceleration."""
-        target = batch["rotation"].flatten(-2)
+        """Error of what is reconstructed, by the network's own measure, and L1 of its velocity and acceleration."""
+        target = self.network.values(batch["rotation"], batch["expressions"])
         prediction = self.network(target)
         velocity, acceleration = motion_differences(prediction, target)
         return {
-            "rotation": F.mse_loss(prediction, target),
+            "rotation": self.network.error(prediction, target),
             "velocity": velocity,
             "acceleration": acceleration,
         }
 
     def figures(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Mean angle in degrees between true and reconstructed rotations."""
-        own = self.network(batch["rotation"].flatten(-2)).view_as(batch["rotation"])
-        matrices = (rotation_6d_to_matrix(rotation) for rotation in (own, batch["rotation"]))
-        return {"degrees": geodesic_distance(*matrices).mean() * (180 / math.pi)}
+        target = self.network.values(batch["rotation"], batch["expressions"])
+        return {"degrees": self.network.degrees(self.network(target), target)}

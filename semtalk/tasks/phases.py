@@ -16,6 +16,7 @@ from semtalk.features.extract import feature_dims
 from semtalk.models.base_motion import BaseMotionNetwork
 from semtalk.models.decoding import Decoding
 from semtalk.models.embedder import MotionEmbedder
+from semtalk.models.extractors import DiffSHEGExtractor, TalkSHOWExtractor
 from semtalk.models.predictor import Chain, Sizes
 from semtalk.models.rvqvae import RVQVAE
 from semtalk.models.sparse_motion import SparseMotionNetwork
@@ -154,6 +155,8 @@ def _rvqvae(part: str) -> Phase:
     )  # fmt: skip
 
 
+EMBEDDERS = {"emage": MotionEmbedder, "talkshow": TalkSHOWExtractor, "diffsheg": DiffSHEGExtractor}
+"""``model.embedder`` -> the network whose features FGD is of."""
 RVQVAE_PHASES = tuple(f"rvqvae_{part}" for part in PARTS)
 PHASES = {
     phase.name: phase
@@ -165,7 +168,10 @@ PHASES = {
             "semtalk.tasks.motion:TranslationTask", ("rvqvae_lower",),
             lambda needed, _: {"rvqvae": needed["rvqvae_lower"]},
         ),
-        Phase("fgd", "rvqvae", "fgd", lambda *_: MotionEmbedder(), "semtalk.tasks.motion:EmbedderTask"),
+        Phase(
+            "fgd", "rvqvae", "fgd", lambda settings, _: EMBEDDERS[settings.model.embedder](),
+            "semtalk.tasks.motion:EmbedderTask",
+        ),
         Phase(
             "base", "semtalk", "base", _base, "semtalk.tasks.codes:BaseMotionTask", RVQVAE_PHASES,
             lambda needed, settings: {"tokenizer": tokenizer_of(needed), "decoding": decoding(settings.recipe)},

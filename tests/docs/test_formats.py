@@ -156,7 +156,7 @@ def test_results_are_as_the_page_says(written):
     result = json.loads((found / "metrics.json").read_text())
     compare_keys(table("Evaluation: metrics.json"), result)
     assert {"run", "known_answers", "gate", "hearing"} <= {key for key, value in result.items() if value}
-    assert set(result["embedder"]) == {"source", "sha256"} and len(result["embedder"]["sha256"]) == 12
+    assert set(result["embedder"]) == {"source", "sha256", "network"} and len(result["embedder"]["sha256"]) == 12
     assert set(result["samples"]) == {"count", "diversity"} and result["samples"]["diversity"] is not None
     assert set(result["gate"]) == {"precision", "recall", "f1"}
     with (found / "per_take.csv").open(newline="") as file:
@@ -166,7 +166,8 @@ def test_results_are_as_the_page_says(written):
     letters = compare_arrays(table("Evaluation: features.npz"), npz_arrays(found / "features.npz"))
     with np.load(found / "features.npz") as file, (found / "per_take.csv").open(newline="") as takes:
         frames = [int(row["frames"]) for row in csv.DictReader(takes) if row["row"] == "fused"]
-        assert file["lengths"].tolist() == [2 * (one // 32) for one in frames] and sum(file["lengths"]) == letters["F"]
+        lengths = file["fgd/fused/lengths"]
+        assert lengths.tolist() == [2 * (one // 32) for one in frames] and sum(lengths) == letters["F"]
 
 
 def test_comparisons_are_as_the_page_says(written):

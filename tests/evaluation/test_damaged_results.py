@@ -22,7 +22,7 @@ def write_evaluation(folder, fgd=True):
     rng = np.random.default_rng(0)
     table = {row: {"fgd": 0.5, "mse": 1.0} if fgd else {"mse": 1.0} for row in ("fused", "truth")}
     per_take = [{"take": t, "row": row, "frames": n, "mse": 1.0} for t, n in TAKES.items() for row in table]
-    features = {row: [rng.normal(size=(5, 4)) for _ in TAKES] for row in table}
+    features = {"fgd": {row: [rng.normal(size=(5, 4)) for _ in TAKES] for row in table}}
     found = {"source": "x", "sha256": "y"}
     result = Result("run", "test", 2, "legacy", "stand-in", True, found, "said", {}, table)
     write_result(result, "", Measured(table, per_take, features if fgd else {}), folder)
@@ -54,12 +54,21 @@ PER_TAKE = {
     "endless": (lambda path: path.write_text("take,row\n" + "a" * 200_000), "not a table of takes"),
     "bytes": (lambda path: path.write_bytes(bytes(range(256))), "not a text in UTF-8"),
 }
+
+
+def rows(lengths, rows):
+    """An archive of feature rows of both rows of a table."""
+    return {f"fgd/{row}": rows for row in ("fused", "truth")} | {
+        f"fgd/{row}/lengths": lengths for row in ("fused", "truth")
+    }
+
+
 FEATURES = {
     "cut": (lambda path: path.write_bytes(path.read_bytes()[:300]), "not the embedder's features of these takes"),
     "another": (lambda path: np.savez(path, poses=np.zeros(3)), "not the embedder's features of these takes"),
-    "flat": (lambda path: np.savez(path, lengths=[1, 1], fused=[1, 2], truth=[1, 2]), "not the embedder's features"),
+    "flat": (lambda path: np.savez(path, **rows([1, 1], [1, 2])), "not the embedder's features"),
     "other takes": (
-        lambda path: np.savez(path, lengths=[1, 2, 3], fused=np.zeros((6, 4)), truth=np.zeros((6, 4))),
+        lambda path: np.savez(path, **rows([1, 2, 3], np.zeros((6, 4)))),
         "not the embedder's features",
     ),
 }

@@ -157,7 +157,7 @@ def test_protocols_differ_where_they_say(body):
     assert tables["evaltools"]["div"] == pytest.approx(F.l1_diversity(rested)[0] / len(own))
     assert tables["legacy"]["lvd"] > tables["corrected"]["lvd"] == tables["evaltools"]["lvd"]
     assert tables["legacy"]["mse"] == tables["corrected"]["mse"]
-    with pytest.raises(SemTalkError, match="choose one of legacy, evaltools, corrected"):
+    with pytest.raises(SemTalkError, match="choose one of legacy, evaltools, corrected, talkshow, diffsheg"):
         measure(body, truth, own, protocol="other")
 
 
@@ -166,6 +166,7 @@ def test_frames_that_count():
     counted = {name: [rules.counted(frames) for frames in lengths] for name, rules in PROTOCOLS.items()}
     assert counted["legacy"] == counted["evaltools"] == [0, 0, 304, 424]
     assert counted["corrected"] == [0, 64, 336, 464]
+    assert counted["talkshow"] == counted["diffsheg"] == list(lengths) and PROTOCOLS["talkshow"].counted(4) == 0
 
 
 def test_metrics_in_pieces_equal_the_whole():
@@ -334,7 +335,7 @@ def test_the_gate_is_measured_whatever_stands_in_for_it(store, smoke, gate):
 def test_a_resampled_fgd_is_that_of_its_draw():
     rng = np.random.default_rng(0)
     own, true = ([rng.normal(size=(9 + 3 * i, 4)) + i for i in range(3)] for _ in range(2))
-    run = SimpleNamespace(result=SimpleNamespace(protocol="legacy"), features=(own, true))
+    run = SimpleNamespace(result=SimpleNamespace(protocol="legacy"), features={"fgd": (own, true)})
     draws = rng.integers(0, 3, (30, 3))
     wanted = [
         F.frechet_distance(np.concatenate([own[i] for i in draw]), np.concatenate([true[i] for i in draw]))

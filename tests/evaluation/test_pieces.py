@@ -53,7 +53,7 @@ def test_takes_some_at_a_time_give_the_same_numbers(evaluated):
             got, wanted = (dict(flat(getattr(result, name))) for result in (found, whole))
             assert got == pytest.approx(wanted, rel=1e-3, abs=1e-4, nan_ok=True), name
         assert [one["take"] for one in pieces.per_take] == [one["take"] for one in numbers.per_take]
-        assert all(len(pieces.features[row]) == 4 for row in module.ROWS)
+        assert all(len(pieces.features["fgd"][row]) == 4 for row in module.ROWS)
 
 
 def test_processes_that_share_the_takes_find_the_same_to_the_last_digit(evaluated):
@@ -62,8 +62,8 @@ def test_processes_that_share_the_takes_find_the_same_to_the_last_digit(evaluate
     found, others = evaluated(1, shared.extend, processes=2)
     assert json.dumps(asdict(found)) == json.dumps(asdict(wanted))  # where what is no number equals itself
     assert json.dumps(others.per_take) == json.dumps(numbers.per_take)
-    for row, features in numbers.features.items():
-        assert all(np.array_equal(a, b) for a, b in zip(features, others.features[row], strict=True)), row
+    for row, features in numbers.features["fgd"].items():
+        assert all(np.array_equal(a, b) for a, b in zip(features, others.features["fgd"][row], strict=True)), row
     assert [take.id for take in shared] == [take.id for take in alone]
     assert torch.equal(shared[3].rotation["fused"], alone[3].rotation["fused"])
 

@@ -8,13 +8,14 @@ from scipy.ndimage import gaussian_filter1d
 from semtalk.body import load_body
 from semtalk.data.store import speed_of_joints
 from semtalk.evaluation.evaluate import gate_report
-from semtalk.evaluation.measure import embedder_rows, evaluate_rows
+from semtalk.evaluation.measure import evaluate_rows
 from semtalk.evaluation.metrics import CHUNK, MAIN, METRICS, Metric, TakeRow, face_pairs, metric_joints
 from semtalk.evaluation.protocol import find_protocol
-from semtalk.evaluation.samples import diversity_of_samples
+from semtalk.evaluation.samples import add_samples, diversity_of_takes, mean_diversity
 from semtalk.evaluation.takes import Take, legacy_frames, whole_frames
 from semtalk.generation.label import intervals
 from semtalk.metrics import functional as F
+from semtalk.models.embedder import MotionEmbedder
 from semtalk.motion.parts import batch_frames, merge_parts, poses_from_rotation, rotation_error, rotation_from_poses
 from semtalk.motion.skeleton import EYES, PARTS
 from semtalk.motion.speed import joint_speed
@@ -115,7 +116,7 @@ def test_semantic_recall_by_hand():
     assert F.semantic_recall(own, true, np.array([np.nan, 1.0])) == pytest.approx(1.0)
 
 
-class Mean:
+class Mean(MotionEmbedder):
     """An embedder whose features are the mean pose of every 16 frames."""
 
     def embed(self, rotation):
@@ -125,7 +126,7 @@ class Mean:
 
 def test_fgd_rows_are_of_whole_thirty_twos():
     rotation, embedder = torch.randn(120, 55, 6), Mean()
-    rows = embedder_rows(embedder, rotation)
+    rows = embedder.rows(rotation, torch.zeros(120, 100))["fgd"]
     assert torch.equal(embedder.seen, rotation[:96].flatten(1)[None]) and rows.shape == (6, 330)
 
 
@@ -135,7 +136,7 @@ def test_a_corpus_is_the_mean_of_its_takes_weighted_by_frames(monkeypatch):
     metrics = {
         "own": Metric("own", lambda seen: values[seen.take.id]),
         "div": Metric("DIV", lambda seen: F.l1_diversity(seen.joints)[0] / seen.take.frames),
-        "fgd": Metric("FGD", None),
+        "fgd": METRICS["fgd"],
     }
     body, embedder = load_body(None), Mean()
     measured = evaluate_rows(takes, ("fused", "truth"), metrics, embedder, body, np.ones(55))
@@ -143,7 +144,10 @@ def test_a_corpus_is_the_mean_of_its_takes_weighted_by_frames(monkeypatch):
     assert table["own"] == pytest.approx((100 * 1 + 64 * 4) / 164)
     joints = [metric_joints(body, one.rotation["fused"], one.betas) for one in takes]
     assert table["div"] == pytest.approx(sum(F.l1_diversity(j)[0] for j in joints) / 234)
-    rows = [np.concatenate([embedder_rows(embedder, t.rotation[row]) for t in takes]) for row in ("fused", "truth")]
+    rows = [
+        np.concatenate([embedder.rows(t.rotation[row], t.expressions[row])["fgd"] for t in takes])
+        for row in ("fused", "truth")
+    ]
     assert table["fgd"] == pytest.approx(F.frechet_distance(*rows), rel=1e-6)
     assert measured.table["truth"]["fgd"] == pytest.approx(0, abs=1e-6)
 
@@ -183,14 +187,18 @@ def test_samples_are_compared_with_each_other(monkeypatch):
     class Maker:
         def rollout(self, recordings, sample):
             rotation = torch.stack([others[sample]] * 2)
-            return type("R", (), {"frames": type("F", (), {"rotation": rotation})})
+            frames = type("F", (), {"rotation": rotation, "expressions": torch.zeros(2, 100, 100)})
+            return type("R", (), {"frames": frames, "trans": torch.zeros(2, 100, 3)})
 
     total = 0.0
     for one in takes:
         rows = [one.rotation["fused"], *(value[: one.frames] for value in others.values())]
         joints = np.stack([metric_joints(body, row, one.betas) for row in rows])
         total += one.frames * F.sample_diversity(joints)
-    assert diversity_of_samples(takes, 3, Maker(), body) == pytest.approx(total / 164)
+    frames = [one.frames for one in takes]
+    assert mean_diversity(diversity_of_takes(takes, "fused", body), frames) is None, "there is one sample"
+    add_samples(takes, 3, Maker())
+    assert mean_diversity(diversity_of_takes(takes, "fused", body), frames) == pytest.approx(total / 164)
 
 
 def test_gates_become_intervals_with_their_mean_score():

@@ -1,0 +1,183 @@
+"""Tables of SHOW's protocols: what TalkSHOW's released evaluator measures, and DiffSHEG's as it was reconstructed.
+
+Formulas are in :mod:`semtalk.metrics.show`. Columns have names of their own: none compares with one of BEAT2's tables.
+"""
+
+import math
+from functools import partial
+
+import numpy as np
+import torch
+
+from semtalk.evaluation.metrics import CHUNK, Metric, TakeRow, Weighted
+from semtalk.metrics import functional as F
+from semtalk.metrics import show as S
+from semtalk.motion.skeleton import DIFFSHEG_JOINTS, NUM_JOINTS
+
+RELEASED, PAPER = 2, 16
+"""Samples of each clip in ``released2`` and ``paper16``."""
+GESTURE = 3 * len(DIFFSHEG_JOINTS)
+
+
+def samples_of(seen: TakeRow, count: int) -> list[TakeRow]:
+    """So many samples of a row; one that has a single one gives it each time, as the published evaluator does.
+
+    The truth is there once. Of a row with several samples but fewer than that nothing is given.
+    """
+    found = seen.samples
+    if seen.row == "truth" or len(found) >= count:
+        return found[:count]
+    return found * count if len(found) == 1 else []
+
+
+def _stacked(of, seen: TakeRow, count: int) -> np.ndarray:
+    """(B, T, ...) of distinct samples: those of a row with a single one are all alike."""
+    return np.stack([own.once(of) for own in (samples_of(seen, count) if len(seen.samples) > 1 else [seen])])
+
+
+def _pose(pose: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(pose).unflatten(1, (NUM_JOINTS, 3))
+
+
+def _body_joints(seen: TakeRow) -> np.ndarray:
+    """(T, 55, 3) metres, sitting as every clip sits."""
+    return seen.body.joints(_pose(S.body_pose(seen.poses)), seen.take.betas.double()).numpy()
+
+
+def _points(seen: TakeRow, poses: np.ndarray, expressions: torch.Tensor) -> np.ndarray | None:
+    pieces = zip(_pose(poses).float().split(CHUNK), expressions.split(CHUNK), strict=True)
+    found = [seen.body.points(pose, face, seen.take.betas) for pose, face in pieces]
+    return None if found[0] is None else torch.cat(found).double().numpy()
+
+
+def _body_points(seen: TakeRow) -> np.ndarray | None:
+    """(T, 127, 3) metres, sitting, without expression; none of a body that has no such points."""
+    return _points(seen, S.body_pose(seen.poses), torch.zeros_like(seen.take.expressions[seen.row]))
+
+
+def _face_points(seen: TakeRow) -> np.ndarray | None:
+    """(T, 127, 3) metres with jaw and expressions alone; none of a body that has no such points."""
+    return _points(seen, S.face_pose(seen.poses), seen.take.expressions[seen.row])
+
+
+def _frechet(own: np.ndarray, true: np.ndarray, *_rules) -> float:
+    """Not a number where the rows are too few for a covariance."""
+    return S.frechet(own, true) if min(len(own), len(true)) > own.shape[1] else math.nan
+
+
+def _feature_rows(seen: TakeRow, count: int) -> np.ndarray:
+    rows = [own.features["fgd"] for own in samples_of(seen, count)]
+    return np.concatenate(rows) if rows else np.zeros((0, seen.features["fgd"].shape[1]))
+
+
+def _onsets(seen: TakeRow, whole: bool) -> np.ndarray:
+    wave = seen.take.wave.numpy()
+    return F.audio_onsets(wave if whole else S.heard(wave, seen.take.frames))
+
+
+def _beats(seen: TakeRow, count: int, whole: bool = False) -> Weighted | None:
+    if seen.take.wave is None:
+        return None
+    onsets = _onsets(seen, whole)
+    chosen = samples_of(seen, count) if len(seen.samples) > 1 else [seen]
+    parts = [S.beat_consistency(own.once(_body_joints), onsets) for own in chosen]
+    weight = sum(number for _, number in parts)
+    return Weighted(S.pooled(parts), weight) if weight else None
+
+
+def _variation(seen: TakeRow, count: int) -> float | None:
+    if seen.once(_body_points) is None or not samples_of(seen, count):
+        return None
+    stacked = _stacked(_body_points, seen, count)
+    return S.variation(stacked) if len(stacked) > 1 else 0.0
+
+
+def _body_lvd(seen: TakeRow) -> float | None:
+    if seen.take.frames < 2 or not samples_of(seen, RELEASED):
+        return None
+    return S.body_lvd(seen.truth.once(_body_joints), _stacked(_body_joints, seen, RELEASED))
+
+
+def _body_error(seen: TakeRow) -> float | None:
+    if seen.once(_body_points) is None or not samples_of(seen, RELEASED):
+        return None
+    return S.body_error(seen.truth.once(_body_points), _stacked(_body_points, seen, RELEASED))
+
+
+def _face(seen: TakeRow) -> dict[str, float]:
+    own = seen.once(_face_points)
+    return {} if own is None else S.face_errors(seen.truth.once(_face_points), own)
+
+
+def _face_error(seen: TakeRow, name: str) -> float | None:
+    return seen.once(_face).get(name)
+
+
+def _clip(_take) -> float:
+    return 1.0
+
+
+def _variant(name: str, count: int) -> dict[str, Metric]:
+    return {
+        f"{name}_fgd": Metric(
+            f"FGD {name}", None, rows=partial(_feature_rows, count=count), over_rows=_frechet, embedded=True
+        ),
+        f"{name}_bc": Metric(f"BC {name}", partial(_beats, count=count)),
+        f"{name}_variation": Metric(f"Variation {name}", partial(_variation, count=count), weight=_clip),
+    }
+
+
+TALKSHOW = {
+    **_variant("released2", RELEASED),
+    **_variant("paper16", PAPER),
+    "body_lvd": Metric("LVD body", _body_lvd, weight=_clip),
+    "body_error": Metric("error body", _body_error, weight=_clip),
+    "jaw_l1": Metric("jaw L1", partial(_face_error, name="jaw_l1"), weight=_clip),
+    "landmark_l1": Metric("landmark L1", partial(_face_error, name="landmark_l1"), weight=_clip),
+    "face_l2": Metric("face L2", partial(_face_error, name="l2"), weight=_clip),
+    "face_lvd": Metric("LVD face", partial(_face_error, name="lvd"), weight=_clip),
+}
+"""Name -> metric of ``protocol=talkshow``; clips weigh alike, BC is pooled over onsets, FGD over rows."""
+
+
+def _clips(seen: TakeRow) -> np.ndarray:
+    """Normalised windows (N, 88, 232)."""
+    return seen.embedder.clips(seen.take.rotation[seen.row], seen.take.expressions[seen.row]).numpy()
+
+
+def _near(seen: TakeRow) -> Weighted | None:
+    if seen.embedder is None or not len(seen.once(_clips)):
+        return None
+    own, true = (each.once(_clips)[..., :GESTURE] for each in (seen, seen.truth))
+    return Weighted(S.near_share(own, true), len(own))
+
+
+def _flat(seen: TakeRow, part: slice) -> np.ndarray:
+    clips = seen.once(_clips)[..., part]
+    return clips.reshape(len(clips), clips.shape[1] * clips.shape[2])
+
+
+def _window_distance(title: str, name: str) -> Metric:
+    return Metric(title, None, rows=lambda seen: seen.features[name], over_rows=_frechet, embedded=True)
+
+
+def _window_diversity(title: str, part: slice) -> Metric:
+    return Metric(
+        title, None, rows=partial(_flat, part=part), over_rows=lambda own, *_: S.pair_difference(own), embedded=True,
+        kept=False,
+    )  # fmt: skip
+
+
+DIFFSHEG = {
+    "diffsheg_fgd": _window_distance("FGD 88", "fgd"),
+    "diffsheg_fed": _window_distance("FED 88", "fed"),
+    "diffsheg_fmd": _window_distance("FMD 88", "fmd"),
+    "diffsheg_pcm": Metric("PCM", _near),
+    "diffsheg_ba": Metric("BA", partial(_beats, count=1, whole=True)),
+    "diffsheg_diversity": _window_diversity("diversity gesture", slice(GESTURE)),
+    "diffsheg_face_diversity": _window_diversity("diversity face", slice(GESTURE, None)),
+}
+"""Name -> metric of ``protocol=diffsheg``: windows of 88 frames, one behind the other."""
+
+SUITES = {"talkshow": TALKSHOW, "diffsheg": DIFFSHEG}
+"""Name of :attr:`semtalk.evaluation.protocol.Protocol.suite` -> its metrics."""
