@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from semtalk.errors import SemTalkError
-from semtalk.evaluation.metrics import Metric, suite
+from semtalk.evaluation.metrics import Metric, known_metric, suite
 from semtalk.evaluation.protocol import find_protocol
 from semtalk.evaluation.result import WEIGHT, Result, again
 from semtalk.files import read_text
@@ -187,6 +187,9 @@ def compare(paths: list[str], split: str, seed: int = 0) -> dict:
             if len(group) > 1:
                 seeds = {run.name: value for run, value in zip(group, values, strict=True)}
                 cell |= {"seeds": seeds, "deviation": float(np.std(values, ddof=1))}
+            truth = first.result.metrics.get("truth", {}).get(metric)
+            if truth is not None and known_metric(metric, first.result.protocol).near_truth:
+                cell["truth"] = truth
             if name != paths[0]:
                 gap = interval(samples[name] - samples[paths[0]])
                 cell["differs"] = bool(gap["low"] > 0 or gap["high"] < 0)

@@ -41,7 +41,9 @@ TAKES_AT_ONCE = 8
 """Takes of a split that are generated together, measured, and let go of: a piece, of which processes have some each."""
 
 
-def embedder_of(folder: Path, protocol: str, asked: bool = True) -> tuple[torch.nn.Module | None, dict[str, str]]:
+def embedder_of(
+    folder: Path, protocol: str = "legacy", asked: bool = True
+) -> tuple[torch.nn.Module | None, dict[str, str]]:
     """The FGD embedder of a run, and what a result says of it: network, where its weights are from, its file's hash.
 
     Args:

@@ -171,6 +171,7 @@ class Metric:
         over_rows: Its value for the rows (N, D) of all takes, those (M, D) of the truth, and a protocol.
         embedded: Whether it needs the embedder.
         kept: Whether its rows are written, for comparisons.
+        near_truth: Whether the best value is the truth's, not the highest or lowest: tables show how far it lies.
     """
 
     title: str
@@ -181,6 +182,7 @@ class Metric:
     over_rows: Callable[[np.ndarray, np.ndarray, Protocol], float] | None = None
     embedded: bool = False
     kept: bool = True
+    near_truth: bool = False
 
     @property
     def heading(self) -> str:
@@ -193,8 +195,10 @@ METRICS = {
         "FGD", None, 1e-1, rows=lambda seen: seen.features["fgd"], embedded=True,
         over_rows=lambda own, true, rules: F.frechet_distance(own, true, rules.eps),
     ),
-    "bc": Metric("BC", _beat_consistency, 1e-1, lambda take: float(max(0, take.frames - 2 * F.BEAT_SKIP))),
-    "div": Metric("DIV", _diversity),
+    "bc": Metric(
+        "BC", _beat_consistency, 1e-1, lambda take: float(max(0, take.frames - 2 * F.BEAT_SKIP)), near_truth=True
+    ),
+    "div": Metric("DIV", _diversity, near_truth=True),
     "mse": Metric("MSE", lambda seen: seen.face["mse"], 1e-8),
     "lvd": Metric("LVD", lambda seen: seen.face[seen.protocol.lvd], 1e-5),
     "jerk": Metric("jerk m/s3", lambda seen: F.mean_jerk(seen.world)),
@@ -238,11 +242,6 @@ def chosen_metrics(metrics: str | Sequence[str], protocol: str = "legacy") -> di
     return found | own
 
 
-def heading(name: str) -> str:
-    """Title of a metric's column; of one that is not in the table, its name."""
-    return METRICS[name].heading if name in METRICS else name
-
-
-def scale(name: str) -> float:
-    """What tables divide a metric by."""
-    return METRICS[name].scale if name in METRICS else 1.0
+def known_metric(name: str, protocol: str) -> Metric:
+    """A protocol's metric of a name; of one that is not in its table a column of that name."""
+    return (METRICS | suite(protocol)).get(name) or Metric(name, None)

@@ -1,5 +1,7 @@
 """Tables of a result and of a comparison: built once, and shown on screen or as markdown."""
 
+import csv
+import io
 import json
 import math
 from collections.abc import Iterable
@@ -11,10 +13,11 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from semtalk.environment import write_environment
+from semtalk.evaluation.figure import draw_comparison
 from semtalk.evaluation.hearing import HEARD, OTHER
 from semtalk.evaluation.known_answers import GOALS, reached
-from semtalk.evaluation.metrics import heading, scale
-from semtalk.evaluation.published import comparable
+from semtalk.evaluation.metrics import known_metric
+from semtalk.evaluation.published_rows import comparable
 from semtalk.evaluation.result import Result, write_texts
 from semtalk.log import LOG
 
@@ -48,23 +51,52 @@ class Lines(NamedTuple):
         rows = [self.columns, ["---"] * len(self.columns), *self.rows]
         return ["", *(f"| {' | '.join(row)} |" for row in rows)]
 
+    def csv(self) -> str:
+        """As comma-separated values."""
+        out = io.StringIO(newline="")
+        csv.writer(out).writerows([self.columns, *self.rows])
+        return out.getvalue()
+
+    def latex(self) -> str:
+        """As a LaTeX tabular with the lines of booktabs."""
+        lines = [" & ".join(map(_latex, row)) + r" \\" for row in (self.columns, *self.rows)]
+        head = [f"% {self.title}", r"\begin{tabular}{l" + "r" * (len(self.columns) - 1) + "}", r"\toprule"]
+        return "\n".join([*head, lines[0], r"\midrule", *lines[1:], r"\bottomrule", r"\end{tabular}", ""])
+
+
+def _latex(text: str) -> str:
+    for letter in "\\&%$#_{}":
+        text = text.replace(letter, r"\textbackslash " if letter == "\\" else "\\" + letter)
+    return text
+
 
 def _shown(value: float, divisor: float = 1.0, digits: str = ".4g") -> str:
     return "-" if math.isnan(value) else f"{value / divisor:{digits}}"
 
 
+def _from_truth(value: float, truth: float, divisor: float) -> str:
+    """How far a value lies from the truth's; nothing where it is not a number."""
+    return "" if math.isnan(value - truth) else f"{(value - truth) / divisor:+.2g}"
+
+
 def metrics_table(result: Result) -> Lines:
     """Rows and metrics, with the rows of published tables where they may stand beside."""
-    titles = result.headings or {name: heading(name) for row in result.metrics.values() for name in row}
-    scales = {name: result.scales.get(name, scale(name)) for name in titles}
-    rows = [
-        [ROW_NAMES.get(row, row), *(_shown(values.get(name, math.nan), scales[name]) for name in titles)]
-        for row, values in result.metrics.items()
-    ]
-    published, _ = comparable(result)
-    rows += [
-        [f"{row} [published]", *(str(values.get(name, "-")) for name in titles)] for row, values in published.items()
-    ]
+    names = list(result.headings) or list(dict.fromkeys(name for row in result.metrics.values() for name in row))
+    known = {name: known_metric(name, result.protocol) for name in names}
+    titles = {name: result.headings.get(name, metric.heading) for name, metric in known.items()}
+    scales = {name: result.scales.get(name, metric.scale) for name, metric in known.items()}
+    truth = result.metrics.get("truth", {})
+
+    def cells(values: dict[str, float], row: str) -> list[str]:
+        shown = []
+        for name in names:
+            value = values.get(name, math.nan)
+            gap = _from_truth(value, truth.get(name, math.nan), scales[name]) if row != "truth" else ""
+            shown.append(_shown(value, scales[name]) + (f" ({gap})" if known[name].near_truth and gap else ""))
+        return shown
+
+    rows = [[ROW_NAMES.get(row, row), *cells(values, row)] for row, values in result.metrics.items()]
+    rows += [[f"{row.method} [published]", *cells(row.raw(), "published")] for row in comparable(result)]
     mark = " (stand-in body)" if result.stand_in else ""
     return Lines(f"{result.run}, {result.split} split, {result.takes} takes{mark}", ["", *titles.values()], rows)
 
@@ -109,8 +141,9 @@ def notes(result: Result) -> list[str]:
         lines.append(f"diversity over {count} samples: {diversity:.4g} m, on the scale of DIV")
     if result.too_short:
         lines.append(f"left out as too short: {', '.join(result.too_short)}")
-    _, source = comparable(result)
-    return [*lines, *([f"published: {source}"] if source else [])]
+    if any(known_metric(name, result.protocol).near_truth for name in result.metrics.get("truth", {})):
+        lines.append("in brackets: how far a value lies from the ground truth's, which is the best one")
+    return [*lines, *(f"published, {row.method}: {row.source}" for row in comparable(result))]
 
 
 def tables(result: Result) -> list[Lines]:
@@ -153,29 +186,39 @@ def _over_seeds(cell: dict, divisor: float) -> str:
 
 
 def print_comparison(comparison: dict, folder: Path) -> None:
-    """Print a comparison of runs, and write it as ``compare.json`` and ``compare.md``."""
+    """Print a comparison of runs, and write it as ``compare.json``, ``.md``, ``.csv``, ``.tex`` and ``.png``."""
     metrics = list(next(iter(comparison["runs"].values())))
-    scales = {metric: comparison["scales"].get(metric, scale(metric)) for metric in metrics}
+    known = {metric: known_metric(metric, comparison["protocol"]) for metric in metrics}
+    titles = {metric: comparison["headings"].get(metric, known[metric].heading) for metric in metrics}
+    scales = {metric: comparison["scales"].get(metric, known[metric].scale) for metric in metrics}
     mark = ", stand-in body" if comparison["stand_in"] else ""
     named = f"{comparison['split']} split, {comparison['takes']} takes, protocol {comparison['protocol']}{mark}"
     seeds = any("seeds" in cells[metrics[0]] for cells in comparison["runs"].values()) if metrics else False
     shown = COMPARED + ((SEEDS,) if seeds else ())
     rows = []
     for metric in metrics:
-        title = comparison["headings"].get(metric, heading(metric))
+        title = titles[metric]
         for name, cells in comparison["runs"].items():
             value, low, high = (f"{cells[metric][key] / scales[metric]:.4g}" for key in ("value", "low", "high"))
+            gap = _from_truth(cells[metric]["value"], cells[metric].get("truth", math.nan), scales[metric])
+            value += f" ({gap})" if gap else ""
             row = [title, name, value, f"{low} to {high}", "*" if cells[metric].get("differs") else ""]
             rows.append([*row, *([_over_seeds(cells[metric], scales[metric])] if seeds else [])])
             title = ""
     table = Lines(named, ["metric", "run", *shown], rows, shown)
     said = ["intervals: bootstrap over takes; * differs significantly from the first (paired bootstrap)"]
+    if any("truth" in cell for cells in comparison["runs"].values() for cell in cells.values()):
+        said.append("in brackets: how far a value lies from the ground truth's, which is the best one")
     if seeds:
         said.append(f"{SEEDS}: standard deviation of so many seeds, whose mean is the value")
     said += comparison["notes"]
     print_tables([table], said)
-    texts = {"compare.json": json.dumps(comparison, indent=2), "compare.md": markdown(named, [table], said)}
-    LOG.info("\n".join(map(str, write_texts(folder, texts))))
+    texts = {
+        "compare.json": json.dumps(comparison, indent=2), "compare.md": markdown(named, [table], said),
+        "compare.csv": table.csv(), "compare.tex": table.latex(),
+    }  # fmt: skip
+    paths = [*write_texts(folder, texts), draw_comparison(comparison, titles, scales, folder / "compare.png")]
+    LOG.info("\n".join(map(str, paths)))
     write_environment(folder, "cpu")
 
 

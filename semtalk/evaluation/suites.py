@@ -122,7 +122,7 @@ def _variant(name: str, count: int) -> dict[str, Metric]:
         f"{name}_fgd": Metric(
             f"FGD {name}", None, rows=partial(_feature_rows, count=count), over_rows=_frechet, embedded=True
         ),
-        f"{name}_bc": Metric(f"BC {name}", partial(_beats, count=count)),
+        f"{name}_bc": Metric(f"BC {name}", partial(_beats, count=count), near_truth=True),
         f"{name}_variation": Metric(f"Variation {name}", partial(_variation, count=count), weight=_clip),
     }
 
@@ -164,7 +164,7 @@ def _window_distance(title: str, name: str) -> Metric:
 def _window_diversity(title: str, part: slice) -> Metric:
     return Metric(
         title, None, rows=partial(_flat, part=part), over_rows=lambda own, *_: S.pair_difference(own), embedded=True,
-        kept=False,
+        kept=False, near_truth=True,
     )  # fmt: skip
 
 
@@ -173,7 +173,7 @@ DIFFSHEG = {
     "diffsheg_fed": _window_distance("FED 88", "fed"),
     "diffsheg_fmd": _window_distance("FMD 88", "fmd"),
     "diffsheg_pcm": Metric("PCM", _near),
-    "diffsheg_ba": Metric("BA", partial(_beats, count=1, whole=True)),
+    "diffsheg_ba": Metric("BA", partial(_beats, count=1, whole=True), near_truth=True),
     "diffsheg_diversity": _window_diversity("diversity gesture", slice(GESTURE)),
     "diffsheg_face_diversity": _window_diversity("diversity face", slice(GESTURE, None)),
 }

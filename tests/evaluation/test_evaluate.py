@@ -25,7 +25,7 @@ from semtalk.evaluation.known_answers import seam_ratio
 from semtalk.evaluation.measure import evaluate_rows
 from semtalk.evaluation.metrics import MAIN, Metric, chosen_metrics, metric_joints
 from semtalk.evaluation.protocol import PROTOCOLS
-from semtalk.evaluation.published import comparable
+from semtalk.evaluation.published_rows import comparable, published_rows
 from semtalk.evaluation.report import print_comparison, result_page
 from semtalk.evaluation.result import Result
 from semtalk.evaluation.takes import Take, TakeMaker, add_sound
@@ -385,17 +385,41 @@ def test_a_comparison_has_names_and_numbers_whole_on_80_columns(tmp_path, monkey
 def test_published_rows_stand_only_beside_what_is_the_same():
     one = {"data": {"reader": "beat2", "speakers": [2]}}
     result = Result("run", "test", 1, "legacy", "SMPL-X", False, {"source": "released"}, "", one, {})
-    assert "EMAGE" in comparable(result)[0]
+    assert [row.method for row in comparable(result)] == ["SemTalk", "EMAGE", "TalkSHOW"]
+    assert comparable(result)[0].raw()["mse"] == pytest.approx(6.153e-8)
+    page = result_page(replace(result, metrics={"truth": {"fgd": 0.0, "mse": 0.0}}))
+    assert "| SemTalk [published] | 4.278 | 6.153 |" in page and "published, EMAGE: " in page
     for change in (
         {"stand_in": True},
         {"split": "val"},
         {"embedder": {"source": "trained"}},
         {"protocol": "corrected"},
     ):
-        assert comparable(replace(result, **change)) == ({}, "")
+        assert comparable(replace(result, **change)) == []
     everyone = {"data": {"reader": "beat2", "speakers": "all"}}
-    assert comparable(replace(result, config=everyone)) == ({}, "")
-    assert comparable(replace(result, config=everyone, protocol="evaltools"))[0]
+    assert comparable(replace(result, config=everyone)) == []
+    later = comparable(replace(result, config=everyone, protocol="evaltools"))
+    assert [row.method for row in later] == ["SemTalk, later release", "EchoMask, later release"]
+
+
+def test_every_published_row_says_what_it_is():
+    rows = published_rows()
+    assert len(rows) > 6 and len({(row.method, row.protocol) for row in rows}) == len(rows)
+    for row in rows:
+        assert row.source and row.values and row.scale.keys() >= row.values.keys(), row.method
+        assert row.protocol is None or row.protocol in PROTOCOLS, row.method
+        assert (None in row.scale.values()) <= (row.protocol is None), "what has no scale stands beside nothing"
+
+
+def test_tables_say_how_far_a_value_lies_from_the_truth():
+    metrics = {"fused": {"bc": 0.70, "div": 10.0, "mse": 2e-8}, "truth": {"bc": 0.65, "div": 12.0, "mse": 0.0}}
+    result = Result("run", "test", 1, "legacy", "SMPL-X", True, {"source": "x", "sha256": ""}, "", {}, metrics)
+    table = metrics_table(result)
+    assert table.rows[0] == ["SemTalk", "7 (+0.5)", "10 (-2)", "2"] and table.rows[1][1:] == ["6.5", "12", "0"]
+    assert any("how far a value lies from the ground truth's" in line for line in notes(result))
+    assert table.csv().splitlines()[1] == "SemTalk,7 (+0.5),10 (-2),2"
+    latex = Lines("a_b", ["", "x_1 & 5%"], [["r", "1"]]).latex().splitlines()
+    assert latex[1:3] == [r"\begin{tabular}{lr}", r"\toprule"] and r" & x\_1 \& 5\% \\" in latex
 
 
 def test_runs_with_other_protocols_and_the_stored_joint_speed(smoke):

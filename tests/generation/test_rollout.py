@@ -149,7 +149,7 @@ def test_decoding_by_hand(generator):
     assert torch.allclose(trans, translation_from_root(root, start), atol=1e-5)
     tail, _ = generator.decode(codes, start, last=40)
     whole, _ = generator.decode(codes, start)
-    assert torch.allclose(tail.rotation, whole.rotation[:, -40:], atol=1e-5)
+    assert torch.allclose(tail.rotation, whole.rotation[:, -40:], atol=1e-4)
 
 
 def test_windows_overlap_by_the_four_frames_of_their_seed():

@@ -10,7 +10,7 @@ from conftest import run_command
 from tiny import save_clip, save_hubert, write_vocabulary
 
 from semtalk.evaluation.evaluate import embedder_of
-from semtalk.evaluation.published import comparable
+from semtalk.evaluation.published_rows import comparable
 from semtalk.evaluation.result import Result
 from semtalk.generation.load import load_generator
 from semtalk.generation.release import ReleaseMotionGenerator
@@ -167,6 +167,6 @@ def test_training_goes_on_from_a_converted_run(run, tmp_path):
     trained_on = embedder_of(tmp_path / "embedder")[1]
     assert trained_on["source"] == f"trained by {tmp_path}/embedder, from init={run}"
     result = Result("run", "test", 1, "legacy", "SMPL-X", False, embedders["own"], "", BEAT2, {})
-    assert comparable(result)[0] and not comparable(replace(result, embedder=trained_on))[0]
+    assert comparable(result) and not comparable(replace(result, embedder=trained_on))
     refused = run_command("train.py", *arguments, "model.network.width=16", check=False)
     assert refused.returncode == 1 and "does not fit this configuration" in refused.stderr
