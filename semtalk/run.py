@@ -329,13 +329,13 @@ def _evaluate_folder(settings: EvalSettings) -> None:
 
     from semtalk.body import load_body
     from semtalk.evaluation.evaluate import evaluate_folder
-    from semtalk.evaluation.report import print_result, result_page
+    from semtalk.evaluation.report import print_result, result_pages
     from semtalk.evaluation.result import write_result
 
     result, measured = evaluate_folder(settings, files, load_body(settings.body.path, settings.body.model))
     print_result(result)
     folder = Path(settings.out or Path(settings.motions) / "eval")
-    LOG.info("\n".join(map(str, write_result(result, result_page(result), measured, folder))))
+    LOG.info("\n".join(map(str, write_result(result, result_pages(result), measured, folder))))
 
 
 def _evaluate_run(settings: EvalSettings | TrainSettings, evaluation: Evaluation, out: str | None) -> None:
@@ -361,7 +361,7 @@ def _evaluate_run(settings: EvalSettings | TrainSettings, evaluation: Evaluation
     from semtalk.body import load_body
     from semtalk.data.store import mean_joint_speed
     from semtalk.evaluation.evaluate import evaluate_run
-    from semtalk.evaluation.report import log_wandb, print_result, result_page
+    from semtalk.evaluation.report import log_wandb, print_result, result_pages
     from semtalk.evaluation.result import write_result
     from semtalk.evaluation.takes import Shown
     from semtalk.tasks.speed import trainer_device
@@ -376,7 +376,7 @@ def _evaluate_run(settings: EvalSettings | TrainSettings, evaluation: Evaluation
     result = replace(result, run=str(results_dir(settings)))
     print_result(result)
     output = Path(out or results_dir(settings) / "eval" / evaluation.folder)
-    paths = write_result(result, result_page(result), measured, output, device)
+    paths = write_result(result, result_pages(result), measured, output, device)
     paths += _draw_take(shown.take, evaluation, output)
     if settings.logger.name == "wandb":
         video = next((path for path in paths if path.suffix == ".mp4"), None)

@@ -325,9 +325,9 @@ def evaluate_folder(settings: EvalSettings, files: Files, body: BodyModel) -> tu
         speed, source = joint_speed_of(files, body), "of the true files given (mean_speed=FILE gives the corpus's)"
     embedder, embedded = None, {"source": "none: FGD is left out (embedder=RUN gives one)", "sha256": "", "network": ""}
     if settings.embedder:
-        embedder, embedded = embedder_of(Path(settings.embedder), settings.protocol)
-        if embedded["network"] == "emage":
+        if find_protocol(settings.protocol).embedder == "emage":
             refuse_short(files)
+        embedder, embedded = embedder_of(Path(settings.embedder), settings.protocol)
     measurement = Measurement(rows, metrics, embedder, body, speed, settings.protocol)
     heard, found = hearings(rows) if settings.extended else {}, Measured()
     diversity, frames = [], []

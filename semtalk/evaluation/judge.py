@@ -96,7 +96,7 @@ class Judge:
             take.wave = take.recording["wave"]
         add_other_sound(takes, maker)
         numbers = hearing(takes, "fused", self.body, OTHER)
-        metrics = {name: METRICS[name] for name in ("bc", "div")}
+        metrics = {name: METRICS[name] for name in ("bc", "div", *(["fgd"] if self.embedder is not None else []))}
         rows = ("fused", "truth")
         table = evaluate_rows(takes, rows, metrics, self.embedder, self.body, self.joint_speed).table
         numbers |= shares(table["fused"], table["truth"])
@@ -129,8 +129,11 @@ class Judge:
 
     @cached_property
     def embedder(self) -> nn.Module | None:
-        """The run's trained FGD embedder, where it has one."""
-        return load_network(self.folder, "fgd")[0] if checkpoint_path(self.folder, "fgd").is_file() else None
+        """The run's trained FGD embedder, where it has one of the architecture that its FGD is of."""
+        if not checkpoint_path(self.folder, "fgd").is_file():
+            return None
+        network, stamp = load_network(self.folder, "fgd")
+        return network if stamp.settings.model.embedder == "emage" else None
 
 
 def hears_less(numbers: Mapping[str, float]) -> list[str]:

@@ -180,6 +180,12 @@ def result_page(result: Result) -> str:
     return markdown(f"{result.run}: {result.split} split, {result.takes} takes", tables(result), notes(result))
 
 
+def result_pages(result: Result) -> dict[str, str]:
+    """``metrics.md``, and its main table alone as ``metrics.csv`` and ``metrics.tex``: name of the file -> text."""
+    table = metrics_table(result)
+    return {"metrics.md": result_page(result), "metrics.csv": table.csv(), "metrics.tex": table.latex()}
+
+
 def _over_seeds(cell: dict, divisor: float) -> str:
     """Deviation of a run's seeds; nothing where it has one."""
     return f"± {cell['deviation'] / divisor:.2g} ({len(cell['seeds'])})" if "seeds" in cell else ""

@@ -111,24 +111,26 @@ def write_texts(folder: Path, texts: Mapping[str, str]) -> list[Path]:
     return [folder / name for name in texts]
 
 
-def write_result(result: Result, markdown: str, measured: Measured, folder: Path, device: Any = "cpu") -> list[Path]:
-    """Write ``metrics.json``, ``metrics.md``, ``per_take.csv``, the FGD features and ``environment.json``.
+def write_result(
+    result: Result, pages: Mapping[str, str], measured: Measured, folder: Path, device: Any = "cpu"
+) -> list[Path]:
+    """Write ``metrics.json``, its pages, ``per_take.csv``, the FGD features and ``environment.json``.
 
     Args:
         result: What was found.
-        markdown: Its page.
+        pages: Name of a file -> text, see :func:`semtalk.evaluation.report.result_pages`.
         measured: Its numbers.
         folder: Where to.
         device: That motion was generated on.
 
     Returns:
-        Paths of the first three.
+        Paths of ``metrics.json``, the pages and ``per_take.csv``.
     """
     rows = io.StringIO(newline="")
     writer = csv.DictWriter(rows, fieldnames=list(measured.per_take[0]))
     writer.writeheader()
     writer.writerows(measured.per_take)
-    texts = {"metrics.json": json.dumps(asdict(result), indent=2), "metrics.md": markdown}
+    texts = {"metrics.json": json.dumps(asdict(result), indent=2), **pages}
     paths = write_texts(folder, texts | {"per_take.csv": rows.getvalue()})
     arrays = {
         key: array

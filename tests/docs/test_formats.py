@@ -189,9 +189,9 @@ def test_environments_are_as_the_page_says(written):
 
 def test_every_command_leaves_the_files_that_the_page_lists(written):
     rows = table("What commands write")
-    kinds = {"npz", "bvh", "glb", "mp4", "png", "json", "md", "csv"}
+    kinds = {"npz", "bvh", "glb", "mp4", "png", "json", "md", "csv", "tex"}
     for command, folder in zip(("generate.py`", "eval.py`", "eval.py compare=`"), written, strict=False):
-        named = set(re.findall(r"`([\w.]+\.(?:npz|bvh|glb|mp4|png|json|md|csv))`", rows[command.strip("`")][1]))
+        named = set(re.findall(r"`([\w.]+\.(?:npz|bvh|glb|mp4|png|json|md|csv|tex))`", rows[command.strip("`")][1]))
         there = {path.name for path in folder.iterdir() if path.suffix.removeprefix(".") in kinds}
         there = {name.replace("spoken", "VOICE") for name in there}
         there = {f"TAKE{name[-4:]}" if re.match(r"\d_", name) else name for name in there}

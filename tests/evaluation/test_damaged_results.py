@@ -25,7 +25,7 @@ def write_evaluation(folder, fgd=True):
     features = {"fgd": {row: [rng.normal(size=(5, 4)) for _ in TAKES] for row in table}}
     found = {"source": "x", "sha256": "y"}
     result = Result("run", "test", 2, "legacy", "stand-in", True, found, "said", {}, table)
-    write_result(result, "", Measured(table, per_take, features if fgd else {}), folder)
+    write_result(result, {}, Measured(table, per_take, features if fgd else {}), folder)
 
 
 def changed(path, **keys):

@@ -11,6 +11,7 @@ import pytest
 import soundfile
 import torch
 from conftest import run_command
+from PIL import Image
 from scipy.ndimage import gaussian_filter1d
 
 from semtalk.data.beat2 import BEAT2Corpus
@@ -26,7 +27,7 @@ from semtalk.evaluation.measure import evaluate_rows
 from semtalk.evaluation.metrics import MAIN, Metric, chosen_metrics, metric_joints
 from semtalk.evaluation.protocol import PROTOCOLS
 from semtalk.evaluation.published_rows import comparable, published_rows
-from semtalk.evaluation.report import print_comparison, result_page
+from semtalk.evaluation.report import Lines, metrics_table, notes, print_comparison, result_page
 from semtalk.evaluation.result import Result
 from semtalk.evaluation.takes import Take, TakeMaker, add_sound
 from semtalk.features.extract import FRAME_SLOTS, WINDOW_SLOTS
@@ -378,13 +379,18 @@ def test_a_comparison_has_names_and_numbers_whole_on_80_columns(tmp_path, monkey
     said = capsys.readouterr().out
     for text in (*names, "FGD x1e-1", "5.123", "5.021 to 5.226", "6.153", "6.03 to 6.276", "LVD x1e-5", "6.938"):
         assert f" {text} " in said, text
+    assert (tmp_path / "compare.csv").read_text().splitlines()[0] == "metric,run,value,95% interval,differs"
+    assert r"\toprule" in (tmp_path / "compare.tex").read_text()
+    with Image.open(tmp_path / "compare.png") as figure:
+        assert figure.width > 900 and len(figure.convert("L").getcolors()) > 5
     page = (tmp_path / "compare.md").read_text()
     assert f"| MSE x1e-8 | {names[0]} | 6.153 | 6.03 to 6.276 | * |" in page
 
 
 def test_published_rows_stand_only_beside_what_is_the_same():
     one = {"data": {"reader": "beat2", "speakers": [2]}}
-    result = Result("run", "test", 1, "legacy", "SMPL-X", False, {"source": "released"}, "", one, {})
+    released = {"source": "released", "sha256": "0"}
+    result = Result("run", "test", 1, "legacy", "SMPL-X", False, released, "", one, {})
     assert [row.method for row in comparable(result)] == ["SemTalk", "EMAGE", "TalkSHOW"]
     assert comparable(result)[0].raw()["mse"] == pytest.approx(6.153e-8)
     page = result_page(replace(result, metrics={"truth": {"fgd": 0.0, "mse": 0.0}}))
