@@ -95,7 +95,7 @@ def read_takes(path: Path, row: str) -> tuple[list[tuple[str, int]], dict[str, n
 
 def collective(protocol: str) -> dict[str, Metric]:
     """Name -> metric of a protocol that is of all takes together, and whose rows are written."""
-    return {name: metric for name, metric in suite(protocol).items() if metric.rows and metric.kept}
+    return {name: metric for name, metric in suite(protocol).items() if metric.adds and metric.kept}
 
 
 def read_features(path: Path, metric: str, row: str, takes: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -130,7 +130,7 @@ def resampled(run: Evaluation, metric: str, draws: np.ndarray) -> np.ndarray:
         own, true = run.features[metric]
         drawn, place = np.unique(np.sort(draws[:FGD_REPEATS], axis=1), axis=0, return_inverse=True)
         found = [
-            own_metric.over_rows(*(np.concatenate([rows[i] for i in draw]) for rows in (own, true)), rules)
+            own_metric.over_takes(*([rows[i] for i in draw] for rows in (own, true)), rules)
             for draw in drawn  # of few takes there are few draws, in whatever order
         ]
         return np.array(found)[place.reshape(-1)]

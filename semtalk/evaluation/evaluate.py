@@ -33,6 +33,7 @@ from semtalk.models.embedder import MULTIPLE
 from semtalk.models.fusion import active_steps
 from semtalk.places import called, checkpoint_path
 from semtalk.settings.commands import EvalSettings, Evaluation, TrainSettings, run_name
+from semtalk.settings.inputs import Data
 from semtalk.tasks.checkpoint import load_network
 from semtalk.tasks.stamp import Stamp, digest
 
@@ -81,6 +82,14 @@ def source_of(network: torch.nn.Module, stamp: Stamp, folder: Path) -> str:
         return f"{folder}, of unknown origin"
     trained = f"trained by {Path(config.get('runs_dir', '')) / run_name(config)}"
     return f"{trained}, from init={config['init']}" if config.get("init") else trained
+
+
+def split_note(data: Data) -> list[str]:
+    """Which file says whose takes are test, by its hash; nothing where none does."""
+    path = getattr(data, "split_file", None)
+    if path is None:
+        return []
+    return [f"split of {path} (sha256 {hashlib.sha256(Path(path).read_bytes()).hexdigest()[:12]})"]
 
 
 def gate_report(takes: list[Take], beta: float) -> dict[str, float]:
@@ -218,7 +227,7 @@ class Evaluator:
             gate=gate_numbers(found.gates, evaluation.beta) if evaluation.extended else {},
             samples={"count": evaluation.samples, "diversity": diversity}, too_short=self.short,
             weights={phase: digest(network.state_dict()) for phase, network in run.networks.items()},
-            notes=sorted({*self.corpus.notes, *run.facts.notes}),
+            notes=sorted({*self.corpus.notes, *run.facts.notes, *split_note(self.settings.data)}),
         )  # fmt: skip
         return result, measured
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -35,8 +36,8 @@ class Measurement:
             seen = TakeRow(take, row, self.body, self.mean_speed, self.rules, self.embedder)
             kept: dict[str, float] = {}
             for name, metric in self.metrics.items():
-                if metric.rows and (self.embedder or not metric.embedded):
-                    found.features.setdefault(name, {})[row] = [feature_rows(name, metric, seen)]
+                if metric.adds and (self.embedder or not metric.embedded):
+                    found.features.setdefault(name, {})[row] = [added(name, metric, seen)]
                 if metric.measure is None:
                     continue
                 value, weight = measured_value(name, metric, seen)
@@ -60,8 +61,8 @@ class Measurement:
         table = {}
         for name, metric in self.metrics.items():
             if name in found.features:
-                own, true = (np.concatenate(found.features[name][each]) for each in (row, "truth"))
-                table[name] = metric.over_rows(own, true, self.rules)
+                own, true = (found.features[name][each] for each in (row, "truth"))
+                table[name] = metric.over_takes(own, true, self.rules)
                 continue
             mean = WeightedMean(sync_on_compute=False)
             for entry in found.per_take:
@@ -115,14 +116,14 @@ def measured_value(name: str, metric: Metric, seen: TakeRow) -> tuple[float, flo
         return float(weighted.value), float(weighted.weight)
 
 
-def feature_rows(name: str, metric: Metric, seen: TakeRow) -> np.ndarray:
+def added(name: str, metric: Metric, seen: TakeRow) -> Any:
     """What one row of a take adds to a metric that is of all takes together.
 
     Raises:
         SemTalkError: The metric fails.
     """
     with _named(name, seen):
-        return metric.rows(seen)
+        return metric.adds(seen)
 
 
 @contextmanager

@@ -127,6 +127,10 @@ def face_pairs(body: BodyModel, take: Take, row: str) -> Iterator[tuple[np.ndarr
         )
 
 
+def _frechet(own: list[np.ndarray], true: list[np.ndarray], rules: Protocol) -> float:
+    return F.frechet_distance(np.concatenate(own), np.concatenate(true), rules.eps)
+
+
 def _beat_consistency(seen: TakeRow) -> float | None:
     take, rules = seen.take, seen.protocol
     if take.wave is None or seen.mean_speed is None or take.frames <= 2 * F.BEAT_SKIP:
@@ -167,10 +171,10 @@ class Metric:
             weighted by :attr:`weight`, or by the weight of a :class:`Weighted`. None for what is of all takes together.
         scale: Tables give the value divided by this, as published ones do.
         weight: Of a take, by its frames and its semantic scores.
-        rows: Of what is of all takes together: what a row of a take adds, (N, D).
-        over_rows: Its value for the rows (N, D) of all takes, those (M, D) of the truth, and a protocol.
+        adds: Of what is of all takes together: what a row of a take adds to it.
+        over_takes: Its value: of what all takes add, of what the truth of each adds, and a protocol.
         embedded: Whether it needs the embedder.
-        kept: Whether its rows are written, for comparisons.
+        kept: Whether what takes add, (N, D) each, is written, for comparisons.
         near_truth: Whether the best value is the truth's, not the highest or lowest: tables show how far it lies.
     """
 
@@ -178,8 +182,8 @@ class Metric:
     measure: Callable[[TakeRow], "float | Weighted | None"] | None
     scale: float = 1.0
     weight: Callable[[Take], float] = lambda take: float(take.frames)
-    rows: Callable[[TakeRow], np.ndarray] | None = None
-    over_rows: Callable[[np.ndarray, np.ndarray, Protocol], float] | None = None
+    adds: Callable[[TakeRow], Any] | None = None
+    over_takes: Callable[[list, list, Protocol], float] | None = None
     embedded: bool = False
     kept: bool = True
     near_truth: bool = False
@@ -191,10 +195,7 @@ class Metric:
 
 
 METRICS = {
-    "fgd": Metric(
-        "FGD", None, 1e-1, rows=lambda seen: seen.features["fgd"], embedded=True,
-        over_rows=lambda own, true, rules: F.frechet_distance(own, true, rules.eps),
-    ),
+    "fgd": Metric("FGD", None, 1e-1, adds=lambda seen: seen.features["fgd"], over_takes=_frechet, embedded=True),
     "bc": Metric(
         "BC", _beat_consistency, 1e-1, lambda take: float(max(0, take.frames - 2 * F.BEAT_SKIP)), near_truth=True
     ),

@@ -17,6 +17,7 @@ from semtalk.evaluation.figure import draw_comparison
 from semtalk.evaluation.hearing import HEARD, OTHER
 from semtalk.evaluation.known_answers import GOALS, reached
 from semtalk.evaluation.metrics import known_metric
+from semtalk.evaluation.protocol import PROTOCOLS
 from semtalk.evaluation.published_rows import comparable
 from semtalk.evaluation.result import Result, write_texts
 from semtalk.log import LOG
@@ -128,10 +129,14 @@ def notes(result: Result) -> list[str]:
     """What a reader must know beside the numbers."""
     embedder = " ".join(filter(None, (result.embedder["source"], result.embedder["sha256"])))
     lines = [f"protocol {result.protocol}; body: {result.body}; FGD embedder: {embedder}"]
-    lines.append(f"mean joint speed for BC: {result.mean_joint_speed}")
+    rules = PROTOCOLS.get(result.protocol)
+    if rules is not None and rules.said:
+        lines.append(rules.said)
+    if rules is None or rules.suite is None:
+        lines.append(f"mean joint speed for BC: {result.mean_joint_speed}")
     if result.stand_in:
         lines.append(
-            "BC, DIV, MSE and LVD are of a STAND-IN body, not of SMPL-X: do not compare them with published tables."
+            "Everything but FGD is of a STAND-IN body, not of SMPL-X: do not compare it with published tables."
         )
     lines += result.notes
     if result.gate:

@@ -60,8 +60,9 @@ def _face_points(seen: TakeRow) -> np.ndarray | None:
     return _points(seen, S.face_pose(seen.poses), seen.take.expressions[seen.row])
 
 
-def _frechet(own: np.ndarray, true: np.ndarray, *_rules) -> float:
+def _frechet(own: list[np.ndarray], true: list[np.ndarray], *_rules) -> float:
     """Not a number where the rows are too few for a covariance."""
+    own, true = np.concatenate(own), np.concatenate(true)
     return S.frechet(own, true) if min(len(own), len(true)) > own.shape[1] else math.nan
 
 
@@ -120,7 +121,7 @@ def _clip(_take) -> float:
 def _variant(name: str, count: int) -> dict[str, Metric]:
     return {
         f"{name}_fgd": Metric(
-            f"FGD {name}", None, rows=partial(_feature_rows, count=count), over_rows=_frechet, embedded=True
+            f"FGD {name}", None, adds=partial(_feature_rows, count=count), over_takes=_frechet, embedded=True
         ),
         f"{name}_bc": Metric(f"BC {name}", partial(_beats, count=count), near_truth=True),
         f"{name}_variation": Metric(f"Variation {name}", partial(_variation, count=count), weight=_clip),
@@ -157,13 +158,17 @@ def _flat(seen: TakeRow, part: slice) -> np.ndarray:
     return clips.reshape(len(clips), clips.shape[1] * clips.shape[2])
 
 
+def _pairs(own: list[np.ndarray], *_unused) -> float:
+    return S.pair_difference(np.concatenate(own))
+
+
 def _window_distance(title: str, name: str) -> Metric:
-    return Metric(title, None, rows=lambda seen: seen.features[name], over_rows=_frechet, embedded=True)
+    return Metric(title, None, adds=lambda seen: seen.features[name], over_takes=_frechet, embedded=True)
 
 
 def _window_diversity(title: str, part: slice) -> Metric:
     return Metric(
-        title, None, rows=partial(_flat, part=part), over_rows=lambda own, *_: S.pair_difference(own), embedded=True,
+        title, None, adds=partial(_flat, part=part), over_takes=_pairs, embedded=True,
         kept=False, near_truth=True,
     )  # fmt: skip
 

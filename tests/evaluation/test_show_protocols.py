@@ -189,8 +189,8 @@ def test_rows_enough_for_a_covariance_give_a_distance():
     for name, width in (("released2_fgd", 64), ("diffsheg_fgd", 300)):
         metric = {**TALKSHOW, **DIFFSHEG}[name]
         rows = rng.normal(size=(width + 1, width))
-        assert metric.over_rows(rows, rows, None) == pytest.approx(0, abs=1e-6)
-        assert np.isnan(metric.over_rows(rows[1:], rows, None))
+        assert metric.over_takes([rows], [rows], None) == pytest.approx(0, abs=1e-6)
+        assert np.isnan(metric.over_takes([rows[1:]], [rows], None))
 
 
 def write(folder, name: str, frames: int, seed: int):
