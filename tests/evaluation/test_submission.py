@@ -58,7 +58,7 @@ def not_a_number(folder: Path) -> None:
 def begun_with_the_truth(folder: Path, corpus) -> None:
     truth = next(corpus.read(entry).motion for entry in corpus.entries() if entry.id == FIRST)
     made = motion_beside(truth, 9)
-    made.poses[:4] = truth.poses[:4]
+    made.poses[:4] = truth.poses[:4] + 1e-4
     save_motion(folder / f"{FIRST}_sample_3.npz", made)
 
 
