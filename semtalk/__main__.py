@@ -7,6 +7,7 @@ COMMANDS = {
     "eval": ("evaluate", "measure a run, or any method's motion files; compare runs"),
     "generate": ("generate", "turn voice recordings into motion"),
     "prepare": ("prepare_corpus", "prepare a large corpus, or a share of it"),
+    "genea": ("export_genea", "write what the GENEA leaderboard takes, look it through, cut stimuli for a study"),
     "fetch": ("fetch", "bring the models and the corpus that a training lacks, from the hub"),
 }
 """Command -> its function in :mod:`semtalk.run`, and what it does."""

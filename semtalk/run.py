@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         Command,
         EvalSettings,
         Evaluation,
+        GeneaSettings,
         GenerateSettings,
         PrepareSettings,
         TrainSettings,
@@ -341,21 +342,13 @@ def _evaluate_folder(settings: EvalSettings) -> None:
 def _evaluate_run(settings: EvalSettings | TrainSettings, evaluation: Evaluation, out: str | None) -> None:
     from semtalk.data.open import open_corpus, open_store
     from semtalk.generation.hub import located_model
-    from semtalk.generation.load import files_of, located
-    from semtalk.settings import refuse_untrusted
     from semtalk.tasks.checkpoint import read_stamp
 
     folder = located_model(getattr(settings, "ckpt", None) or run_dir(settings), getattr(settings, "revision", None))
     if settings.embedder is None and getattr(settings, "ckpt", None) is None:
         settings = settings.model_copy(update={"embedder": _shared_embedder(settings)})
     read_stamp(settings.embedder or folder, "fgd")
-    phase = "sparse" if checkpoint_path(folder, "sparse").is_file() else "base"
-    trained = read_stamp(folder, phase).settings
-    refuse_untrusted(trained, settings.trust)
-    features = located(trained.features, folder, files_of(settings.features))
-    settings = settings.model_copy(update={"features": features})
-    if features.name != "offline":
-        LOG.info(f"The run's own features are used: {features.name}.")
+    settings = _with_own_features(settings, folder)
     corpus = open_corpus(settings.data)
 
     from semtalk.body import load_body
@@ -382,6 +375,25 @@ def _evaluate_run(settings: EvalSettings | TrainSettings, evaluation: Evaluation
         video = next((path for path in paths if path.suffix == ".mp4"), None)
         log_wandb(result, video, settings.logger.project, settings.run_name, output)
     LOG.info("\n".join(map(str, paths)))
+
+
+def _with_own_features(settings: EvalSettings | TrainSettings | GeneaSettings, folder: Path):
+    """Settings with the features that a run's networks hear and read.
+
+    Raises:
+        SemTalkError: A checkpoint is missing, or names a class of a package that is not trusted.
+    """
+    from semtalk.generation.load import files_of, located
+    from semtalk.settings import refuse_untrusted
+    from semtalk.tasks.checkpoint import read_stamp
+
+    phase = "sparse" if checkpoint_path(folder, "sparse").is_file() else "base"
+    trained = read_stamp(folder, phase).settings
+    refuse_untrusted(trained, settings.trust)
+    features = located(trained.features, folder, files_of(settings.features))
+    if features.name != "offline":
+        LOG.info(f"The run's own features are used: {features.name}.")
+    return settings.model_copy(update={"features": features})
 
 
 def _draw_take(take, evaluation: Evaluation, output: Path) -> list[Path]:
@@ -521,3 +533,99 @@ def label_semantics(settings: GenerateSettings) -> None:
     LOG.info(
         f"{len(shares)} recordings labelled in {folder}; {sum(shares.values()) / len(shares):.0%} of their frames."
     )
+
+
+def export_genea(settings: GeneaSettings) -> None:
+    """Write what the GENEA leaderboard takes of a run, look such a folder through, or cut the stimuli of a study."""
+    if settings.segments:
+        return _cut_segments(settings)
+    if settings.check:
+        return _check_export(settings)
+    from semtalk.data.open import open_corpus, open_store
+    from semtalk.generation.hub import located_model
+    from semtalk.tasks.checkpoint import read_stamp
+
+    run = located_model(settings.ckpt or run_dir(settings), settings.revision)
+    read_stamp(run, "base")
+    settings = _with_own_features(settings, run)
+    corpus = open_corpus(settings.data)
+
+    from functools import partial
+
+    from rich.progress import track
+
+    from semtalk.body import load_body
+    from semtalk.environment import write_environment
+    from semtalk.evaluation.genea import Exporter, export_takes, training_starts
+    from semtalk.generation.load import files_of, load_generator
+    from semtalk.tasks.speed import trainer_device
+
+    store = open_store(settings, corpus, load_body(settings.body.path, settings.body.model))
+    recordings = store.split("test")
+    starts = training_starts(store, recordings) if settings.begin == "take" else {}
+    files, device = files_of(settings.features), trainer_device(settings.trainer.accelerator)
+    loaded = load_generator(run, settings.generation, dict(settings.decoding), settings.trust, files)
+    exporter = Exporter(
+        loaded.generator.to(device), loaded.facts.speakers, loaded.features.stride, settings.beta, settings.gate,
+        settings.seed, starts=starts,
+    )  # fmt: skip
+    folder = Path(settings.out or results_dir(settings) / "genea")
+    bar = partial(track, description="Generating")
+    written = export_takes(exporter, recordings, folder, settings.samples, bar)
+    write_environment(folder, device)
+    LOG.info(f"{len(written)} motion files of {len(recordings)} test recordings are in {folder}.")
+    missing = sum(entry.split == "test" for entry in corpus.entries()) - len(recordings)
+    if missing:
+        LOG.warning(
+            f"{missing} test recordings could not be prepared, and lack; {store.folder}/quarantine.csv has why."
+        )
+    if settings.data.reader == "beat2" and (speakers := settings.data.speakers) != "all":
+        LOG.warning(f"The leaderboard takes the test recordings of all speakers; these are of {speakers}.")
+
+
+def _check_export(settings: GeneaSettings) -> None:
+    """Say what is wrong with a folder, and with the training lists of its run.
+
+    Raises:
+        SemTalkError: Something is.
+    """
+    from semtalk.data.open import open_corpus
+    from semtalk.evaluation.submission import problems
+
+    whole = {"speakers": "all"} if settings.data.reader == "beat2" else {}
+    corpus = open_corpus(settings.data.model_copy(update=whole))
+    found = list(problems(Path(settings.check), corpus, settings.samples))
+    if settings.ckpt:
+        from semtalk.evaluation.genea import list_problems
+        from semtalk.generation.hub import located_model
+        from semtalk.tasks.checkpoint import read_stamp
+
+        run = located_model(settings.ckpt, settings.revision)
+        read_stamp(run, "base")
+        found += list_problems(run, corpus)
+    for line in found:
+        LOG.info(line)
+    if found:
+        raise SemTalkError(f"check={settings.check}: what is listed above is wrong ({len(found)}).")
+    lists = "its run's training lists too" if settings.ckpt else "training lists were not looked at (ckpt=RUN)"
+    LOG.info(f"{settings.check}: nothing is wrong; {lists}.")
+
+
+def _cut_segments(settings: GeneaSettings) -> None:
+    from functools import partial
+
+    from rich.progress import track
+
+    from semtalk.evaluation.stimuli import is_leaderboards, plan_stimuli, write_stimuli
+
+    table = Path(settings.segments)
+    stimuli = plan_stimuli(table, settings.motions, settings.audio, settings.seed, settings.samples)
+    own = "the leaderboard's own table" if is_leaderboards(table) else "another table than the leaderboard's"
+    LOG.info(f"{table}: {len(stimuli)} segments; {own}.")
+    alone = sorted({stimulus.segment.speaker for stimulus in stimuli if stimulus.other is None})
+    if alone:
+        LOG.warning(f"No mismatched speech for {', '.join(alone)}: {table} has one segment of each.")
+    folder = Path(settings.out or Path(settings.motions) / "stimuli")
+    bar = partial(track, description="Cutting")
+    write_stimuli(stimuli, folder, settings.video, settings.video_seconds, bar)
+    LOG.info(f"The stimuli are in {folder}.")

@@ -72,6 +72,7 @@ COMMANDS = {
     "scripts/prepare.py": (run.prepare_corpus, "prepare"),
     "scripts/label_semantics.py": (run.label_semantics, "generate"),
     "scripts/fetch.py": (run.fetch, "train"),
+    "scripts/export_genea.py": (run.export_genea, "genea"),
 }
 
 

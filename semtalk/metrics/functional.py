@@ -22,14 +22,20 @@ BEAT_SKIP = 60
 """Frames that beat consistency cuts at either end."""
 
 
-def frechet_distance(a: np.ndarray, b: np.ndarray, eps: Literal["legacy", "always"] = "legacy") -> float:
+Offset = Literal["legacy", "always", "root"]
+"""Where a Frechet distance adds 1e-6 to the covariances' diagonals.
+
+``legacy``: only where their product's root is not finite; ``always``; or ``root``: always, but in the root alone.
+"""
+
+
+def frechet_distance(a: np.ndarray, b: np.ndarray, eps: Offset = "legacy") -> float:
     """Frechet distance between the Gaussians of two feature sets (Heusel et al. 2017).
 
     Args:
         a: (N, D) features.
         b: (M, D) features.
-        eps: ``legacy`` adds 1e-6 to the covariances' diagonals only when their product's root is not finite;
-            ``always`` adds it in any case.
+        eps: See :data:`Offset`.
 
     Returns:
         A real number >= 0.
@@ -42,12 +48,19 @@ def frechet_distance(a: np.ndarray, b: np.ndarray, eps: Literal["legacy", "alway
         raise ValueError(f"features must be (N, D) and (M, D) with N, M >= 2, got {a.shape} and {b.shape}.")
     if not (np.isfinite(a).all() and np.isfinite(b).all()):
         raise ValueError("features hold NaN or infinite values.")
-    mean = a.mean(axis=0) - b.mean(axis=0)
-    cov_a, cov_b = np.atleast_2d(np.cov(a, rowvar=False)), np.atleast_2d(np.cov(b, rowvar=False))
-    offset = 1e-6 * np.eye(a.shape[1])
+    cov_a, cov_b = (np.atleast_2d(np.cov(rows, rowvar=False)) for rows in (a, b))
+    return frechet_of_gaussians(a.mean(axis=0), cov_a, b.mean(axis=0), cov_b, eps)
+
+
+def frechet_of_gaussians(
+    mean_a: np.ndarray, cov_a: np.ndarray, mean_b: np.ndarray, cov_b: np.ndarray, eps: Offset = "legacy"
+) -> float:
+    """:func:`frechet_distance` of sets whose means (D,) and covariances (D, D) are known, in float64."""
+    mean = mean_a - mean_b
+    offset = 1e-6 * np.eye(len(mean))
     if eps == "always":
         cov_a, cov_b = cov_a + offset, cov_b + offset
-    root = _matrix_root(cov_a @ cov_b)
+    root = _matrix_root((cov_a + offset) @ (cov_b + offset) if eps == "root" else cov_a @ cov_b)
     if not np.isfinite(root).all():
         root = _matrix_root((cov_a + offset) @ (cov_b + offset))
     distance = mean @ mean + np.trace(cov_a) + np.trace(cov_b) - 2 * np.trace(np.real(root))

@@ -158,6 +158,21 @@ HELP = {
         ),
         ("data=beat2", "features=light", "shard=2/8", "report=true", "strict=true", "body.path=DIR"),
     ),
+    "genea": Help(
+        "scripts/export_genea.py",
+        "Write what the GENEA leaderboard takes of a run, look such a folder through, or cut stimuli for a study.",
+        (
+            "python scripts/export_genea.py ckpt=RUN out=DIR data=beat2 data.root=DIR data.speakers=all",
+            "python scripts/export_genea.py check=DIR ckpt=RUN data=beat2 data.root=DIR    what is wrong with a folder",
+            "python scripts/export_genea.py segments=FILE.csv motions=DIR audio=DIR out=DIR    of any method's folder",
+        ),
+        (
+            "ckpt=RUN", "out=DIR", "begin=take", "samples=5", "check=DIR", "segments=FILE.csv", "motions=DIR",
+            "audio=DIR", "video=false", "video_seconds=2", "data.root=DIR", "data.speakers=all", "beta=0.5",
+            "decoding.face=expected", "decoding.body=coherent", "decoding.sparse=likeliest", "gate=learned", "seed=0",
+            "trust=[PACKAGE]",
+        ),
+    ),
     "fetch": Help(
         "scripts/fetch.py",
         "Bring what a training lacks and the hub has: encoders' models, and BEAT2. It takes what a training takes.",

@@ -1,4 +1,4 @@
-"""The video of a take: figures, sound, the semantic score over time with its threshold, and the gestured words."""
+"""Videos: of a take, with sound, the semantic score over time and words; and of a study, which show a figure alone."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -18,6 +18,8 @@ SCENE = (960, 540)
 STRIP_HEIGHT = 150
 MARGIN = 44
 INK, FAINT, ACTIVE, CURVE, TRUE = "#222222", "#999999", "#f6d9b0", "#b3541e", "#5b7a99"
+STUDY = (1440, 1080)
+"""Size of a study's videos, as the GENEA leaderboard shows them."""
 SHEET_FRAMES = 8
 SHEET_COLUMNS = 4
 
@@ -164,9 +166,58 @@ def _encode(
                 kept.append(page)
             container.mux(video.encode(av.VideoFrame.from_ndarray(np.asarray(page), format="rgb24")))
         container.mux(video.encode())
-        wave = scene.wave[: frames * SAMPLE_RATE // FPS].astype(np.float32)
-        for first in range(0, len(wave), 1024):
-            block = av.AudioFrame.from_ndarray(wave[None, first : first + 1024], format="fltp", layout="mono")
-            block.sample_rate, block.pts, block.time_base = SAMPLE_RATE, first, Fraction(1, SAMPLE_RATE)
-            container.mux(audio.encode(block))
-        container.mux(audio.encode())
+        _add_sound(container, audio, scene.wave[: frames * SAMPLE_RATE // FPS])
+
+
+def _add_sound(container, stream, wave: np.ndarray) -> None:
+    """Encode a wave (S,) at 16 kHz into a stream of an open file."""
+    import av
+
+    wave = wave.astype(np.float32)
+    for first in range(0, len(wave), 1024):
+        block = av.AudioFrame.from_ndarray(wave[None, first : first + 1024], format="fltp", layout="mono")
+        block.sample_rate, block.pts, block.time_base = SAMPLE_RATE, first, Fraction(1, SAMPLE_RATE)
+        container.mux(stream.encode(block))
+    container.mux(stream.encode())
+
+
+def write_silent(motion: Motion, path: Path, size: tuple[int, int] = STUDY, processes: int | None = None) -> None:
+    """Write an mp4 (H.264, a key frame each second) of a figure and nothing else, seen by a camera that stands still.
+
+    Args:
+        motion: Shown from its first frame to its last.
+        path: Of the mp4.
+        size: Width and height in pixels.
+        processes: How many draw at once, see :func:`semtalk.viz.figure.draw_motions`.
+    """
+    import av
+
+    def encode(temporary: Path) -> None:
+        options = {"crf": "18", "preset": "veryfast", "g": str(FPS)}
+        with av.open(str(temporary.absolute()), "w") as container:
+            video = container.add_stream("libx264", rate=FPS, options=options)
+            (video.width, video.height), video.pix_fmt = size, "yuv420p"
+            for picture in draw_motions([motion], len(motion), size, processes):
+                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+                container.mux(video.encode(frame))
+            container.mux(video.encode())
+
+    atomic_write(path, encode)
+
+
+def write_with_sound(silent: Path, wave: np.ndarray, path: Path) -> None:
+    """Write a silent mp4 again, with the same pictures bit for bit, and with sound (AAC): a wave (S,) at 16 kHz."""
+    import av
+
+    def join(temporary: Path) -> None:
+        with av.open(str(silent.absolute())) as source, av.open(str(temporary.absolute()), "w") as target:
+            shown = source.streams.video[0]
+            video = target.add_stream_from_template(shown)
+            audio = target.add_stream("aac", rate=SAMPLE_RATE, layout="mono")
+            for packet in source.demux(shown):
+                if packet.dts is not None:
+                    packet.stream = video
+                    target.mux(packet)
+            _add_sound(target, audio, wave)
+
+    atomic_write(path, join)

@@ -37,6 +37,9 @@ def test_every_setting_is_read(smoke, tmp_path):
     np.save(tmp_path / "speed.npy", np.ones(55))
     made = [f"motions={tmp_path}/made", f"truth={tmp_path}/made", f"audio={tmp_path}/a.wav"]
     run_command("eval.py", *made, f"mean_speed={tmp_path}/speed.npy", f"out={tmp_path}/folder")
+    run_command("scripts/export_genea.py", *arguments, f"out={tmp_path}/export")
+    (tmp_path / "cut.csv").write_text("file_name,start_seconds,end_seconds,duration_seconds\na,0,0.2,0.2\n")
+    run_command("scripts/export_genea.py", f"segments={tmp_path}/cut.csv", *made[::2], "video=false")
     run_command("scripts/prepare.py", *arguments, "report=true")
     for data in ("beat2", "show"):
         run_command("train.py", f"data={data}", "data.root=/nowhere", "dry_run=true", "stage=fgd", check=False)

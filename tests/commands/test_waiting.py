@@ -35,7 +35,15 @@ def test_how_threads_wait_is_settled_before_torch_is_loaded(name):
 
 
 @pytest.mark.parametrize(
-    "script", ["train.py", "eval.py", "generate.py", "scripts/prepare.py", "scripts/label_semantics.py"]
+    "script",
+    [
+        "train.py",
+        "eval.py",
+        "generate.py",
+        "scripts/prepare.py",
+        "scripts/label_semantics.py",
+        "scripts/export_genea.py",
+    ],
 )
 def test_every_script_begins_there(script):
     with mock.patch.object(run, "start") as start, mock.patch.object(sys, "argv", [script]):
