@@ -149,9 +149,10 @@ class Evaluator:
         self.metrics = chosen_metrics(evaluation.metrics, evaluation.protocol)
         files = files_of(settings.features)
         self.run = load_generator(folder, evaluation.generation, dict(evaluation.decoding), settings.trust, files)
+        rules = find_protocol(evaluation.protocol)
         self.maker = TakeMaker(
             self.run.generator.to(device), self.run.facts.speakers, self.run.features.stride, evaluation.beta,
-            evaluation.gate, settings.seed, find_protocol(evaluation.protocol).counted,
+            evaluation.gate, settings.seed, rules.counted, rules.true_seed,
         )  # fmt: skip
         self.measurement = Measurement(ROWS, self.metrics, embedder, body, speed, evaluation.protocol)
         self.recordings, self.short = self.maker.long_enough(store.split(evaluation.split))

@@ -23,6 +23,7 @@ class Protocol:
         counted: Frames of a take -> those that count.
         embedder: Whose network FGD's features are of, see ``model.embedder``.
         suite: Name of its own metrics, or none for those of BEAT2's tables (:mod:`semtalk.evaluation.suites`).
+        true_seed: Whether a run's takes begin with the first frames of their truth; else with its mean pose.
         said: What every report of it has to say.
     """
 
@@ -36,33 +37,31 @@ class Protocol:
     counted: Callable[[int], int]
     embedder: Literal["emage", "talkshow", "diffsheg"] = "emage"
     suite: str | None = None
+    true_seed: bool = True
     said: str = ""
 
 
+TALKSHOW = (
+    "all frames of whole clips; FGD of the axis-angle of joints 3, 6, 9, 10, 11, 14 to 21 and both hands (neck and "
+    "left collar are out, the feet are in); samples 0 and 1 are released2's, 0 to 15 paper16's; a single sample is given "
+    "each time, and its Variation is 0 by definition"
+)
+DIFFSHEG = (
+    "windows of 88 frames one behind the other, what is left of a clip is dropped; gesture is the axis-angle of joints "
+    "3, 6, 9, 12 to 21 and both hands; as reconstructed: the evaluator itself is not public"
+)
+GENEA = (
+    "whole recordings, each sample counting as one; a run's takes begin with the mean pose of its training split; "
+    "which direction the leaderboard shows as BA is not known"
+)
 CORRECTED = Protocol("legacy", 0.30, False, False, False, "velocity", False, whole_frames)
 PROTOCOLS = {
     "legacy": Protocol("legacy", 0.30, True, True, True, "position", False, legacy_frames),
     "evaltools": Protocol("always", 0.10, False, True, True, "velocity", True, legacy_frames),
     "corrected": CORRECTED,
-    "talkshow": replace(
-        CORRECTED,
-        counted=all_frames,
-        embedder="talkshow",
-        suite="talkshow",
-        said="all frames of whole clips; FGD of "
-        "the axis-angle of joints 3, 6, 9, 10, 11, 14 to 21 and both hands (neck and left collar are out, the feet are "
-        "in); samples 0, 1 are released2's, 0 to 15 paper16's; a single sample is given each time, and its Variation "
-        "is 0 by definition",
-    ),
-    "diffsheg": replace(
-        CORRECTED,
-        counted=all_frames,
-        embedder="diffsheg",
-        suite="diffsheg",
-        said="windows of 88 frames one behind the "
-        "other, what is left of a clip is dropped; gesture is axis-angle of joints 3, 6, 9, 12 to 21 and both hands; "
-        "as reconstructed: the evaluator itself is not public",
-    ),
+    "talkshow": replace(CORRECTED, counted=all_frames, embedder="talkshow", suite="talkshow", said=TALKSHOW),
+    "diffsheg": replace(CORRECTED, counted=all_frames, embedder="diffsheg", suite="diffsheg", said=DIFFSHEG),
+    "genea": replace(CORRECTED, counted=all_frames, still_root=True, suite="genea", true_seed=False, said=GENEA),
 }
 
 

@@ -1,16 +1,20 @@
-"""Tables of SHOW's protocols: what TalkSHOW's released evaluator measures, and DiffSHEG's as it was reconstructed.
+"""Tables of other protocols than BEAT2's: TalkSHOW's released evaluator, DiffSHEG's as it was reconstructed, GENEA's.
 
-Formulas are in :mod:`semtalk.metrics.show`. Columns have names of their own: none compares with one of BEAT2's tables.
+Formulas are in :mod:`semtalk.metrics.show` and :mod:`semtalk.metrics.genea`. Columns have names of their own: none
+compares with one of another table.
 """
 
 import math
-from functools import partial
+from collections.abc import Callable
+from functools import partial, reduce
+from operator import add
 
 import numpy as np
 import torch
 
 from semtalk.evaluation.metrics import CHUNK, Metric, TakeRow, Weighted
 from semtalk.metrics import functional as F
+from semtalk.metrics import genea as G
 from semtalk.metrics import show as S
 from semtalk.motion.skeleton import DIFFSHEG_JOINTS, NUM_JOINTS
 
@@ -184,5 +188,83 @@ DIFFSHEG = {
 }
 """Name -> metric of ``protocol=diffsheg``: windows of 88 frames, one behind the other."""
 
-SUITES = {"talkshow": TALKSHOW, "diffsheg": DIFFSHEG}
+
+def _latents(seen: TakeRow) -> list[np.ndarray]:
+    """For each sample the embedder's rows (N, 240)."""
+    return [own.features["fgd"] for own in seen.samples]
+
+
+def _all_latents(seen: TakeRow) -> np.ndarray:
+    return np.concatenate(_latents(seen))
+
+
+def _fgd(own: list[np.ndarray], true: list[np.ndarray], *_rules) -> float:
+    return G.fgd(np.concatenate(true), [np.concatenate(own)])
+
+
+def _fgd_script(own: list[list[np.ndarray]], true: list[list[np.ndarray]], *_rules) -> float:
+    samples = [np.concatenate(rows) for rows in zip(*own, strict=True)]
+    return G.fgd_script(np.concatenate([rows[0] for rows in true]), samples)
+
+
+def _alignments(seen: TakeRow) -> list[tuple[G.Alignment, int]]:
+    wave = seen.take.wave.numpy()
+    return [G.beat_alignment(own.joints, wave, seen.mean_speed) for own in seen.samples]
+
+
+def _alignment(seen: TakeRow, direction: str) -> Weighted | None:
+    if seen.take.wave is None or seen.mean_speed is None:
+        return None
+    found = seen.once(_alignments)
+    weight = sum(frames for _, frames in found)
+    return Weighted(float(np.mean([getattr(both, direction) for both, _ in found])), weight) if weight else None
+
+
+def _recall(seen: TakeRow) -> float | None:
+    take = seen.take
+    if take.recording is None or take.semantic is None:
+        return None
+    weights = G.semantic_weights(take.recording.info["keywords"], take.frames)
+    return float(np.mean([G.semantic_recall(own.joints, seen.truth.joints, weights)[0] for own in seen.samples]))
+
+
+def _diversity(seen: TakeRow) -> float:
+    return float(np.mean([F.l1_diversity(own.joints)[0] for own in seen.samples])) / seen.take.frames
+
+
+def _over_time(seen: TakeRow) -> float:
+    return float(np.mean([G.temporal_variance(own.poses) for own in seen.samples]))
+
+
+def _over_samples(seen: TakeRow) -> float | None:
+    return G.sample_variance([own.poses for own in seen.samples]) if len(seen.samples) > 1 else None
+
+
+def _moments(seen: TakeRow, of: Callable[[np.ndarray], G.Moments]) -> G.Moments:
+    return reduce(add, (of(own.poses) for own in seen.samples))
+
+
+def _of_moments(own: list[G.Moments], true: list[G.Moments], *_rules) -> float:
+    return G.frechet_of_moments(reduce(add, own), reduce(add, true))
+
+
+def _moment_distance(title: str, of: Callable[[np.ndarray], G.Moments]) -> Metric:
+    return Metric(title, None, adds=partial(_moments, of=of), over_takes=_of_moments, kept=False)
+
+
+GENEA = {
+    "genea_fgd": Metric("FGD", None, adds=_all_latents, over_takes=_fgd, embedded=True),
+    "genea_fgd_script": Metric("FGD script", None, adds=_latents, over_takes=_fgd_script, embedded=True, kept=False),
+    "genea_a2m": Metric("BA a2m", partial(_alignment, direction="a2m"), near_truth=True),
+    "genea_m2a": Metric("BA m2a", partial(_alignment, direction="m2a"), near_truth=True),
+    "genea_srgr": Metric("SRGR", _recall),
+    "genea_div": Metric("DIV", _diversity, near_truth=True),
+    "genea_div_sample": Metric("DIV sample", _over_samples, weight=_clip),
+    "genea_fd_g": _moment_distance("FD g", G.pose_moments),
+    "genea_fd_k": _moment_distance("FD k", G.motion_moments),
+    "genea_div_k": Metric("DIV k", _over_time, weight=_clip),
+}
+"""Name -> metric of ``protocol=genea``: whole recordings, every sample of one counting as a recording of its own."""
+
+SUITES = {"talkshow": TALKSHOW, "diffsheg": DIFFSHEG, "genea": GENEA}
 """Name of :attr:`semtalk.evaluation.protocol.Protocol.suite` -> its metrics."""

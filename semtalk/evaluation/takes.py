@@ -110,6 +110,7 @@ class TakeMaker:
         gate: How sparse steps are chosen, see :meth:`MotionGenerator.rollout`.
         seed: Of all randomness.
         counted: Frames of a take -> those that count.
+        true_seed: Whether takes begin with the first frames of their truth; else with the generator's mean pose.
     """
 
     generator: MotionGenerator
@@ -119,9 +120,12 @@ class TakeMaker:
     gate: str = "learned"
     seed: int = 0
     counted: Callable[[int], int] = legacy_frames
+    true_seed: bool = True
 
     def seed_of(self, recording: StoredRecording) -> tuple[Tensor, Tensor]:
-        """First 4 frames of the truth as seed channels (1, 4, 337) and start position (1, 3)."""
+        """What a take begins with: seed channels (1, 4, 337) and start position (1, 3)."""
+        if not self.true_seed:
+            return self.generator.neutral_seed(1)
         head = slice(0, SEED_FRAMES)
         trans = recording["trans"][head][None]
         return self.generator.channels(true_frames(recording, head), trans), trans[:, 0]

@@ -273,7 +273,7 @@ class Evaluation(Rollout):
 
     split: Literal["train", "val", "test"]
     """Whose takes are generated and measured."""
-    protocol: Literal["legacy", "evaltools", "corrected", "talkshow", "diffsheg"]
+    protocol: Literal["legacy", "evaltools", "corrected", "talkshow", "diffsheg", "genea"]
     """How published tables count, or a mended way; talkshow and diffsheg are for SHOW (docs/metrics.md)."""
     metrics: (
         Literal["main", "extended"]

@@ -158,7 +158,7 @@ def test_protocols_differ_where_they_say(body):
     assert tables["evaltools"]["div"] == pytest.approx(F.l1_diversity(rested)[0] / len(own))
     assert tables["legacy"]["lvd"] > tables["corrected"]["lvd"] == tables["evaltools"]["lvd"]
     assert tables["legacy"]["mse"] == tables["corrected"]["mse"]
-    with pytest.raises(SemTalkError, match="choose one of legacy, evaltools, corrected, talkshow, diffsheg"):
+    with pytest.raises(SemTalkError, match="choose one of legacy, evaltools, corrected, talkshow, diffsheg, genea"):
         measure(body, truth, own, protocol="other")
 
 
