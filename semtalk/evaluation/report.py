@@ -99,7 +99,8 @@ def notes(result: Result) -> list[str]:
     lines.append(f"mean joint speed for BC: {result.mean_joint_speed}")
     if result.stand_in:
         lines.append(
-            "BC, DIV, MSE and LVD are of a STAND-IN body, not of SMPL-X: do not compare them with published tables."
+            "BC, DIV, MSE, LVD, lips and feet are of a STAND-IN body, not of SMPL-X: do not compare them with "
+            "published tables."
         )
     lines += result.notes
     if result.gate:
