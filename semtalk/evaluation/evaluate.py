@@ -17,7 +17,7 @@ from semtalk.data.store import Store, StoredRecording, sampled
 from semtalk.errors import SemTalkError
 from semtalk.evaluation.alignment import Alignment, scorer_of_files, scorer_of_run
 from semtalk.evaluation.files import Files
-from semtalk.evaluation.folder import joint_speed_of, takes_of
+from semtalk.evaluation.folder import diversity_of_files, joint_speed_of, takes_of
 from semtalk.evaluation.hearing import OTHER, Hearing, add_other_sound, filled_table, hearings, other_sounds
 from semtalk.evaluation.known_answers import KnownAnswers
 from semtalk.evaluation.measure import FGD_MULTIPLE, Measurement
@@ -315,18 +315,23 @@ def evaluate_folder(settings: EvalSettings, files: Files, body: BodyModel) -> tu
     scorer, speakers, said = scorer_of_files(settings, files)
     measurement = Measurement(rows, metrics, embedder, body, speed, settings.protocol)
     heard, found, alignment = hearings(rows) if settings.extended else {}, Measured(), Alignment()
+    diversity = []
     for number, take in enumerate(track(takes_of(files), description="Measuring", total=count)):
         found = joined(found, measurement.of(take))
+        if settings.samples > 1:
+            diversity.append(diversity_of_files(files.pairs[number], take, body))
         for one in heard.values():
             one.add(take, body)
         if scorer:
             alignment.add(take, speakers[number], scorer, rows)
     measured = measurement.whole(found)
+    mean = mean_diversity(diversity, files.frames) if diversity else None
     result = Result(
         settings.motions, settings.split, count, settings.protocol, body.name, body.stand_in, embedded, source,
         settings.plain(), measured.table, {name: metric.heading for name, metric in metrics.items()},
         {name: metric.scale for name, metric in metrics.items()},
         hearing=filled_table(heard, measured.table) if heard else {}, notes=[*files.notes, *said],
         alignment=alignment.numbers(scorer, settings.seed) if scorer else {},
+        samples={"count": settings.samples, "diversity": mean},
     )  # fmt: skip
     return result, measured

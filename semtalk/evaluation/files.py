@@ -47,6 +47,26 @@ def named_files(folder: str | Path, key: str, prefix: str) -> dict[str, Path]:
     return found
 
 
+def sampled_files(files: dict[str, Path], count: int, motions: str) -> dict[str, tuple[Path, ...]]:
+    """The samples of each take, in files called ``TAKE_0``, ``TAKE_1``, ... as ``generate.py`` calls them.
+
+    Raises:
+        SemTalkError: A take has another number of them.
+    """
+    found: dict[str, dict[str, Path]] = {}
+    for name, path in files.items():
+        take, _, number = name.rpartition("_")
+        found.setdefault(take or name, {})[number] = path
+    wanted = [str(number) for number in range(count)]
+    for take, samples in found.items():
+        if set(samples) != set(wanted):
+            raise SemTalkError(
+                f"motions={motions}: samples={count} needs {take}_0.npz to {take}_{count - 1}.npz, and of these there "
+                f"are {len(set(samples) & set(wanted))}; give every take as many samples."
+            )
+    return {take: tuple(samples[number] for number in wanted) for take, samples in found.items()}
+
+
 @dataclass(frozen=True)
 class Pair:
     """A take of a method beside the truth: files, which are read when they are asked for, and not kept.
@@ -56,17 +76,24 @@ class Pair:
         own: File of its motion by the method.
         true: File of its true motion, which may have another length.
         sound: File of its sound, or none.
+        samples: Files of all of the method's motions for it, ``own`` the first; none where it has one.
     """
 
     name: str
     own: Path
     true: Path
     sound: Path | None
+    samples: tuple[Path, ...] = ()
 
     @property
     def method(self) -> Motion:
         """Its motion by the method."""
         return load_motion(self.own)
+
+    @property
+    def motions(self) -> list[Motion]:
+        """All its motions by the method."""
+        return [load_motion(path) for path in self.samples or (self.own,)]
 
     @property
     def truth(self) -> Motion:
@@ -108,6 +135,8 @@ def read_files(settings: EvalSettings) -> Files:
     if truth is None:
         raise SemTalkError("truth is not set: give the folder of the true motion, as in motions=DIR truth=DIR.")
     own, true = named_files(motions, "motions", "res_"), named_files(truth, "truth", "gt_")
+    samples = sampled_files(own, settings.samples, motions) if settings.samples > 1 else {}
+    own = {take: paths[0] for take, paths in samples.items()} or own
     names = sorted(set(own) & set(true))
     if not names:
         raise SemTalkError(f"motions={motions}, truth={truth}: no file name of one is in the other.")
@@ -116,8 +145,8 @@ def read_files(settings: EvalSettings) -> Files:
     for name in names:
         if audio and name not in sounds:
             raise SemTalkError(f"audio={audio}: there is no sound file of the take {name}.")
-        pair = Pair(name, own[name], true[name], sounds[name] if audio else None)
-        lengths.append((len(pair.method), len(pair.truth)))
+        pair = Pair(name, own[name], true[name], sounds[name] if audio else None, samples.get(name, ()))
+        lengths.append((min(map(len, pair.motions)), len(pair.truth)))
         _ = pair.wave  # or an error
         pairs.append(pair)
     notes = [

@@ -9,6 +9,7 @@ from torch import Tensor
 from semtalk.body import BodyModel
 from semtalk.data.store import sampled
 from semtalk.evaluation.files import Files, Pair
+from semtalk.evaluation.samples import diversity_of_motions
 from semtalk.evaluation.takes import Take, add_still, mean_frame
 from semtalk.motion.parts import poses_from_rotation, rotation_from_poses
 from semtalk.motion.speed import joint_speed
@@ -38,6 +39,12 @@ def _take(pair: Pair) -> Take:
         )
         take.add(row, rotation_from_poses(poses), expressions, trans)
     return take
+
+
+def diversity_of_files(pair: Pair, take: Take, body: BodyModel) -> float:
+    """What a take adds to the diversity over a method's samples: its own, times its frames."""
+    poses = (torch.from_numpy(motion.poses[: take.frames]) for motion in pair.motions)
+    return diversity_of_motions([rotation_from_poses(one) for one in poses], take.betas, body) * take.frames
 
 
 def joint_speed_of(files: Files, body: BodyModel) -> np.ndarray:

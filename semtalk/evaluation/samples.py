@@ -1,6 +1,9 @@
 """How far the samples of one speech differ from each other."""
 
-import torch
+from collections.abc import Sequence
+
+import numpy as np
+from torch import Tensor
 
 from semtalk.body import BodyModel
 from semtalk.evaluation.metrics import metric_joints
@@ -34,6 +37,10 @@ def diversity_of_takes(takes: list[Take], samples: int, maker: TakeMaker, body: 
             own.append(rollout.frames.rotation[index, : take.frames].cpu())
     found = []
     for take, own in zip(takes, motions, strict=True):
-        joints = torch.stack([torch.from_numpy(metric_joints(body, rotation, take.betas)) for rotation in own])
-        found.append(F.sample_diversity(joints.numpy()) * take.frames)
+        found.append(diversity_of_motions(own, take.betas, body) * take.frames)
     return found
+
+
+def diversity_of_motions(rotations: Sequence[Tensor], betas: Tensor, body: BodyModel) -> float:
+    """Diversity over samples of one take, each (T, 55, 6), with the true shape (300,)."""
+    return F.sample_diversity(np.stack([metric_joints(body, rotation, betas) for rotation in rotations]))
