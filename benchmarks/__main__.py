@@ -19,9 +19,10 @@ MODULES = {
     "selection": ("select_base", "select_sparse"),
     "transcripts": ("transcripts",),
     "scale": ("scale",),
+    "alignment": ("alignment",),
 }
 """Module -> its functions, each a benchmark."""
-CONFIGURED = ("real_speech", "ablate_base", "ablate_rvqvae", "select_base", "select_sparse", "scale")
+CONFIGURED = ("real_speech", "ablate_base", "ablate_rvqvae", "select_base", "select_sparse", "scale", "alignment")
 """Benchmarks that take ``KEY=VALUE``; they train for long, and run only when they are named."""
 
 

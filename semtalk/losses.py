@@ -10,7 +10,9 @@ from semtalk.motion.skeleton import FPS, Part
 from semtalk.processes import places_among_all, windows_of_all
 
 
-def info_nce(motion: Tensor, speech: Tensor, temperature: float = 0.1, own: Tensor | None = None) -> Tensor:
+def info_nce(
+    motion: Tensor, speech: Tensor, temperature: float = 0.1, own: Tensor | None = None, among: Tensor | None = None
+) -> Tensor:
     """Rhythmic consistency (paper Eq. 4): each motion feature finds its own speech feature among M.
 
     Args:
@@ -18,6 +20,7 @@ def info_nce(motion: Tensor, speech: Tensor, temperature: float = 0.1, own: Tens
         speech: (..., M, C) speech features; the softmax runs over these.
         temperature: tau.
         own: (N,) index of each motion feature's own speech feature; where there are as many, it has the same.
+        among: (N, M) whether a speech feature is one of those that a motion feature chooses among; all by default.
 
     Returns:
         The mean over N and all leading dimensions, a scalar.
@@ -25,6 +28,8 @@ def info_nce(motion: Tensor, speech: Tensor, temperature: float = 0.1, own: Tens
     with without_autocast(motion):
         motion, speech = F.normalize(motion.float(), dim=-1), F.normalize(speech.float(), dim=-1)
         similarity = motion @ speech.transpose(-1, -2) / temperature
+    if among is not None:
+        similarity = similarity.masked_fill(~among, -torch.inf)
     own = torch.arange(similarity.shape[-1], device=similarity.device) if own is None else own
     target = own.expand(similarity.shape[:-1])
     return F.cross_entropy(similarity.flatten(0, -2), target.flatten())

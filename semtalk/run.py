@@ -128,7 +128,7 @@ def results_dir(settings: Command) -> Path:
 
 SHOWN = (
     "loss", "degrees", "unexplained_face", "jaw_r", "expressions_r", "own_other", "upper_error", "hands_error", "speed",
-    "gate_f1", "gate_share", "fgd",
+    "gate_f1", "gate_share", "fgd", "aligned",
 )  # fmt: skip
 """What the closing table has of the best validation; the curves have all of it."""
 
@@ -305,10 +305,11 @@ def evaluate(settings: EvalSettings) -> None:
     """Evaluate a run, or a folder of motion files, or compare evaluations; print the tables and write the numbers."""
     if settings.compare:
         return _compare(settings)
-    if settings.embedder:
-        from semtalk.needs import refuse_run
+    for key, phase in (("embedder", "fgd"), ("scorer", "alignment")):
+        if run := getattr(settings, key):
+            from semtalk.needs import refuse_run
 
-        refuse_run("embedder", settings.embedder, ["fgd"])
+            refuse_run(key, run, [phase])
     if settings.motions:
         return _evaluate_folder(settings)
     _evaluate_run(settings, settings, settings.out)

@@ -11,13 +11,13 @@ from semtalk.claim import worker
 from semtalk.errors import SemTalkError
 from semtalk.files import checkpoint_facts
 from semtalk.log import printable
-from semtalk.settings.commands import PHASE_NAMES
+from semtalk.settings.commands import CHAIN, PHASE_NAMES
 
 STATES = ("at work", "dead", "unknown", "damaged", "unfinished", "finished")
 """What a run is, is the first of these that a phase of it is. Dead: its process ended without a word; unfinished: it
 was stopped, and goes on with ``resume=true``; unknown: its process is on a machine that cannot be asked."""
 COLOURS = {"at work": "green", "dead": "red", "damaged": "red", "unknown": "yellow", "unfinished": "yellow"}
-FIGURES = ("jaw_r", "expressions_r", "gate_f1", "fgd", "degrees", "loss")
+FIGURES = ("jaw_r", "expressions_r", "gate_f1", "fgd", "degrees", "aligned", "loss")
 """Of a validation, where it has them."""
 HELP = """semtalk runs                   the runs in runs/
 semtalk runs runs_dir=DIR      those in DIR
@@ -178,7 +178,8 @@ def _rows_of_runs(folder: Path) -> Iterator[list[str]]:
         if phases := read_run(path):
             state = state_of(phases)
             which = ", ".join(phase.name for phase in phases if phase.state == state)
-            reached = f"{len(phases)} of {len(PHASE_NAMES)}" if state == "finished" else which
+            count = sum(phase.name in CHAIN for phase in phases)
+            reached = f"{count} of {len(CHAIN)}" if state == "finished" else which
             yield [_plain(path.name), _coloured(state), reached, *_cells(phases, size_of(path))]
 
 

@@ -69,6 +69,8 @@ class BodyModel(nn.Module):
     version: int = 1
     source: Path | None = None
 
+    lips: Tensor
+    """(L,) which of the face's vertices are the lips; a body need not say it."""
     hand_mean: Tensor
     """(30, 3) axis-angle that is added to the hand joints (SMPL-X's ``flat_hand_mean=False``)."""
 

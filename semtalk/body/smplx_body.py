@@ -11,6 +11,9 @@ from semtalk.errors import SemTalkError
 from semtalk.files import refuse_code
 from semtalk.motion.skeleton import NUM_BETAS, NUM_EXPRESSIONS, NUM_JOINTS
 
+MOUTH = slice(31, 51)
+"""Of the file's 51 landmarks of the face, which follow the 68-point scheme without its contour: those of the mouth."""
+
 
 class SMPLXBody(BodyModel):
     """The neutral 2020 SMPL-X body with 300 betas and 100 expressions, as BEAT2's evaluators use it.
@@ -53,6 +56,8 @@ class SMPLXBody(BodyModel):
             ) from error
         mean = self.model.pose_mean.view(NUM_JOINTS, 3)[-30:]
         self.register_buffer("hand_mean", mean.clone(), persistent=False)
+        corners = self.model.faces_tensor[self.model.lmk_faces_idx[MOUTH]]
+        self.register_buffer("lips", corners.unique(), persistent=False)
 
     def rest_joints(self, betas: Tensor) -> Tensor:
         """See :class:`BodyModel`."""

@@ -20,6 +20,12 @@ HEAD_OFFSETS = {"jaw": (0.0, 0.005, 0.02), "left_eye": (0.032, 0.085, 0.065), "r
 """Positions in metres, from the head joint, of the joints that mannequin-x lacks."""
 
 
+RADII, CENTRE = (0.075, 0.115, 0.095), (0.0, 0.05, 0.0)
+"""Of the face's ellipsoid, in metres about the jaw joint."""
+MOUTH = -0.3
+"""Height on the unit sphere at which the lower face begins to swing with the jaw."""
+
+
 def mannequin_joint(name: str) -> str:
     """The name by which mannequin-x knows an SMPL-X joint."""
     side, _, rest = name.partition("_")
@@ -89,6 +95,7 @@ class StandInBody(BodyModel):
         self.register_buffer("template", template, persistent=False)
         self.register_buffer("hinge", hinge, persistent=False)
         self.register_buffer("modes", modes, persistent=False)
+        self.register_buffer("lips", mouth_of(template), persistent=False)
 
     def rest_joints(self, betas: Tensor) -> Tensor:
         """See :class:`BodyModel`; betas beyond the tenth have no effect."""
@@ -113,9 +120,9 @@ def face_mesh(rings: int = 20, sectors: int = 32) -> tuple[Tensor, Tensor, Tenso
     polar, azimuth = (grid.flatten() for grid in torch.meshgrid(polar, azimuth, indexing="ij"))
     unit = torch.stack([polar.sin() * azimuth.sin(), polar.cos(), polar.sin() * azimuth.cos()], dim=-1)
     unit = torch.cat([unit, torch.tensor([[0.0, 1.0, 0.0], [0.0, -1.0, 0.0]])])
-    template = unit * torch.tensor([0.075, 0.115, 0.095]) + torch.tensor([0.0, 0.05, 0.0])
+    template = unit * torch.tensor(RADII) + torch.tensor(CENTRE)
     front = torch.sigmoid(8 * unit[:, 2])
-    hinge = front * torch.sigmoid(-12 * (unit[:, 1] + 0.3))
+    hinge = front * torch.sigmoid(-12 * (unit[:, 1] - MOUTH))
 
     generator = torch.Generator().manual_seed(0)
     index = torch.arange(NUM_EXPRESSIONS)
@@ -125,3 +132,9 @@ def face_mesh(rings: int = 20, sectors: int = 32) -> tuple[Tensor, Tensor, Tenso
     size = 0.002 / (1 + index) ** 0.5
     field = torch.sin(unit @ frequency.T + phase) * front[:, None] * size
     return template, hinge, torch.einsum("ve,ec->evc", field, direction)
+
+
+def mouth_of(template: Tensor) -> Tensor:
+    """Vertices (L,) around the line at which the face opens: those of its front within a fifth of a radius of it."""
+    x, y, z = ((template - torch.tensor(CENTRE)) / torch.tensor(RADII)).unbind(dim=1)
+    return ((z > 0) & (x.abs() < 0.4) & ((y - MOUTH).abs() < 0.2)).nonzero()[:, 0]

@@ -15,6 +15,7 @@ from semtalk.data.open import open_corpus, open_store
 from semtalk.data.recording import Corpus
 from semtalk.data.store import Store, StoredRecording, sampled
 from semtalk.errors import SemTalkError
+from semtalk.evaluation.alignment import Alignment, scorer_of_files, scorer_of_run
 from semtalk.evaluation.files import Files
 from semtalk.evaluation.folder import joint_speed_of, takes_of
 from semtalk.evaluation.hearing import OTHER, Hearing, add_other_sound, filled_table, hearings, other_sounds
@@ -122,6 +123,7 @@ class Found:
         gates: See :func:`gates_of`.
         frames: Of each.
         diversity: What each adds to the diversity over samples.
+        alignment: Of their segments, where there is a scorer.
     """
 
     measured: Measured
@@ -130,6 +132,7 @@ class Found:
     gates: list[tuple[torch.Tensor, torch.Tensor]]
     frames: list[int]
     diversity: list[float]
+    alignment: Alignment | None = None
 
 
 class Evaluator:
@@ -156,6 +159,8 @@ class Evaluator:
         )  # fmt: skip
         self.measurement = Measurement(ROWS, self.metrics, embedder, body, speed, evaluation.protocol)
         self.recordings, self.short = self.maker.long_enough(store.split(evaluation.split))
+        takes = [(one.info["speaker"], self.maker.counted(one.frames)) for one in self.recordings]
+        self.scorer, self.unscored = scorer_of_run(settings, folder, self.run.features, takes)
         self.knows = settings.data.reader == "sample" and self.run.generator.sparse is not None
 
     @cached_property
@@ -199,15 +204,18 @@ class Evaluator:
         known = KnownAnswers() if self.knows else None
         if known:
             known.add(takes, self.others[chosen], self.maker)
-        measured = Measured()
+        measured, alignment = Measured(), Alignment() if self.scorer else None
         for take in track(takes, description=f"Measuring{some}", disable=quiet):
             measured = joined(measured, self.measurement.of(take))
             for one in heard.values():
                 one.add(take, self.body)
+            if alignment:
+                alignment.add(take, take.recording.info["speaker"], self.scorer, ROWS)
         seen(takes)
         for recording in self.recordings[chosen]:
             recording.let_go()
-        return Found(measured, heard, known, gates_of(takes), [take.frames for take in takes], diversity)
+        frames = [take.frames for take in takes]
+        return Found(measured, heard, known, gates_of(takes), frames, diversity, alignment)
 
     def result(self, found: Found) -> tuple[Result, Measured]:
         """The result of all pieces, and its numbers."""
@@ -228,7 +236,10 @@ class Evaluator:
             gate=gate_numbers(found.gates, evaluation.beta) if evaluation.extended else {},
             samples={"count": evaluation.samples, "diversity": diversity}, too_short=self.short,
             weights={phase: digest(network.state_dict()) for phase, network in run.networks.items()},
-            notes=sorted({*self.corpus.notes, *run.facts.notes, *split_note(self.settings.data)}),
+            notes=[
+                *sorted({*self.corpus.notes, *run.facts.notes, *split_note(self.settings.data)}), *self.unscored,
+            ],
+            alignment=found.alignment.numbers(self.scorer, self.settings.seed) if found.alignment else {},
         )  # fmt: skip
         return result, measured
 
@@ -338,21 +349,24 @@ def evaluate_folder(settings: EvalSettings, files: Files, body: BodyModel) -> tu
         if find_protocol(settings.protocol).embedder == "emage":
             refuse_short(files)
         embedder, embedded = embedder_of(Path(settings.embedder), settings.protocol)
+    scorer, speakers, said = scorer_of_files(settings, files)
     measurement = Measurement(rows, metrics, embedder, body, speed, settings.protocol)
-    heard, found = hearings(rows) if settings.extended else {}, Measured()
-    diversity, frames = [], []
-    for take in track(takes_of(files), description="Measuring", total=count):
+    heard, found, alignment = hearings(rows) if settings.extended else {}, Measured(), Alignment()
+    diversity = []
+    for number, take in enumerate(track(takes_of(files), description="Measuring", total=count)):
         found = joined(found, measurement.of(take))
         diversity += diversity_of_takes([take], "method", body)
-        frames.append(take.frames)
         for one in heard.values():
             one.add(take, body)
+        if scorer:
+            alignment.add(take, speakers[number], scorer, rows)
     measured = measurement.whole(found)
     result = Result(
         settings.motions, settings.split, count, settings.protocol, body.name, body.stand_in, embedded, source,
         settings.plain(), measured.table, {name: metric.heading for name, metric in metrics.items()},
         {name: metric.scale for name, metric in metrics.items()},
-        hearing=filled_table(heard, measured.table) if heard else {}, notes=files.notes,
-        samples={"count": files.samples, "diversity": mean_diversity(diversity, frames)},
+        hearing=filled_table(heard, measured.table) if heard else {}, notes=[*files.notes, *said],
+        alignment=alignment.numbers(scorer, settings.seed) if scorer else {},
+        samples={"count": files.samples, "diversity": mean_diversity(diversity, files.frames)},
     )  # fmt: skip
     return result, measured

@@ -62,6 +62,26 @@ def named_files(folder: str | Path, key: str, prefix: str) -> dict[str, list[Pat
     return {name: [samples[sample] for sample in sorted(samples)] for name, samples in found.items()}
 
 
+def numbered_files(files: dict[str, list[Path]], count: int, motions: str) -> dict[str, list[Path]]:
+    """The samples of each take, in files called ``TAKE_0``, ``TAKE_1``, ... as ``generate.py`` calls them.
+
+    Raises:
+        SemTalkError: A take has another number of them.
+    """
+    found: dict[str, dict[str, Path]] = {}
+    for name, (path, *_) in files.items():
+        take, _, number = name.rpartition("_")
+        found.setdefault(take or name, {})[number] = path
+    wanted = [str(number) for number in range(count)]
+    for take, samples in found.items():
+        if set(samples) != set(wanted):
+            raise SemTalkError(
+                f"motions={motions}: samples={count} needs {take}_0.npz to {take}_{count - 1}.npz, and of these there "
+                f"are {len(set(samples) & set(wanted))}; give every take as many samples."
+            )
+    return {take: [samples[number] for number in wanted] for take, samples in found.items()}
+
+
 @dataclass(frozen=True)
 class Pair:
     """A take of a method beside the truth: files, which are read when they are asked for, and not kept.
@@ -125,6 +145,8 @@ def read_files(settings: EvalSettings) -> Files:
     if truth is None:
         raise SemTalkError("truth is not set: give the folder of the true motion, as in motions=DIR truth=DIR.")
     own, true = named_files(motions, "motions", "res_"), named_files(truth, "truth", "gt_")
+    if settings.samples > 1 and max(map(len, own.values())) == 1:
+        own = numbered_files(own, settings.samples, motions)
     if several := next((paths for paths in true.values() if len(paths) > 1), None):
         raise SemTalkError(f"truth={truth}: {several[0].name} and {several[1].name} are samples; the truth has one.")
     names = sorted(set(own) & set(true))

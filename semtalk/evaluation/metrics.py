@@ -18,6 +18,7 @@ from semtalk.body import BodyModel
 from semtalk.errors import SemTalkError
 from semtalk.evaluation.protocol import PROTOCOLS, Protocol
 from semtalk.evaluation.takes import Take
+from semtalk.metrics import bodies as B
 from semtalk.metrics import functional as F
 from semtalk.metrics.modules import BeatConsistency
 from semtalk.motion.parts import IDENTITY_6D, poses_from_rotation
@@ -114,6 +115,16 @@ class TakeRow:
         """Errors of the face's vertices: ``mse``, ``position`` and ``velocity``."""
         return F.face_errors(face_pairs(self.body, self.take, self.row))
 
+    @cached_property
+    def soles(self) -> np.ndarray:
+        """(T, 2, 3) metres with translation."""
+        return self.world[:, list(B.SOLES)]
+
+    @cached_property
+    def ground(self) -> float:
+        """Height in metres at which the truth stands."""
+        return B.ground_height(self.true_world[:, list(B.SOLES)])
+
 
 def face_pairs(body: BodyModel, take: Take, row: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Face vertices (t, V, 3) of a row and of the truth, jaw and expressions alone, some frames at a time."""
@@ -131,15 +142,26 @@ def _frechet(own: list[np.ndarray], true: list[np.ndarray], rules: Protocol) -> 
     return F.frechet_distance(np.concatenate(own), np.concatenate(true), rules.eps)
 
 
-def _beat_consistency(seen: TakeRow) -> float | None:
+def _beat_consistency(seen: TakeRow, smooth: Callable[[np.ndarray], np.ndarray] = lambda x: x) -> float | None:
     take, rules = seen.take, seen.protocol
     if take.wave is None or seen.mean_speed is None or take.frames <= 2 * F.BEAT_SKIP:
         return None
     beat = BeatConsistency(
         seen.mean_speed, rules.beat_threshold, rules.overwrite, rules.mask_from_zero, rules.untrimmed_end
     )
-    beat.update(seen.joints, take.wave.numpy())
+    beat.update(smooth(seen.joints), take.wave.numpy())
     return float(beat.compute())
+
+
+def _lip_error(seen: TakeRow) -> float | None:
+    lips = getattr(seen.body, "lips", None)
+    if lips is None:
+        return None
+    return B.lip_vertex_error((own[:, lips], true[:, lips]) for own, true in face_pairs(seen.body, seen.take, seen.row))
+
+
+def _beat_weight(take: Take) -> float:
+    return float(max(0, take.frames - 2 * F.BEAT_SKIP))
 
 
 def _diversity(seen: TakeRow) -> float:
@@ -196,16 +218,22 @@ class Metric:
 
 METRICS = {
     "fgd": Metric("FGD", None, 1e-1, adds=lambda seen: seen.features["fgd"], over_takes=_frechet, embedded=True),
-    "bc": Metric(
-        "BC", _beat_consistency, 1e-1, lambda take: float(max(0, take.frames - 2 * F.BEAT_SKIP)), near_truth=True
-    ),
+    "bc": Metric("BC", _beat_consistency, 1e-1, _beat_weight, near_truth=True),
     "div": Metric("DIV", _diversity, near_truth=True),
     "mse": Metric("MSE", lambda seen: seen.face["mse"], 1e-8),
     "lvd": Metric("LVD", lambda seen: seen.face[seen.protocol.lvd], 1e-5),
     "jerk": Metric("jerk m/s3", lambda seen: F.mean_jerk(seen.world)),
     "skating": Metric("skating m/s", lambda seen: F.foot_skating(seen.world[:, list(FEET)])),
     "srgr": Metric("SRGR", _semantic_recall, weight=lambda take: float(take.semantic.sum())),
-}  # fmt: skip
+    "lve": Metric("LVE m", _lip_error, 1e-3),
+    "floating": Metric("floating m", lambda seen: B.floating(seen.soles, seen.ground), 1e-2),
+    "penetration": Metric("penetration m", lambda seen: B.penetration(seen.soles, seen.ground), 1e-2),
+    "slide": Metric("foot slide m/s", lambda seen: B.foot_slide(seen.soles, seen.ground)),
+    "jitter": Metric("jitter m", lambda seen: B.jitter(seen.world), 1e-3),
+    "bc_smooth": Metric(
+        "BC smoothed", lambda seen: _beat_consistency(seen, B.smoothed), 1e-1, _beat_weight, near_truth=True
+    ),
+}
 """Name in results -> metric."""
 MAIN = ("fgd", "bc", "div", "mse", "lvd")
 """Those of published tables."""

@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from semtalk.environment import write_environment
+from semtalk.evaluation.alignment import RECALLS, SHIFTED
 from semtalk.evaluation.figure import draw_comparison
 from semtalk.evaluation.hearing import HEARD, OTHER
 from semtalk.evaluation.known_answers import GOALS, reached
@@ -24,7 +25,7 @@ from semtalk.log import LOG
 
 ROW_NAMES = {
     "fused": "SemTalk", "base": "base only", "method": "method", "truth": "ground truth", "mean": "mean pose",
-    OTHER: "other sound",
+    OTHER: "other sound", SHIFTED: "shifted truth",
 }  # fmt: skip
 MISSED = "missed"
 COMPARED = ("value", "95% interval", "differs")
@@ -114,6 +115,25 @@ def hearing_lines(result: Result) -> Lines | None:
     return Lines("What is heard", ["what is heard", *(ROW_NAMES.get(row, row) for row in result.hearing)], rows)
 
 
+def alignment_lines(result: Result) -> Lines | None:
+    """How often the motion of each row fits its own sound, a column for each; none without a scorer."""
+    if not result.alignment:
+        return None
+    found = result.alignment
+    rows = list(found["rows"].values())
+    lines = [["segments that fit their own sound better than another's", *(f"{row['share']:.1%}" for row in rows)]]
+    if found["takes"] > 1:
+        lines.append(["95% interval, over takes", *(f"{row['low']:.1%} to {row['high']:.1%}" for row in rows)])
+    for k in RECALLS if found["gestures"] else ():
+        shares = [f"{row[f'recall_{k}']:.1%}" for row in rows]
+        lines.append([f"sound of labelled words to gesture, recall at {k}", *shares])
+    columns = ["alignment", *(ROW_NAMES.get(row, row) for row in found["rows"])]
+    title = (
+        f"Alignment: {found['segments']} segments of {found['seconds']:.1f} s, {found['gestures']} labelled gestures"
+    )
+    return Lines(title, columns, lines)
+
+
 def known_lines(result: Result) -> Lines | None:
     """Known answers of the embedded corpus and whether they are reached; none for other corpora."""
     if not result.known_answers:
@@ -139,6 +159,10 @@ def notes(result: Result) -> list[str]:
             "Everything but FGD is of a STAND-IN body, not of SMPL-X: do not compare it with published tables."
         )
     lines += result.notes
+    if result.alignment:
+        scorer, chance = result.alignment["scorer"], result.alignment.get("chance", {})
+        by_chance = "".join(f", {chance[f'recall_{k}']:.1%} for recall at {k}" for k in RECALLS if chance)
+        lines.append(f"alignment: scorer {scorer['run']} {scorer['sha256']}; by chance 50%{by_chance}")
     if result.gate:
         lines.append("gate per code step: " + ", ".join(f"{name} {v:.3f}" for name, v in result.gate.items()))
     if result.samples.get("diversity") is not None:
@@ -153,7 +177,8 @@ def notes(result: Result) -> list[str]:
 
 def tables(result: Result) -> list[Lines]:
     """All tables of a result."""
-    return [table for table in (metrics_table(result), hearing_lines(result), known_lines(result)) if table]
+    found = (metrics_table(result), hearing_lines(result), alignment_lines(result), known_lines(result))
+    return [table for table in found if table]
 
 
 def print_tables(found: Iterable[Lines], said: Iterable[str], console: Console | None = None) -> None:

@@ -50,6 +50,7 @@ class Result:
         notes: What a reader must know.
         versions: Of packages.
         weights: Phase -> digest of its network, of those that generated.
+        alignment: What a scorer finds, see :meth:`semtalk.evaluation.alignment.Alignment.numbers`.
     """
 
     run: str
@@ -72,6 +73,7 @@ class Result:
     notes: list[str] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=versions)
     weights: dict[str, str] = field(default_factory=dict)
+    alignment: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path) -> "Result":

@@ -16,7 +16,7 @@ from semtalk.generation.card import card
 from semtalk.generation.hub import sent
 from semtalk.places import CONFIG, WEIGHTS, called, checkpoint_path, is_published
 from semtalk.settings import validated
-from semtalk.settings.commands import PHASE_NAMES
+from semtalk.settings.commands import JUDGES, PHASE_NAMES
 from semtalk.settings.published import FORMAT, PublishedModel, PublishedResults
 from semtalk.tasks.checkpoint import load_checkpoint
 from semtalk.tasks.published import CARD, FILES, LIBRARY, WORDS, published_network, read_published, tensors_of
@@ -60,7 +60,7 @@ def read_results(run: Path, evaluation: str | Path, weights: Mapping[str, Mappin
         measured = validated(PublishedResults, results).weights
     except SemTalkError as error:
         raise SemTalkError(f"readable metrics ({path}: {error}; {again})") from error
-    now = {phase: digest(tensors) for phase, tensors in weights.items() if phase != "fgd"}
+    now = {phase: digest(tensors) for phase, tensors in weights.items() if phase not in JUDGES}
     other = [phase for phase in now | measured if now.get(phase) != measured.get(phase)]
     if other:
         raise SemTalkError(f"metrics of what is trained now ({path} measured another '{other[0]}': {again})")

@@ -15,5 +15,6 @@ __getattr__, __dir__, __all__ = exports(
         "semtalk.models.tokenizer": "Tokenizer",
         "semtalk.models.translation": "TranslationNetwork",
         "semtalk.models.embedder": "MotionEmbedder",
+        "semtalk.models.scorer": "AlignmentScorer",
     },
 )

@@ -29,10 +29,15 @@ Batches = Annotated[int, between(1, 1_000_000_000)] | Annotated[float, Field(gt=
 
 
 PhaseName = Literal[
-    "rvqvae_face", "rvqvae_upper", "rvqvae_hands", "rvqvae_lower", "translation", "fgd", "base", "sparse"
+    "rvqvae_face", "rvqvae_upper", "rvqvae_hands", "rvqvae_lower", "translation", "fgd", "base", "sparse",
+    "alignment",
 ]  # fmt: skip
 """What is trained, in its order; see :data:`semtalk.tasks.phases.PHASES`."""
 PHASE_NAMES: tuple[str, ...] = get_args(PhaseName)
+CHAIN = tuple(name for name in PHASE_NAMES if name != "alignment")
+"""What stage=all trains; the scorer of alignment judges any method, and is trained by itself."""
+JUDGES = ("fgd", "alignment")
+"""What measures motion, and has no part in making it."""
 MOTION_PHASES = PHASE_NAMES[: PHASE_NAMES.index("fgd")]
 """What turns codes into motion, and can be taken over from another run."""
 
@@ -351,6 +356,8 @@ class EvalSettings(Command, Seeded, Evaluation):
     """Folder of the recordings, for ``motions``."""
     embedder: PathText | None
     """Run whose FGD embedder measures; null for the run's own."""
+    scorer: PathText | None
+    """Run whose scorer measures alignment; null for the run's own, where it has one."""
     mean_speed: PathText | None
     """File of the joints' mean speeds, for ``motions``."""
     processes: Annotated[int, between(1, 4096)]
@@ -369,8 +376,9 @@ class EvalSettings(Command, Seeded, Evaluation):
     @model_validator(mode="after")
     def what_is_compared_is_measured(self) -> "EvalSettings":
         """A comparison reads what evaluations left."""
-        if self.compare is not None and self.embedder is not None:
-            raise ValueError("embedder is for evaluating a run or motions=DIR; compare reads what that measured.")
+        for key in ("embedder", "scorer"):
+            if self.compare is not None and getattr(self, key) is not None:
+                raise ValueError(f"{key} is for evaluating a run or motions=DIR; compare reads what that measured.")
         return self
 
 

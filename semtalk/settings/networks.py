@@ -162,6 +162,23 @@ class SparseMotionModel(PlacedNetwork):
         return self
 
 
+class AlignmentModel(Settings):
+    """The scorer of alignment (semtalk/models/scorer.py)."""
+
+    parts: Annotated[list[Part], Field(min_length=1), AfterValidator(distinct)]
+    """Whose rotations it sees; of the face it is the jaw's."""
+    width: Size
+    """Channels of the convolutions."""
+    blocks: Annotated[int, between(1, 64)]
+    """Residual blocks over code steps, of each of its two towers."""
+    latent: Size
+    """Width of the space in which motion and sound meet."""
+    dropout: Dropout
+    """In the towers."""
+    noise: Annotated[float, between(0.0, 100.0)]
+    """Noise on what it hears and sees in training, in deviations."""
+
+
 class Model(Settings):
     """Sizes of all networks."""
 
@@ -176,6 +193,7 @@ class Model(Settings):
     network: NetworkModel
     base: BaseMotionModel
     sparse: SparseMotionModel
+    alignment: AlignmentModel
 
     @model_validator(mode="after")
     def heads_divide_widths(self) -> "Model":

@@ -113,6 +113,7 @@ HELP = {
             "python train.py stage=rvqvae      the four RVQ-VAEs, the translation network and the FGD embedder",
             "python train.py stage=semtalk     the base and the sparse network",
             "python train.py stage=all         everything, one after another",
+            "python train.py stage=alignment   what scores how well any method's motion fits its sound",
         ),
         (
             "data.root=DIR", "data.speakers=[2]", "parts=[hands]", "name=NAME", "experiment=beat2", "features=light",
@@ -131,7 +132,7 @@ HELP = {
             "python eval.py compare=[runs/A,runs/B]             evaluated runs in one table, with bootstrap intervals",
         ),
         (
-            "name=NAME", "ckpt=DIR", "split=test", "protocol=legacy", "metrics=extended", "embedder=RUN",
+            "name=NAME", "ckpt=DIR", "split=test", "protocol=legacy", "metrics=extended", "embedder=RUN", "scorer=RUN",
             "mean_speed=FILE.npy", "beta=0.5", "decoding.face=expected", "decoding.body=coherent",
             "decoding.sparse=likeliest", "samples=4", "gate=learned", "tag=NAME", "body.path=DIR", "video=true",
             "video_seconds=10", "trust=[PACKAGE]", "out=DIR",

@@ -232,6 +232,22 @@ class SparseMotionRecipe(CodeRecipe):
     losses: SparseMotionLosses
 
 
+class AlignmentLosses(Losses):
+    """Weights of the scorer's losses."""
+
+    contrast: Weight
+
+
+class AlignmentRecipe(PhaseRecipe):
+    """Of the scorer of alignment."""
+
+    temperature: Temperature
+    """tau of the contrast: lower looks at the rivals that are nearest."""
+    select: Literal["loss", "aligned"]
+    """Figure of a validation that best.ckpt is the best in."""
+    losses: AlignmentLosses
+
+
 class Recipe(Settings):
     """How everything is trained."""
 
@@ -251,6 +267,7 @@ class Recipe(Settings):
     fgd: EmbedderRecipe
     base: BaseMotionRecipe
     sparse: SparseMotionRecipe
+    alignment: AlignmentRecipe
 
     @model_validator(mode="after")
     def what_is_selected_by_is_generated(self) -> "Recipe":

@@ -18,6 +18,8 @@ EARLIER = {
     "model.network.local_layers": 0, "model.network.local_dropout": 0.0,
     "model.network.deaf_pass": "body",
     "model.base.network": "base_motion", "model.sparse.network": "sparse_motion",
+    "model.alignment.parts": ["upper", "hands", "lower"], "model.alignment.width": 64, "model.alignment.blocks": 2,
+    "model.alignment.latent": 32, "model.alignment.dropout": 0.2, "model.alignment.noise": 0.2,
     "recipe.decoding.face": "likeliest", "recipe.decoding.body": "likeliest", "recipe.decoding.sparse": "likeliest",
     "recipe.decoding.blend": 0, "recipe.decoding.temperature": 1.0, "recipe.decoding.coherence": 0.9,
     "recipe.decoding.smoothing": 0,

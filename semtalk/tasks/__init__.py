@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = exports(
         "semtalk.tasks.fit": "fit_phase",
         "semtalk.tasks.stage": "StageTask",
         "semtalk.tasks.motion": "RVQVAETask TranslationTask EmbedderTask",
+        "semtalk.tasks.alignment": "AlignmentTask",
         "semtalk.tasks.codes": "BaseMotionTask SparseMotionTask latent_statistics",
         "semtalk.tasks.checkpoint": "load_network load_tokenizer",
         "semtalk.tasks.stamp": "Facts Stamp new_stamp",

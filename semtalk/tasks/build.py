@@ -12,8 +12,9 @@ from semtalk.body import BodyModel
 from semtalk.data.store import Store, in_turn, sampled
 from semtalk.errors import SemTalkError
 from semtalk.log import LOG
+from semtalk.models.scorer import AlignmentScorer
 from semtalk.motion.parts import batch_frames, part_channels
-from semtalk.motion.skeleton import DOWNSAMPLE, PARTS
+from semtalk.motion.skeleton import DOWNSAMPLE, PARTS, WINDOW
 from semtalk.settings.commands import TrainSettings
 from semtalk.settings.common import package_of
 from semtalk.settings.trained import references
@@ -26,6 +27,8 @@ from semtalk.tasks.stamp import Facts, new_stamp
 
 MIN_SCALE = 0.02
 """Channels are not stretched beyond 1 / this when they are standardised."""
+MIN_MOVEMENT = 1e-3
+"""The same of what a scorer sees move."""
 MIN_DEVIATION = 1e-5
 """Below it a feature's channel counts as constant."""
 
@@ -74,8 +77,21 @@ def feature_statistics(store: Store, slot: str) -> tuple[torch.Tensor, torch.Ten
     return mean, torch.where(deviation > MIN_DEVIATION, deviation, torch.ones_like(deviation))
 
 
+def movement_statistics(network: AlignmentScorer, store: Store) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Mean and deviation (d,) of what a scorer sees of the windows of the training split, of position and of change."""
+    found: list[list[torch.Tensor]] = [[], []]
+    long = [recording for recording in store.split("train") if recording.frames >= WINDOW]
+    for recording in in_turn(sampled(long)):
+        frames = recording.frames // WINDOW * WINDOW
+        windows = recording["rotation"][:frames].unflatten(0, (-1, WINDOW))
+        for kept, values in zip(found, network.movement(windows), strict=True):
+            kept.append(values.flatten(0, 1))
+    movements = (torch.cat(values) for values in found)
+    return [(values.mean(dim=0), values.std(dim=0).clamp(min=MIN_MOVEMENT)) for values in movements]
+
+
 def set_feature_statistics(network: nn.Module, store: Store) -> None:
-    """Have a base or a sparse network standardise its features by the training split."""
+    """Have a network of the method, or a scorer, standardise its features by the training split."""
     for slot, layer in network.standard.items():
         layer.set_statistics(*feature_statistics(store, slot))
 
@@ -156,6 +172,10 @@ def make_task(
     if row.part and init is None:
         network.set_statistics(*channel_statistics(store, row.part))
         network.fit_linear(training_channels(store, row.part))
+    if row.hears and init is None:
+        set_feature_statistics(network, store)
+        for standard, statistics in zip(network.moves, movement_statistics(network, store), strict=True):
+            standard.set_statistics(*statistics)
     if row.speech:
         if settings.model.standardise and init is None:
             set_feature_statistics(network, store)

@@ -227,7 +227,7 @@ def fit_phase(
         load_weights(task.network, network_weights(before), phase, settings, stamp.settings, said)
         check_beside(said, phase, stamp, task.stamp.beside)
     apply_speed(task.network, speed)
-    keys = None if PHASES[phase].speech else (*MOTION_KEYS, "betas", "speaker")
+    keys = None if PHASES[phase].speech else (*MOTION_KEYS, "betas", "speaker", *PHASES[phase].hears)
     data.serve(recipe.batch_size, keys, getattr(task.network, "window", WINDOW))
     batches = batches_of(settings.trainer, data.batches(processes_of(settings.trainer)))
     length = length_of(recipe, batches, settings.trainer.accumulate_grad_batches, before)

@@ -33,7 +33,7 @@ LOG_FOLDER = "log"
 """Of a phase: where Lightning writes the rows of this process; ``metrics.csv`` beside it holds those of all."""
 BEGUN = ".begun"
 """Of a phase: stands from the start of a new training until its first checkpoint; those beside it are another's."""
-RISING = ("val/jaw_r", "val/expressions_r", "val/gate_f1", "val/gate_accuracy")
+RISING = ("val/jaw_r", "val/expressions_r", "val/gate_f1", "val/gate_accuracy", "val/aligned")
 """Figures that are good when they are high; all others are when they are low."""
 
 

@@ -19,6 +19,7 @@ from semtalk.models.embedder import MotionEmbedder
 from semtalk.models.extractors import DiffSHEGExtractor, TalkSHOWExtractor
 from semtalk.models.predictor import Chain, Sizes
 from semtalk.models.rvqvae import RVQVAE
+from semtalk.models.scorer import HEARD, AlignmentScorer
 from semtalk.models.sparse_motion import SparseMotionNetwork
 from semtalk.models.tokenizer import Tokenizer
 from semtalk.models.translation import TranslationNetwork
@@ -60,6 +61,7 @@ class Phase:
         given: What the task is given of those, and of the settings.
         speech: Whether it is trained on speech too, or on motion alone.
         labels: Whether takes need semantic labels.
+        hears: Feature slots that it is trained on beside motion, where it is not trained on speech as base and sparse.
         readouts: Whether the network has readouts, which begin at the mean of the training split's latents.
         part: Of an RVQ-VAE.
     """
@@ -73,6 +75,7 @@ class Phase:
     given: Callable[[Networks, TrainingSettings], dict[str, Any]] = lambda *_: {}
     speech: bool = False
     labels: bool = False
+    hears: tuple[str, ...] = ()
     readouts: bool = False
     part: str | None = None
 
@@ -137,6 +140,11 @@ def _sparse(settings: NetworkSettings, speakers: int) -> nn.Module:
     )  # fmt: skip
 
 
+def _scorer(settings: NetworkSettings, _: int) -> nn.Module:
+    dims = feature_dims(settings.features)
+    return AlignmentScorer(dims["rhythm"], dims["hubert"], **dict(settings.model.alignment))
+
+
 def decoding(recipe: Recipe) -> Decoding:
     """How codes will be read off, which base finds its factors for."""
     return Decoding(**dict(recipe.decoding))
@@ -181,6 +189,7 @@ PHASES = {
             "sparse", "semtalk", "sparse", _sparse, "semtalk.tasks.codes:SparseMotionTask", (*RVQVAE_PHASES, "base"),
             lambda needed, _: {"tokenizer": tokenizer_of(needed), "base": needed["base"]}, speech=True, labels=True,
         ),
+        Phase("alignment", "alignment", "alignment", _scorer, "semtalk.tasks.alignment:AlignmentTask", hears=HEARD),
     )
 }  # fmt: skip
 """Name -> phase: everything that is trained, in its order."""

@@ -37,7 +37,7 @@ def model_folder(tmp_path_factory, body):
     np.savez_compressed(
         folder / "smplx" / "SMPLX_NEUTRAL_2020.npz", v_template=template, J_regressor=regressor, weights=weights,
         f=np.arange(30).reshape(10, 3), shapedirs=shapedirs, posedirs=np.zeros((VERTICES, 3, 486), np.float32),
-        kintree_table=kintree, lmk_faces_idx=np.zeros(51, int), lmk_bary_coords=np.full((51, 3), 1 / 3),
+        kintree_table=kintree, lmk_faces_idx=np.repeat([0, 7], [31, 20]), lmk_bary_coords=np.full((51, 3), 1 / 3),
         dynamic_lmk_faces_idx=np.zeros((79, 17), int), dynamic_lmk_bary_coords=np.full((79, 17, 3), 1 / 3), **hands,
     )  # fmt: skip
     return folder
@@ -63,6 +63,20 @@ def test_smplx_face_has_all_vertices(model_folder):
     still = smplx.face_vertices(torch.zeros(2, 3), torch.zeros(2, 100), torch.zeros(300))
     moved = smplx.face_vertices(torch.zeros(2, 3), torch.ones(2, 100), torch.zeros(300))
     assert still.shape == (2, VERTICES, 3) and (moved - still).abs().max() > 0.01
+
+
+def test_the_lips_are_the_corners_of_the_mouths_landmarks(model_folder):
+    """The last 20 of the file's 51 landmarks, which lie in its face 7 here."""
+    assert load_body(str(model_folder)).lips.tolist() == [21, 22, 23]
+
+
+def test_the_lips_of_the_stand_in_lie_where_its_face_opens(body):
+    opened = body.face_vertices(torch.tensor([[0.3, 0.0, 0.0]]), torch.zeros(1, 100), torch.zeros(300))[0]
+    lips = body.template[body.lips]
+    moved = (opened - body.template).norm(dim=1)
+    share = moved[body.lips] / moved.max()
+    assert len(body.lips) > 10 and (lips[:, 2] > 0).all(), "the front"
+    assert share.min() < 0.1 and share.max() > 0.5, "one lip stays, the other one goes with the jaw"
 
 
 def test_missing_model_is_named(tmp_path):

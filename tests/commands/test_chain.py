@@ -18,9 +18,9 @@ from semtalk.generation.rollout import padded_frames, window_count
 from semtalk.generation.speech import SemTalk
 from semtalk.motion.io import load_motion
 from semtalk.settings import compose
+from semtalk.settings.commands import CHAIN
 from semtalk.tasks.build import make_task
 from semtalk.tasks.checkpoint import load_network
-from semtalk.tasks.phases import PHASES
 from semtalk.tasks.stamp import Facts
 
 
@@ -33,7 +33,7 @@ def evaluated(smoke):
 
 def test_every_phase_left_its_checkpoints(smoke):
     run = smoke[0] / "runs" / "smoke"
-    for phase in PHASES:
+    for phase in CHAIN:
         for name in ("best.ckpt", "last.ckpt", "metrics.csv", "config.yaml"):
             assert (run / phase / name).is_file(), f"{phase}/{name}"
 

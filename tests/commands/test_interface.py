@@ -19,14 +19,14 @@ INTERFACE = {
     "semtalk.metrics": "BeatConsistency FrechetGestureDistance WeightedMean audio_onsets beat_consistency "
     "face_l1_position face_mse face_velocity_difference foot_skating frechet_distance "
     "l1_diversity mean_jerk motion_beats precision_recall_f1 sample_diversity semantic_recall",
-    "semtalk.models": "BaseMotionNetwork BaseMotionPrediction CodePredictor Decoding MotionEmbedder "
+    "semtalk.models": "AlignmentScorer BaseMotionNetwork BaseMotionPrediction CodePredictor Decoding MotionEmbedder "
     "MotionNetwork Passes Prediction RVQVAE Readout Sizes SparseMotionNetwork "
     "SparseMotionPrediction SpeechFeatures Standardise Tokenizer TranslationNetwork step_mean "
     "step_repeat",
     "semtalk.motion": "BODY_PARTS FPS Frames Motion PARTS SAMPLE_RATE batch_frames load_motion merge_parts "
     "part_channels poses_from_rotation rotation_from_poses save_motion split_parts",
-    "semtalk.tasks": "BaseMotionTask EmbedderTask Facts PHASES RVQVAETask SparseMotionTask StageTask Stamp "
-    "TranslationTask build_network fit_phase latent_statistics load_network load_tokenizer "
+    "semtalk.tasks": "AlignmentTask BaseMotionTask EmbedderTask Facts PHASES RVQVAETask SparseMotionTask StageTask "
+    "Stamp TranslationTask build_network fit_phase latent_statistics load_network load_tokenizer "
     "make_task new_stamp new_task",
 }
 

@@ -14,7 +14,7 @@ from safetensors import safe_open
 from semtalk.evaluation.comparison import compare
 from semtalk.evaluation.report import print_comparison
 from semtalk.motion.skeleton import JOINT_NAMES, NUM_JOINTS, PARENTS
-from semtalk.tasks.phases import PHASES
+from semtalk.settings.commands import CHAIN
 
 PAGE = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
 FRAMES = 175
@@ -199,7 +199,7 @@ def test_every_command_leaves_the_files_that_the_page_lists(written):
         assert named - left_out == there, command
 
 
-@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize("phase", CHAIN)
 def test_checkpoints_are_as_the_page_says(phase, smoke):
     path = smoke[0] / "runs" / "smoke" / phase / "best.ckpt"
     checkpoint = torch.load(path, weights_only=True)

@@ -263,6 +263,30 @@ def test_any_folder_is_evaluated_without_a_model(body, smoke, tmp_path):
         read_files(compose("eval", f"motions={tmp_path}/none", f"truth={tmp_path}/true"))
 
 
+def test_the_samples_of_a_folder_are_compared_with_each_other(body, tmp_path):
+    for number in range(3):  # as generate.py samples=3 names them
+        (tmp_path / "own").mkdir(exist_ok=True)
+        for name, seed in (("2_scott_0_1_1", 5), ("b", 7)):
+            save_motion(tmp_path / "own" / f"{name}_{number}.npz", gesture(244, seed + 10 * number))
+            (tmp_path / "true").mkdir(exist_ok=True)
+            save_motion(tmp_path / "true" / f"{name}.npz", gesture(244, seed)[:200])
+    arguments = [f"motions={tmp_path}/own", f"truth={tmp_path}/true"]
+    said = run_command("eval.py", *arguments, "samples=3", "metrics=extended", f"out={tmp_path}/out").stdout
+    result = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    wanted = []
+    for seed in (5, 7):
+        betas = torch.from_numpy(gesture(244, seed).betas)
+        rotations = [rotation_from_poses(torch.from_numpy(gesture(244, seed + 10 * n).poses[:200])) for n in range(3)]
+        wanted.append(F.sample_diversity(np.stack([metric_joints(body, rotation, betas) for rotation in rotations])))
+    assert result["samples"] == {"count": 3, "diversity": pytest.approx(np.mean(wanted))}
+    assert "diversity over 3 samples" in said and result["takes"] == 2
+    assert result["hearing"]["method"]["jaw_r"] == pytest.approx(1), "the first sample is the truth's motion"
+    assert {"jaw_amplitude", "jaw_lag"} <= set(result["hearing"]["method"])
+    (tmp_path / "own" / "b_2.npz").unlink()
+    wrong = run_command("eval.py", *arguments, "samples=3", check=False).stderr
+    assert "samples=3 needs b_0.npz to b_2.npz, and of these there are 2; give every take as many" in wrong
+
+
 class Outlasting(SampleCorpus):
     """Two takes whose sound goes on for a second after the motion, as BEAT2's does."""
 

@@ -21,7 +21,7 @@ from semtalk.motion.io import load_motion
 from semtalk.needs import needs_of, opened
 from semtalk.places import checkpoint_path
 from semtalk.settings import compose
-from semtalk.settings.commands import PHASE_NAMES
+from semtalk.settings.commands import CHAIN
 from semtalk.tasks.checkpoint import load_checkpoint, share_checkpoints
 
 LICENCE = "CC-BY-4.0, by whoever recorded it"
@@ -75,7 +75,7 @@ def changed(folder, change) -> None:
 
 def test_a_saved_model_gives_the_motion_of_its_run_and_is_json_and_safetensors_alone(model, saved):
     names = {path.name for path in saved.rglob("*")}
-    assert names == {"config.json", "README.md", *(f"{phase}.safetensors" for phase in PHASE_NAMES)}
+    assert names == {"config.json", "README.md", *(f"{phase}.safetensors" for phase in CHAIN)}
     again = SemTalk.from_pretrained(saved)
     assert again.speakers == model.speakers
     assert_same_motion(model, again)
@@ -113,7 +113,7 @@ def test_a_model_is_sent_and_fetched_again(model, hub, monkeypatch, tmp_path):
     assert re.fullmatch(rf"{hub.url}/org/voice/commit/[0-9a-f]{{40}}", address)
     assert_same_motion(model, SemTalk.from_pretrained("org/voice"))
     fetched = {name for _, path, _ in hub.requests if "/resolve/" in path for name in [path.rpartition("/")[2]]}
-    assert fetched == {"config.json", "README.md", *(f"{phase}.safetensors" for phase in PHASE_NAMES)}
+    assert fetched == {"config.json", "README.md", *(f"{phase}.safetensors" for phase in CHAIN)}
 
     before = len(hub.requests)
     SemTalk.from_pretrained("org/voice")
@@ -237,7 +237,7 @@ def unfinished(folder):
 )
 def test_publishing_is_refused_without_what_others_need_to_know(run, hub, tmp_path, monkeypatch, change, licence, says):
     own = shutil.copytree(run, tmp_path / "run")
-    for phase in PHASE_NAMES:  # said nothing of its data
+    for phase in CHAIN:  # said nothing of its data
         checkpoint = torch.load(own / phase / "best.ckpt", weights_only=True)
         checkpoint["semtalk"]["meta"].pop("licence", None)
         torch.save(checkpoint, own / phase / "best.ckpt")
@@ -423,7 +423,7 @@ def test_a_training_takes_over_the_networks_of_a_published_model(saved, tmp_path
 def test_the_word_list_of_converted_networks_goes_with_them(run, tmp_path):
     own, words = shutil.copytree(run, tmp_path / "run"), ["", "", "", "", "hello", "no"]
     (own / "vocab.json").write_text(json.dumps(words))
-    for phase in PHASE_NAMES:  # as a conversion writes them: nothing of a recipe or of data
+    for phase in CHAIN:  # as a conversion writes them: nothing of a recipe or of data
         checkpoint = torch.load(own / phase / "best.ckpt", weights_only=True)
         config = checkpoint["semtalk"]["config"] = {
             key: value for key, value in checkpoint["semtalk"]["config"].items() if key in ("model", "features")
@@ -452,7 +452,7 @@ def test_files_of_the_features_are_named_and_not_published(run, tmp_path, monkey
     own, words = shutil.copytree(run, tmp_path / "run"), tmp_path / "private" / "words.vec"
     words.parent.mkdir()
     words.write_text("2 64\n" + "".join(f"{word} {' '.join(['0.5'] * 64)}\n" for word in ("hello", "no")))
-    for phase in PHASE_NAMES:
+    for phase in CHAIN:
         checkpoint = torch.load(own / phase / "best.ckpt", weights_only=True)
         slots = checkpoint["semtalk"]["config"]["features"]["slots"]
         slots["words"] = {"encoder": "fasttext", "dim": slots["words"]["dim"], "path": str(words)}

@@ -20,8 +20,9 @@ from semtalk.places import checkpoint_path
 from semtalk.release.convert import convert_folder
 from semtalk.release.names import FILES, OWN_STATE, RELEASE_SPEAKERS, release_name
 from semtalk.settings import compose
+from semtalk.settings.commands import CHAIN
 from semtalk.tasks.checkpoint import load_checkpoint
-from semtalk.tasks.phases import PHASES, build_network
+from semtalk.tasks.phases import build_network
 
 BEAT2 = {"data": {"reader": "beat2", "speakers": [2]}}
 WORDS = ["hello", "there", "friend"]
@@ -44,7 +45,7 @@ def run(tmp_path_factory):
     settings = compose("train", "model=release", "features=release", *small(folder))
     save_hubert(folder / "hubert"), save_clip(folder / "clip")
     torch.manual_seed(0)
-    for phase in PHASES:
+    for phase in CHAIN:
         own = build_network(phase, settings, len(RELEASE_SPEAKERS)).state_dict()
         weights = {release_name(phase, name): value for name, value in own.items() if not OWN_STATE.search(name)}
         for name, value in weights.items():

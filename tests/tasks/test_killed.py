@@ -11,7 +11,7 @@ import torch
 from conftest import ROOT
 from killer import KINDS
 
-from semtalk.tasks.phases import PHASES
+from semtalk.settings.commands import CHAIN
 
 KILLS = 24
 """Of which each kind has its share; the rest is chance, from a seed that is printed."""
@@ -29,7 +29,7 @@ def train(*arguments: str, kill: tuple[str, int] | None = None) -> int:
 def differences(run, other) -> list[str]:
     """Where two runs are not equal bit by bit."""
     found = []
-    for phase in PHASES:
+    for phase in CHAIN:
         for which in ("best", "last"):
             one, two = (torch.load(one / phase / f"{which}.ckpt", weights_only=True) for one in (run, other))
             found += [
