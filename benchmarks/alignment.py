@@ -7,6 +7,7 @@ Without ``data=``, the corpus is that of ``python -m benchmarks real_speech``. O
 - ``run=DIR``: a trained run of the same corpus and features, as ``train.py stage=all`` makes one.
 - ``seeds=3``: scorers, seeds 0, 1, ...
 - ``runs_dir=DIR``: keeps the scorers (a temporary folder otherwise).
+- ``windows=2``: of 64 frames, in a segment.
 - ``split=test``, ``out=benchmarks/results/alignment.json``.
 """
 
@@ -31,7 +32,14 @@ from semtalk.run import run_dir, train
 from semtalk.settings import compose
 from semtalk.tasks.speed import trainer_device
 
-OPTIONS = {"run": None, "seeds": "3", "runs_dir": None, "split": "test", "out": str(RESULTS / "alignment.json")}
+OPTIONS = {
+    "run": None,
+    "seeds": "3",
+    "runs_dir": None,
+    "windows": "2",
+    "split": "test",
+    "out": str(RESULTS / "alignment.json"),
+}
 
 
 def takes_of(store: Store, split: str, run: str | None, device: str) -> list[Take]:
@@ -80,8 +88,9 @@ def alignment(*words: str) -> None:
     """Run the benchmark with words ``KEY=VALUE``."""
     given = dict(word.split("=", 1) for word in words if word.split("=", 1)[0] in OPTIONS)
     options = OPTIONS | given
-    if not options["seeds"].isdigit() or options["seeds"] == "0":
-        raise SemTalkError(f"seeds={options['seeds']}: give the number of scorers, as in seeds=3.")
+    for key, what in (("seeds", "the number of scorers"), ("windows", "how many make a segment")):
+        if not options[key].isdigit() or options[key] == "0":
+            raise SemTalkError(f"{key}={options[key]}: give {what}, as in {key}={OPTIONS[key]}.")
     overrides = with_corpus(tuple(word for word in words if word.split("=", 1)[0] not in OPTIONS))
     with tempfile.TemporaryDirectory() as folder:
         runs = Path(options["runs_dir"] or folder).resolve()
@@ -97,7 +106,7 @@ def alignment(*words: str) -> None:
         takes = takes_of(store, options["split"], options["run"], settings.trainer.accelerator)
         rows, seeds = tuple(takes[0].rotation), []
         for settings in trainings:
-            scorer, found = Scorer.load(run_dir(settings)), Alignment()
+            scorer, found = Scorer.load(run_dir(settings), int(options["windows"])), Alignment()
             for take in takes:
                 found.add(take, take.recording.info["speaker"], scorer, rows)
             numbers = found.numbers(scorer)

@@ -1,6 +1,6 @@
 """Whether a method's motion fits its own sound better than another's, by a trained scorer; see docs/metrics.md.
 
-A take is cut into segments of two windows, one after another; a gesture is the window around a labelled interval. Both
+A take is cut into segments of some windows, one after another; a gesture is the window around a labelled interval. Both
 are scored window by window, as the scorer was trained.
 """
 
@@ -33,16 +33,15 @@ from semtalk.settings.commands import EvalSettings, TrainSettings
 from semtalk.settings.inputs import Features
 from semtalk.tasks.checkpoint import load_network
 
-SEGMENT = 2 * WINDOW
-"""Frames of a segment: 4.3 s."""
 SHIFTED = "shifted"
 """The row of the truth's motion, rolled by half of its take."""
 RECALLS = (1, 5)
 
 
-def segments_of(frames: int) -> list[slice]:
-    """Whole segments of a take, one after another."""
-    return [slice(start, start + SEGMENT) for start in range(0, frames - SEGMENT + 1, SEGMENT)]
+def segments_of(frames: int, windows: int) -> list[slice]:
+    """Segments of so many windows of a take, one after another."""
+    length = windows * WINDOW
+    return [slice(start, start + length) for start in range(0, frames - length + 1, length)]
 
 
 def gestures_of(semantic: Tensor | None, frames: int) -> list[slice]:
@@ -81,14 +80,16 @@ class Scorer:
         network: In evaluation mode.
         features: That it was trained with.
         said: What a result says of it: its run, and its file's hash.
+        windows: Of a segment that it scores.
     """
 
     network: AlignmentScorer
     features: Features
     said: dict[str, str]
+    windows: int
 
     @classmethod
-    def load(cls, folder: str | Path, trust: Sequence[str] = ()) -> "Scorer":
+    def load(cls, folder: str | Path, windows: int, trust: Sequence[str] = ()) -> "Scorer":
         """Of a run.
 
         Raises:
@@ -97,7 +98,7 @@ class Scorer:
         network, stamp = load_network(folder, "alignment")
         refuse_untrusted(stamp.settings, trust)
         sha256 = hashlib.sha256(checkpoint_path(folder, "alignment").read_bytes()).hexdigest()[:12]
-        return cls(network, stamp.settings.features, {"run": str(folder), "sha256": sha256})
+        return cls(network, stamp.settings.features, {"run": str(folder), "sha256": sha256}, windows)
 
     def check_features(self, features: Features) -> None:
         """See that a run hears what the scorer was trained with.
@@ -161,7 +162,7 @@ class Alignment:
 
     def add(self, take: Take, speaker: str, scorer: Scorer, rows: Iterable[str]) -> None:
         """Take a take into it; it has the rows, of which the truth's is rolled too."""
-        segments, gestures = segments_of(take.frames), gestures_of(take.semantic, take.frames)
+        segments, gestures = segments_of(take.frames, scorer.windows), gestures_of(take.semantic, take.frames)
         features = scorer.features_of(take)
         self.speakers.append(speaker)
         self.speech.append(scorer.embedded(features, segments))
@@ -181,8 +182,8 @@ class Alignment:
         """
         takes, speakers = self._places(self.speech)
         found: dict[str, Any] = {
-            "scorer": scorer.said, "segments": len(takes), "seconds": SEGMENT / FPS, "takes": len(set(takes)),
-            "rows": {},
+            "scorer": scorer.said, "segments": len(takes), "seconds": scorer.windows * WINDOW / FPS,
+            "takes": len(set(takes)), "rows": {},
         }  # fmt: skip
         among = same_speaker(torch.from_numpy(speakers))
         of_gestures, gesturing = self._places(self.words)
@@ -213,28 +214,33 @@ def _scores(motion: list[np.ndarray], speech: list[np.ndarray]) -> Tensor:
     return a @ b.T
 
 
-def refuse_few(said: str, takes: Iterable[tuple[str, int]]) -> None:
+def refuse_few(said: str, takes: Iterable[tuple[str, int]], windows: int) -> None:
     """See that every speaker has two segments, of which one can be told from the other.
 
     Args:
         said: Begins the error.
         takes: Speaker and frames of each.
+        windows: Of a segment.
 
     Raises:
         SemTalkError: One has fewer.
     """
     counts = Counter()
     for speaker, frames in takes:
-        counts[speaker] += len(segments_of(frames))
+        counts[speaker] += len(segments_of(frames, windows))
     if lacking := [speaker for speaker, count in counts.items() if count < 2]:
         raise SemTalkError(
-            f"{said}: speaker {lacking[0]} has {counts[lacking[0]]} segments of {SEGMENT / FPS:.1f} s, and alignment "
-            "compares two or more; give longer or more takes."
+            f"{said}: speaker {lacking[0]} has {counts[lacking[0]]} segments of {windows * WINDOW / FPS:.1f} s, and "
+            "alignment compares two or more; give longer or more takes, or segment_windows=1."
         )
 
 
 def scorer_of_run(
-    settings: EvalSettings | TrainSettings, folder: Path, features: Features, takes: Sequence[tuple[str, int]]
+    settings: EvalSettings | TrainSettings,
+    folder: Path,
+    features: Features,
+    takes: Sequence[tuple[str, int]],
+    windows: int,
 ) -> tuple[Scorer | None, list[str]]:
     """The scorer that is given, or the run's own, and what a result says where the run's own cannot measure.
 
@@ -243,6 +249,7 @@ def scorer_of_run(
         folder: Of the run.
         features: Of the run.
         takes: Speaker and frames of each.
+        windows: Of a segment.
 
     Raises:
         SemTalkError: The one that is given is missing, hears something else, or has too few segments to compare.
@@ -251,9 +258,9 @@ def scorer_of_run(
     if given is None and not checkpoint_path(folder, "alignment").is_file():
         return None, []
     try:
-        scorer = Scorer.load(given or folder, settings.trust)
+        scorer = Scorer.load(given or folder, windows, settings.trust)
         scorer.check_features(features)
-        refuse_few(f"scorer={given or folder}", takes)
+        refuse_few(f"scorer={given or folder}", takes, windows)
     except SemTalkError as error:
         if given is not None:
             raise
@@ -271,11 +278,11 @@ def scorer_of_files(settings: EvalSettings, files: Files) -> tuple[Scorer | None
         return None, [], []
     if settings.audio is None:
         raise SemTalkError(f"scorer={settings.scorer}: it hears the sound of the takes; give its folder, audio=DIR.")
-    scorer = Scorer.load(settings.scorer, settings.trust)
+    scorer = Scorer.load(settings.scorer, settings.segment_windows, settings.trust)
     scorer = replace(scorer, features=located(scorer.features, Path(settings.scorer), files_of(settings.features)))
     named, notes = [named_speaker(pair.name) for pair in files.pairs], []
     if None in named:
         named = ["whoever speaks"] * len(named)
         notes = ["alignment takes all files for one speaker's: names as 2_scott_0_1_1 would say whose they are"]
-    refuse_few(f"scorer={settings.scorer}", zip(named, files.frames, strict=True))
+    refuse_few(f"scorer={settings.scorer}", zip(named, files.frames, strict=True), scorer.windows)
     return scorer, named, notes

@@ -160,7 +160,9 @@ class Evaluator:
         self.measurement = Measurement(ROWS, self.metrics, embedder, body, speed, evaluation.protocol)
         self.recordings, self.short = self.maker.long_enough(store.split(evaluation.split))
         takes = [(one.info["speaker"], self.maker.counted(one.frames)) for one in self.recordings]
-        self.scorer, self.unscored = scorer_of_run(settings, folder, self.run.features, takes)
+        self.scorer, self.unscored = scorer_of_run(
+            settings, folder, self.run.features, takes, evaluation.segment_windows
+        )
         self.knows = settings.data.reader == "sample" and self.run.generator.sparse is not None
 
     @cached_property

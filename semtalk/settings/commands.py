@@ -285,6 +285,8 @@ class Evaluation(Rollout):
         | Annotated[list[Literal["main", "extended"] | Reference], Field(min_length=1), AfterValidator(distinct)]
     )
     """extended adds jerk, skating, SRGR and what is heard; metrics of one's own are package.module:NAME in a list."""
+    segment_windows: Annotated[int, between(1, 1000)]
+    """Windows of 64 frames in a segment of alignment."""
     tag: Name | None
     """Of the results' folder."""
 

@@ -1,11 +1,17 @@
 """The stage that trains what scores how well motion fits sound: on the training split alone, apart from the method."""
 
+import torch
 from torch import Tensor
 
 from semtalk.losses import info_nce
 from semtalk.metrics.alignment import own_wins, same_speaker
+from semtalk.models.scorer import HEARD
+from semtalk.motion.skeleton import WINDOW
 from semtalk.processes import places_among_all, windows_of_all
 from semtalk.tasks.stage import StageTask
+
+CROP = 48
+"""Frames of a window that a step of training takes: from anywhere in it, which makes many windows of a few."""
 
 
 class AlignmentTask(StageTask):
@@ -20,6 +26,9 @@ class AlignmentTask(StageTask):
 
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """InfoNCE in both directions; windows of other speakers are left out: who speaks must not tell."""
+        if self.training:
+            start = int(torch.randint(WINDOW - CROP + 1, (), generator=self.alike))
+            batch = batch | {key: batch[key][:, start : start + CROP] for key in ("rotation", *HEARD)}
         motion, speech = self._embedded(batch)
         rivals, own = (motion, speech, batch["speaker"]), None
         if self.training:  # every process has as many

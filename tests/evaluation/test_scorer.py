@@ -13,7 +13,6 @@ from tiny import tiny_settings, training_batch
 from torch.nn import functional as F
 
 from semtalk.errors import SemTalkError
-from semtalk.evaluation import alignment
 from semtalk.evaluation.alignment import SHIFTED, Alignment, Scorer, gestures_of, named_speaker, refuse_few, segments_of
 from semtalk.evaluation.report import result_page
 from semtalk.evaluation.result import Result
@@ -31,8 +30,8 @@ SAID = {"run": "runs/a", "sha256": "0"}
 
 
 def test_a_take_is_cut_into_segments_of_two_windows():
-    assert [(one.start, one.stop) for one in segments_of(300)] == [(0, 128), (128, 256)]
-    assert not segments_of(127)
+    assert [(one.start, one.stop) for one in segments_of(300, 2)] == [(0, 128), (128, 256)]
+    assert not segments_of(127, 2) and len(segments_of(300, 1)) == 4
 
 
 def test_a_gesture_is_the_window_around_what_is_labelled():
@@ -54,7 +53,7 @@ def planted() -> Scorer:
         see=lambda rotation: F.normalize(rotation[:, ::4, 3], dim=-1),
         hear=lambda features: F.normalize(features["rhythm"][:, ::4], dim=-1),
     )
-    return Scorer(network, compose().features, SAID)
+    return Scorer(network, compose().features, SAID, 2)
 
 
 def take(name: str, frames: int = 300, seed: int = 0, semantic=None) -> Take:
@@ -103,17 +102,17 @@ def test_takes_that_are_measured_in_pieces_are_compared_with_each_other():
 
 
 def test_too_few_segments_are_one_sentence():
-    refuse_few("scorer=A", [("x", 130), ("x", 130), ("y", 256)])
+    refuse_few("scorer=A", [("x", 130), ("x", 130), ("y", 256)], 2)
     with pytest.raises(SemTalkError, match=r"^scorer=A: speaker y has 1 segments of 4.3 s, and alignment compares two"):
-        refuse_few("scorer=A", [("x", 300), ("y", 255)])
+        refuse_few("scorer=A", [("x", 300), ("y", 255)], 2)
 
 
 def fresh_scorer(*overrides: str) -> Scorer:
     settings = compose("train", *overrides)
-    return Scorer(build_network("alignment", settings, 1).eval(), settings.features, SAID)
+    return Scorer(build_network("alignment", settings, 1).eval(), settings.features, SAID, 2)
 
 
-def test_a_scorer_of_other_features_is_refused(monkeypatch):
+def test_a_scorer_of_other_features_is_refused():
     scorer = fresh_scorer()
     scorer.check_features(compose("train", "features.slots.words.dim=20").features)
     with pytest.raises(
@@ -126,7 +125,7 @@ def test_a_scorer_of_other_features_is_refused(monkeypatch):
         compose("train", "features=paper", f"features.slots.hubert.model={folder}/hubert-base").features
         for folder in ("/here", "/there")
     )
-    Scorer(scorer.network, here, SAID).check_features(there)
+    Scorer(scorer.network, here, SAID, 2).check_features(there)
 
 
 def test_a_pose_that_stands_says_nothing(body):
@@ -150,16 +149,23 @@ def test_a_scorer_sees_the_chosen_parts_alone():
 def test_the_loss_is_of_the_windows_of_a_speaker_in_both_directions():
     settings = tiny_settings("model.alignment.dropout=0.0", "model.alignment.noise=0.0")
     task, batch = fresh_task("alignment", settings, 2, None), training_batch(5)
-    motion, speech = (x.flatten(1) for x in (task.network.see(batch["rotation"]), task.network.hear(batch)))
-    wanted = 0.0
-    for number, count in ((0, 3), (1, 2)):
-        own = batch["speaker"] == number
-        for a, b in ((motion, speech), (speech, motion)):
-            wanted += count / 5 * info_nce(a[own], b[own], settings.recipe.alignment.temperature) / 2
+
+    def wanted(frames: slice) -> float:
+        seen, heard = batch["rotation"][:, frames], {slot: batch[slot][:, frames] for slot in ("rhythm", "hubert")}
+        motion, speech = (x.flatten(1) for x in (task.network.see(seen), task.network.hear(heard)))
+        total = 0.0
+        for number, count in ((0, 3), (1, 2)):
+            own = batch["speaker"] == number
+            for a, b in ((motion, speech), (speech, motion)):
+                total += count / 5 * float(info_nce(a[own], b[own], settings.recipe.alignment.temperature)) / 2
+        return total
+
     assert batch["speaker"].tolist() == [0, 1, 0, 1, 0]
-    assert task.losses(batch)["contrast"].item() == pytest.approx(float(wanted), rel=1e-5)
+    task.alike.manual_seed(3)
+    start = int(torch.randint(17, (), generator=torch.Generator().manual_seed(3)))
+    assert task.losses(batch)["contrast"].item() == pytest.approx(wanted(slice(start, start + 48)), rel=1e-4)
     task.eval()
-    assert task.losses(batch)["contrast"].item() == pytest.approx(float(wanted), rel=1e-5)
+    assert task.losses(batch)["contrast"].item() == pytest.approx(wanted(slice(None)), rel=1e-4)
     assert task.counted(batch) == {"aligned": 5}
     alone = {key: value[:2] for key, value in batch.items()}
     assert task.counted(alone) == {"aligned": 0} and task.figures(alone)["aligned"] == 0
@@ -190,7 +196,7 @@ def write_takes(folder, store, corpus, split: str = "test"):
     return [f"motions={folder}/truth", f"truth={folder}/truth", f"audio={folder}/audio"]
 
 
-def test_a_scorer_is_trained_and_measures_its_run_and_any_folder(smoke, tmp_path, monkeypatch):
+def test_a_scorer_is_trained_and_measures_its_run_and_any_folder(smoke, tmp_path):
     folder, places = smoke
     run = shutil.copytree(folder / "runs" / "smoke", tmp_path / "runs" / "smoke")
     places = [*places, f"runs_dir={tmp_path}/runs"]
@@ -206,10 +212,9 @@ def test_a_scorer_is_trained_and_measures_its_run_and_any_folder(smoke, tmp_path
         result_page(Result.read(run / "eval" / "test" / "metrics.json")) == page
         and "| 95% interval, over takes |" in page
     )
-    monkeypatch.setattr(alignment, "SEGMENT", 192)  # longer than a take
-    without = run_command("eval.py", *places, "video_seconds=1", "tag=few").stdout
+    without = run_command("eval.py", *places, "video_seconds=1", "tag=few", "segment_windows=3").stdout
     assert "alignment is left out: scorer=" in " ".join(without.split()) and "Alignment:" not in without
-    refused = run_command("eval.py", *places, f"scorer={run}", check=False).stderr
+    refused = run_command("eval.py", *places, f"scorer={run}", "segment_windows=3", check=False).stderr
     assert refused.startswith(f"error: scorer={run}: speaker 1 has 0 segments of 6.4 s") and "\n" not in refused
 
 
@@ -228,7 +233,7 @@ def test_a_folder_is_measured_by_a_scorer_that_hears_its_sound(smoke, body, tmp_
     found = json.loads((tmp_path / "out" / "metrics.json").read_text())["alignment"]
     assert found["rows"]["method"] == found["rows"]["truth"] and found["gestures"] == 0
     assert found["rows"]["mean"]["share"] == pytest.approx(0.5) and set(found["rows"]) > {SHIFTED}
-    (recording, *_), scorer = store.split("test"), Scorer.load(run)
+    (recording, *_), scorer = store.split("test"), Scorer.load(run, 2)
     own = Take(recording.id, recording.frames, recording["betas"], recording["wave"], None)
     heard, stored = scorer.features_of(own), {slot: recording[slot] for slot in ("rhythm", "hubert")}
     assert all(torch.allclose(heard[slot], stored[slot], atol=1e-4) for slot in stored), "as the store's features"

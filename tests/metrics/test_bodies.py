@@ -107,4 +107,4 @@ def test_the_truth_has_no_lip_error_and_stands(body):
     row = take_row(body, 0.1 * np.random.default_rng(1).normal(size=(64, 55, 3)), row="truth")
     chosen = {name: METRICS[name] for name in ("lve", "floating", "penetration", "slide", "jitter")}
     table = evaluate_rows([row.take], ("fused", "truth"), chosen, None, body, None).table
-    assert set(table["truth"].values()) == {0.0} and table["fused"]["jitter"] > 0
+    assert max(table["truth"].values()) < 1e-9 and table["fused"]["jitter"] > 0
