@@ -189,5 +189,6 @@ def filled_table(found: dict[str, Hearing], measured: dict[str, dict[str, float]
 
 
 def shares(values: dict[str, float], truth: dict[str, float]) -> dict[str, float]:
-    """DIV and BC of a row as shares of the truth's; not a number where that is 0."""
-    return {f"{name}_share": values[name] / truth[name] if truth[name] else float("nan") for name in ("div", "bc")}
+    """DIV and BC of a row as shares of the truth's, where they are measured; not a number where that is 0."""
+    names = [name for name in ("div", "bc") if name in truth]
+    return {f"{name}_share": values[name] / truth[name] if truth[name] else float("nan") for name in names}
