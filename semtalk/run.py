@@ -486,7 +486,7 @@ def prepare_corpus(settings: PrepareSettings) -> None:
         LOG.info(note)
     LOG.info(f"{len(store.recordings)} of {len(corpus.entries())} recordings are in {store.folder}.")
     if settings.report:
-        print_report(store)
+        print_report(store, corpus)
 
 
 def label_semantics(settings: GenerateSettings) -> None:
