@@ -49,9 +49,9 @@ def _corpus_need(settings: Command, corpus) -> Need:
     data = settings.data
     thing = BEAT2 if data.reader == "beat2" else SHOW
     if data.reader == "show":
-        from semtalk.data.show import SPEAKERS
+        from semtalk.data.show_split import speakers_here
 
-        here = data.root is not None and any((Path(data.root) / speaker).is_dir() for speaker in SPEAKERS)
+        here = data.root is not None and bool(speakers_here(Path(data.root)))
         reason = f"  # {corpus}" if isinstance(corpus, SemTalkError) else ""
         return Need("corpus", thing, here, f"{thing.command}{reason}", str(data.root))
     who = "all speakers" if data.speakers == "all" else f"speaker {', '.join(map(str, data.speakers))}"

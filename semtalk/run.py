@@ -191,9 +191,11 @@ def train(settings: TrainSettings) -> float | None:
         corpus, settings.features, settings.data.store, body, settings.strict, stride=settings.recipe.stride,
         seed=settings.seed, workers=settings.recipe.workers, on_device=settings.speed.data_on_device,
     )  # fmt: skip
-    new = data.store.know_speakers(known.speakers) if known else []
-    if new:
-        LOG.info(f"init={settings.init}: the speakers {new} are new to it; they begin as the mean of those it knows.")
+    new: list = []
+    if known:
+        here = data.store.speakers
+        new = data.store.know_speakers(known.speakers)
+        LOG.info(f"init={settings.init}: {_said_of_rows(here, new, len(known.speakers))}")
     embedder, phases = settings.embedder, phases_of(settings.stage.phases, settings.parts)
     if embedder is None and "fgd" in phases[1:] and not checkpoint_path(run_dir(settings), "fgd").is_file():
         embedder = _shared_embedder(settings)
@@ -246,6 +248,13 @@ def train(settings: TrainSettings) -> float | None:
     if settings.logger.name == "wandb" and "sparse" in phases:
         _evaluate_run(settings, settings.evaluation, None)
     return _objective(settings.objective, row)
+
+
+def _said_of_rows(here: list, new: list, known: int) -> str:
+    """Which speakers of a corpus keep their row of a run's embeddings, and which begin as the mean of its rows."""
+    kept = ", ".join(str(one) for one in here if one not in new) or "none"
+    begun = f"; those that begin as the mean of its {known}: {', '.join(map(str, new))}" if new else ""
+    return f"speakers that keep their row: {kept}{begun}."
 
 
 def _shared_embedder(settings: TrainSettings | EvalSettings) -> str | None:
@@ -499,7 +508,7 @@ def prepare_corpus(settings: PrepareSettings) -> None:
         LOG.info(note)
     LOG.info(f"{len(store.recordings)} of {len(corpus.entries())} recordings are in {store.folder}.")
     if settings.report:
-        print_report(store)
+        print_report(store, corpus)
 
 
 def label_semantics(settings: GenerateSettings) -> None:

@@ -115,7 +115,7 @@ class MotionDataModule(pl.LightningDataModule):
 
     @property
     def speakers(self) -> list:
-        """The corpus's speaker numbers, in the order of the networks' embeddings."""
+        """The corpus's speakers, in the order of the networks' embeddings."""
         return self.store.speakers
 
     def serve(self, batch_size: int, keys: tuple[str, ...] | None = None, length: int = WINDOW) -> None:

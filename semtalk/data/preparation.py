@@ -27,7 +27,7 @@ from semtalk.data.recording import SPLITS, Corpus, Entry, Recording, frame_score
 from semtalk.data.sources import ContentHashes, contents, digest
 from semtalk.data.store import FILES, MOTION, SEMANTIC, WAVE, Store, StoredRecording
 from semtalk.errors import MissingModelError, SemTalkError
-from semtalk.features.extract import SLOTS, Encoder, build_encoder, count_lines, encode, encoder_settings
+from semtalk.features.extract import SLOTS, Encoder, build_encoder, count_lines, encode, encoder_settings, leading_rows
 from semtalk.features.needs import needs_table, slot_needs
 from semtalk.features.utterance import WatchedUtterance, fit_wave
 from semtalk.files import atomic_write, plain, read_kept, write_json
@@ -166,7 +166,7 @@ class Preparation:
         """What the corpus offers.
 
         Raises:
-            SemTalkError: Nothing, or a take of a split that does not exist.
+            SemTalkError: Nothing, or a take of a split that does not exist; or, with ``strict``, not all that it lists.
         """
         entries = self.corpus.entries()
         if not entries:
@@ -174,6 +174,10 @@ class Preparation:
         for entry in entries:
             if entry.split not in SPLITS:
                 raise SemTalkError(f"{entry.id}: the split {entry.split} does not exist; choose {', '.join(SPLITS)}.")
+        if said := getattr(self.corpus, "lacking", lambda: None)():
+            if self.strict:
+                raise SemTalkError(f"{said} Without strict=true they are left out.")
+            LOG.warning(said)
         return entries
 
     def _path(self, entry: Entry, name: str) -> Path:
@@ -223,13 +227,13 @@ class Preparation:
         stamp, recording = self._read(entry)
         if recording.motion is None:
             raise SemTalkError(f"{recording.id}: it has no motion; a store for training needs one.")
-        wave = fit_wave(recording.wave, recording.frames)
-        content = contents(recording, wave)
+        heard, wave = recording.heard, fit_wave(recording.wave, recording.frames)
+        content = contents(recording, heard)
         record = {
             "id": entry.id, "speaker": entry.speaker, "split": entry.split, "frames": recording.frames,
             "seconds": recording.frames / FPS, "emotion": recording.emotion, "words": recording.words,
             "keywords": [row for row in recording.semantics or [] if row.score > 0.1], "stamp": stamp,
-            "content": content,
+            "content": content, "window_frames": recording.window_frames,
         }  # fmt: skip
         write_json(self._path(entry, "record.json"), record)
         missing = self._state(entry).missing
@@ -237,13 +241,16 @@ class Preparation:
         if MOTION in missing:
             self._write(entry, MOTION, motion_tensors(recording.motion, self.body), content, ["motion"])
         if WAVE in missing:
-            self._write(entry, WAVE, {WAVE: torch.from_numpy(wave)}, content, ["wave"])
+            self._write(entry, WAVE, {WAVE: torch.from_numpy(wave)}, content, ["wave", "frames"])
         if SEMANTIC in missing:
             self._write(entry, SEMANTIC, {SEMANTIC: semantic_scores(recording)}, content, ["semantics", "frames"])
+        words = [tuple(word) for word in recording.words]
         for slot in [slot for slot in SLOTS if slot in missing]:
-            words = [tuple(word) for word in recording.words]
-            utterance = WatchedUtterance(wave.copy(), words, recording.frames, recording.emotion)
+            utterance = WatchedUtterance(heard.copy(), words, emotion=recording.emotion)
             values = encode(self._encoder(slot), self.features, slot, utterance)
+            if recording.whole_sound:
+                utterance.read |= {"wave"}  # which says how many rows there are
+                values = leading_rows(self.features, slot, values, recording.frames)
             self._write(entry, slot, {slot: self._stored(slot, values)}, content, sorted(utterance.read))
 
     def _refuse_missing(self, slots: list[str]) -> None:
@@ -298,7 +305,9 @@ class Preparation:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._list_quarantine(quarantine, aloud)
         speakers = sorted({recording.info["speaker"] for recording in recordings})
-        return Store(self.folder, recordings, speakers, self.features.stride)
+        if (name := getattr(self.corpus, "split_name", None)) is not None:
+            write_json(self.folder / "split.json", {"split": name})
+        return Store(self.folder, recordings, speakers, self.features.stride, name)
 
     def _list_quarantine(self, quarantine: list[tuple[str, str]], aloud: bool) -> None:
         listing = self.folder / "quarantine.csv"
@@ -331,7 +340,7 @@ def prepare(
         features: Slots with encoder and dim, and the stride of windows.
         body: For foot contact.
         folder: Where the store is.
-        strict: Stop at the first bad recording instead of listing it in ``quarantine.csv``.
+        strict: Stop at a bad recording instead of listing it in ``quarantine.csv``, and at ones that are not there.
         shard: (i, n): prepare the i-th of n shares alone.
 
     Raises:

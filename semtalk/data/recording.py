@@ -8,6 +8,7 @@ import numpy as np
 
 from semtalk.errors import SemTalkError
 from semtalk.features.transcript import Word
+from semtalk.features.utterance import fit_wave
 from semtalk.files import read_text
 from semtalk.motion.io import Motion
 from semtalk.motion.skeleton import FPS, SAMPLE_RATE
@@ -31,42 +32,54 @@ class Recording:
 
     Attributes:
         id: Unique in its corpus.
-        speaker: The corpus's own speaker number.
+        speaker: The corpus's own speaker number or name.
         split: train, val or test.
         wave: (S,) mono float32 at 16 kHz.
         motion: 30 frames a second, or none.
         words: Spoken words in order; empty without a transcript.
         semantics: Annotated intervals; empty where it is known that there are none, or none where nobody annotated.
         emotion: Emotion label, or none.
+        whole_sound: Whether features are of the whole sound, of whose rows the motion's are kept, the first ones;
+            otherwise they are of the sound as long as the motion.
+        window_frames: Frames, from the first, that training windows are of; all of them for none.
     """
 
     id: str
-    speaker: int
+    speaker: int | str
     split: str
     wave: np.ndarray
     motion: Motion | None = None
     words: list[Word] = field(default_factory=list)
     semantics: list[SemanticInterval] | None = None
     emotion: str | None = None
+    whole_sound: bool = False
+    window_frames: int | None = None
 
     @property
     def frames(self) -> int:
         """Frames of motion, or of audio where there is no motion."""
         return len(self.motion) if self.motion is not None else int(len(self.wave) / SAMPLE_RATE * FPS)
 
+    @property
+    def heard(self) -> np.ndarray:
+        """The sound (S,) that features are made of."""
+        return self.wave if self.whole_sound else fit_wave(self.wave, self.frames)
+
 
 class Entry(NamedTuple):
     """A recording that a corpus offers, before it is read."""
 
     id: str
-    speaker: int
+    speaker: int | str
     split: str
 
 
 class Corpus(Protocol):
     """A reader of one corpus on disk.
 
-    ``version``, a number that a class may have, is raised when the same files are read otherwise than before.
+    ``version``, a number that a class may have, is raised when the same files are read otherwise than before. It may
+    have ``split_name``, what its split is called where there are several; ``lacking()``, a sentence about recordings
+    that are listed and not there, or none; and ``report(counts)``, lines about how many of each split are prepared.
     """
 
     name: str
@@ -83,7 +96,7 @@ class Corpus(Protocol):
         """Text that changes when anything that the recording is read from does; `semtalk.data.file_stamp` gives it."""
 
     def seconds(self, entry: Entry) -> float | None:
-        """Length of its sound by the file's header, or none where there is no readable file."""
+        """Its length by the head of a file, or none where there is no readable one."""
 
     def mean_joint_speed(self) -> np.ndarray | None:
         """The corpus's own mean joint speed (55,) in m/s, where it ships one."""

@@ -54,6 +54,12 @@ class StoredRecording:
         return self.info["frames"]
 
     @property
+    def window_frames(self) -> int:
+        """Frames, from the first, that training windows are of."""
+        said = self.info.get("window_frames")
+        return self.frames if said is None else said
+
+    @property
     def words(self) -> list[tuple[str, float, float]]:
         """Spoken words with seconds."""
         return [tuple(word) for word in self.info["words"]]
@@ -108,19 +114,24 @@ def sampled(recordings: list[T], frames: int | None = None, most: int = SAMPLED)
 class Store:
     """A prepared corpus on disk."""
 
-    def __init__(self, folder: Path, recordings: list[StoredRecording], speakers: list[int], stride: int):
+    def __init__(
+        self, folder: Path, recordings: list[StoredRecording], speakers: list[int | str], stride: int,
+        split_name: str | None = None,
+    ):  # fmt: skip
         """Take its content.
 
         Args:
             folder: Where it is.
             recordings: All that are prepared.
-            speakers: The corpus's speaker numbers.
+            speakers: The corpus's speakers, by its own numbers or names.
             stride: Frames between the rows of window features.
+            split_name: What the corpus calls its split, where it has several.
         """
         self.folder = folder
         self.recordings = recordings
         self.speakers = speakers
         self.stride = stride
+        self.split_name = split_name
 
     def split(self, name: str) -> list[StoredRecording]:
         """Recordings of a split.
@@ -135,14 +146,14 @@ class Store:
             )
         return found
 
-    def know_speakers(self, speakers: list[int]) -> list[int]:
+    def know_speakers(self, speakers: list[int | str]) -> list[int | str]:
         """Number the speakers as an earlier run did; returns those that it did not know, which come after them."""
         unknown = [speaker for speaker in self.speakers if speaker not in speakers]
         self.speakers = [*speakers, *unknown]
         return unknown
 
-    def speaker_index(self, speaker: int) -> int:
-        """Index of a corpus's speaker number among the speakers of the store."""
+    def speaker_index(self, speaker: int | str) -> int:
+        """Index of a corpus's speaker among the speakers of the store."""
         return self.speakers.index(speaker)
 
 

@@ -49,10 +49,14 @@ class WindowDataset(Dataset):
         index = [
             (number, start)
             for number, recording in enumerate(recordings)
-            for start in range(0, recording.frames - length + 1, stride)
+            for start in range(0, recording.window_frames - length + 1, stride)
         ]
         if not index:
-            raise SemTalkError(f"{store.folder}: no recording of this split is as long as a window of {length} frames.")
+            split, longest = recordings[0].info["split"], max(recording.window_frames for recording in recordings)
+            raise SemTalkError(
+                f"{store.folder}: the {len(recordings)} recordings of the split '{split}' give no window of {length} "
+                f"frames; the longest has {longest} that count."
+            )
         self.index = np.asarray(index)
         self.speakers = [store.speaker_index(recording.info["speaker"]) for recording in recordings]
         self.tensors: dict[tuple[int, str], Tensor] = {}

@@ -94,6 +94,12 @@ def encode(encoder: Encoder, features: Features, slot: str, utterance: Utterance
     return values
 
 
+def leading_rows(features: Features, slot: str, values: np.ndarray, frames: int) -> np.ndarray:
+    """What values (n, ...) of a slot have for the first frames; the last row is repeated where there are too few."""
+    rows = frames if slot in FRAME_SLOTS else len(window_starts(frames, features.stride))
+    return values[np.minimum(np.arange(rows), len(values) - 1)]
+
+
 def count_lines(encoders: Mapping[str, Encoder]) -> list[str]:
     """What encoders counted while they ran (unknown words, sentences that were cut), a line each."""
     lines = []

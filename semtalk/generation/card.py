@@ -96,7 +96,7 @@ def _data(model: PublishedModel) -> str:
     lines = [
         f"corpus: {model.data.name}"
         + (f", speakers: {model.data.speakers}" if model.data.speakers is not None else ""),
-        f"speaker numbers that it knows: {', '.join(map(str, speech.facts.speakers))}",
+        f"speakers that it knows: {', '.join(map(str, speech.facts.speakers))}",
         f"licence of the data: {model.data.licence or 'not said'}",
     ]
     return _list([*lines, *speech.facts.notes])

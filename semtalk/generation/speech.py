@@ -203,7 +203,7 @@ class SemTalk:
     def generate(
         self,
         utterances: Sequence[Utterance],
-        speaker: int | None = None,
+        speaker: int | str | None = None,
         emotion: str | None = None,
         motion: str | Path | Motion | None = None,
         betas: str | Path | Sequence[float] | None = None,
@@ -219,7 +219,7 @@ class SemTalk:
 
         Args:
             utterances: What is said.
-            speaker: A speaker number that the run knows; its first by default.
+            speaker: One that the run knows, by number or name; its first by default.
             emotion: Label, where the run reads labels; ``neutral`` by default.
             motion: Its first 4 frames begin each take; a standing person by default.
             betas: Body shape: an npz, numbers, or none for the shape of ``motion`` or the mean.
@@ -278,8 +278,8 @@ class SemTalk:
         stacked = {name: value[None].to(self.device) for name, value in features}
         return self.generator.scores(stacked, self.features.stride)[0]
 
-    def speaker_index(self, speaker: int | None) -> int:
-        """Index of a speaker number; of the run's first speaker for none."""
+    def speaker_index(self, speaker: int | str | None) -> int:
+        """Index of a speaker; of the run's first one for none."""
         if speaker is not None and speaker not in self.speakers:
             raise SemTalkError(f"speaker={speaker}: the run knows the speakers {self.speakers}.")
         return 0 if speaker is None else self.speakers.index(speaker)

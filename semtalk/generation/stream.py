@@ -106,7 +106,7 @@ class SpeechStream:
     def __init__(
         self,
         model: SemTalk,
-        speaker: int | None = None,
+        speaker: int | str | None = None,
         emotion: str | None = None,
         beta: float = BETA,
         lookahead: int = EXACT_LOOKAHEAD,
@@ -119,7 +119,7 @@ class SpeechStream:
 
         Args:
             model: A loaded run.
-            speaker: A speaker number that the run knows; its first by default.
+            speaker: One that the run knows, by number or name; its first by default.
             emotion: Label, where the run reads labels.
             beta: Threshold of the semantic score.
             lookahead: See :class:`WindowStream`; 0 is soonest.

@@ -319,7 +319,7 @@ class TrainSettings(Command, Seeded):
     rollout_video: Annotated[float, between(0.0, 600.0)]
     """Seconds of a val take that are drawn in each validation of base and sparse; 0 for no video."""
     init: PathText | None
-    """Run whose weights training starts from; speakers that it does not know begin as the mean of those it does."""
+    """Run whose weights training starts from; speakers that it knows keep their row, new ones begin as the mean."""
     tokenizer: PathText | None
     """Run whose RVQ-VAEs and translation network this one takes over."""
     embedder: PathText | None
@@ -401,8 +401,8 @@ class GenerateSettings(Command, Rollout):
     """The Whisper model that hears words."""
     language: Text | None
     """Language of the speech; null to detect it."""
-    speaker: int | None
-    """A speaker number of the training corpus; null for the first."""
+    speaker: int | Text | None
+    """A speaker of the training corpus, by its own number or name; null for the first."""
     emotion: Text | None
     """Emotion label, where the run reads labels."""
     motion: PathText | None

@@ -171,10 +171,12 @@ class SHOWData(Corpus):
     """Folder that holds chemistry, conan, oliver and seth."""
     speakers: Literal["all"] | Annotated[list[Text], Field(min_length=1), AfterValidator(distinct)]
     """Names, or all."""
+    min_frames: Annotated[int, between(1, 108_000)]
+    """Sequences of fewer frames of motion are left out."""
     min_seconds: Annotated[float, between(0.0, 3600.0)]
-    """Shorter recordings are left out."""
+    """Sequences of shorter motion are left out; the paper says 10."""
     split_file: PathText | None
-    """A csv of recordings and splits; null for the published split."""
+    """A list (json, pickle) of sequences below train, val and test; null for folders of these names, or by video."""
     words: Literal["whisper", "none"]
     """Where words come from where there is no transcript."""
     whisper: PathText

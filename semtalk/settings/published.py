@@ -5,18 +5,19 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, create_model
 
 from semtalk.settings.commands import PHASE_NAMES, PhaseName
-from semtalk.settings.common import DIGEST, VERSION, Settings, Text, between
+from semtalk.settings.common import DIGEST, SPEAKER, VERSION, Settings, Text, between
 
 FORMAT = 1
 """Of published models; raised when an older version could not read a newer one."""
+Speaker = Annotated[str, Field(pattern=SPEAKER)]
 Digest = Annotated[str, Field(pattern=DIGEST)]
 
 
 class PublishedFacts(Settings):
     """What training learned of data and method, see :class:`semtalk.tasks.stamp.Facts`."""
 
-    speakers: Annotated[list[int], Field(min_length=1, max_length=100_000)]
-    """The corpus's speaker numbers, in the order of the networks' embeddings."""
+    speakers: Annotated[list[int | Speaker], Field(min_length=1, max_length=100_000)]
+    """The corpus's speakers, by its own numbers or names, in the order of the networks' embeddings."""
     mean_joint_speed: Annotated[list[float], Field(min_length=55, max_length=55)] | None
     """In m/s."""
     body: str | None

@@ -17,7 +17,7 @@ from semtalk.settings import trained, validated
 from semtalk.settings.commands import PHASE_NAMES
 from semtalk.settings.published import FORMAT, PublishedModel, PublishedPhase
 from semtalk.tasks.sizes import PREFIX
-from semtalk.tasks.stamp import Facts, Stamp
+from semtalk.tasks.stamp import Facts, Stamp, named_speakers
 
 CARD, WORDS = "README.md", "vocab.json"
 FILES = (CONFIG, CARD, WORDS, *(f"{phase}{WEIGHTS}" for phase in PHASE_NAMES))
@@ -149,7 +149,8 @@ def published_checkpoint(path: Path, phase: str) -> dict[str, Any]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    network = getattr(read_published(path.parent).networks, phase)
+    model = read_published(path.parent)
+    network = getattr(model.networks, phase)
     if network is None:
         raise SemTalkError(f"{path.parent / CONFIG}: it says nothing of '{phase}', whose weights are here.")
     try:
@@ -159,7 +160,9 @@ def published_checkpoint(path: Path, phase: str) -> dict[str, Any]:
             f"{path}: not readable as safetensors, or cut short ({one_line(error)}); nothing was loaded."
         ) from error
     checkpoint = {"state_dict": {PREFIX + name: value for name, value in weights.items()}}
-    facts = Facts(**dict(network.facts))
+    facts = Facts(
+        **dict(network.facts) | {"speakers": named_speakers(network.facts.speakers, model.data.name == "show")}
+    )
     Stamp(
         phase, network.config, facts, network.version, network.format, network.finished, dict(network.beside)
     ).write(checkpoint)  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from semtalk.data.show_split import SPEAKERS
 from semtalk.errors import SemTalkError
 from semtalk.settings import Trained, trained
 
@@ -28,7 +29,7 @@ class Facts:
     """What training learned of data and method.
 
     Attributes:
-        speakers: The corpus's speaker numbers, in the order of the networks' embeddings.
+        speakers: The corpus's speakers, by its own numbers or names, in the order of the networks' embeddings.
         mean_joint_speed: (55,) in m/s, or none.
         body: Name of the body model, or none.
         generation: The rollout that the networks were trained for, ``default`` or ``release``.
@@ -45,6 +46,18 @@ class Facts:
     notes: list[str] = field(default_factory=list)
     released: str | None = None
     licence: str | None = None
+
+
+def named_speakers(speakers: list, of_show: bool) -> list:
+    """Speakers by name where earlier versions wrote numbers, which were those of another corpus as well.
+
+    Args:
+        speakers: Of a checkpoint.
+        of_show: Whether it was trained on SHOW.
+    """
+    earlier = of_show and all(isinstance(one, int) for one in speakers)
+    names = dict(enumerate(SPEAKERS)) if earlier else {}
+    return [names.get(one, one) for one in speakers]
 
 
 @dataclass(frozen=True)
@@ -84,7 +97,8 @@ class Stamp:
         """The stamp of a checkpoint."""
         content = dict(checkpoint["semtalk"])
         known = {name: value for name, value in content.pop("meta").items() if name in Facts.__dataclass_fields__}
-        return cls(facts=Facts(**known), **content)
+        of_show = (content["config"].get("data") or {}).get("reader") == "show"
+        return cls(facts=Facts(**known | {"speakers": named_speakers(known["speakers"], of_show)}), **content)
 
     def write(self, checkpoint: dict[str, Any]) -> None:
         """Put it into a checkpoint."""

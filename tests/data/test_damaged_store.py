@@ -9,7 +9,7 @@ import pytest
 
 from semtalk.data.beat2 import FOLDER, BEAT2Corpus
 from semtalk.data.preparation import prepare
-from semtalk.data.show import read_split_file
+from semtalk.data.show_split import read_split_file
 from semtalk.environment import FILE, write_environment
 from semtalk.errors import SemTalkError
 from semtalk.settings import compose

@@ -2,66 +2,23 @@
 
 import json
 import pickle
-import sys
 
 import numpy as np
 import pytest
 import soundfile
 import torch
 from conftest import ROOT, run_command
+from show_corpus import sequence, write_sequence
 
 from semtalk.data.preparation import prepare
 from semtalk.data.recording import Entry
-from semtalk.data.show import SHOWCorpus, read_show_pickle, read_split_file, upright
+from semtalk.data.show import SHOWCorpus
+from semtalk.data.show_pickle import read_show_pickle, upright
+from semtalk.data.show_split import read_split_file, split_note
 from semtalk.errors import MissingModelError, SemTalkError
 from semtalk.features.audio import load_audio
 from semtalk.motion.rotation import axis_angle_to_matrix
 from semtalk.settings import compose
-
-
-class FakeCudaTensor:
-    """What a CUDA tensor leaves in a plain pickle: a call of torch's own rebuilding function."""
-
-    def __reduce__(self):
-        return _module("torch._utils")._rebuild_tensor_v2, (_storage(), 0, (1,), (1,), False, {})
-
-
-def _module(name):
-    return sys.modules[name]
-
-
-def _storage():
-    return b"bytes of a storage"
-
-
-def sequence(frames: int, seed: int = 0) -> dict:
-    """One sequence: turned to the camera (about pi round x, its sign flipping), 12 hand components, CUDA losses."""
-    rng = np.random.default_rng(seed)
-
-    def walk(*shape, scale=0.02):
-        return np.cumsum(rng.normal(scale=scale, size=(frames, *shape)), axis=0).astype(np.float32)
-
-    orient = np.tile(np.float32([np.pi - 0.1, 0.02, 0.01]), (frames, 1)) + 0.1 * walk(3)
-    angle = np.linalg.norm(orient, axis=1, keepdims=True)
-    flip = np.where(np.arange(frames)[:, None] % 7 == 3, (angle - 2 * np.pi) / angle, 1)
-    return {
-        "expression": walk(100), "jaw_pose": 0.1 + 0 * walk(3), "betas": rng.normal(size=(1, 300)).astype(np.float32),
-        "global_orient": (orient * flip).astype(np.float32)[:, None], "body_pose_axis": walk(63),
-        "left_hand_pose": walk(12), "right_hand_pose": walk(12), "leye_pose": walk(3), "reye_pose": walk(3),
-        "transl": walk(3) + np.float32([0.1, 0.4, 12.0]), "pose_embedding": walk(32),
-        "camera_transl": np.zeros(3, np.float32), "focal_length": np.float32(5000.0),
-        "mica_head_transl": np.zeros((1, 3), np.float32), "width": 1280, "height": 720, "center": np.zeros(2),
-        "batch_size": frames, "losses_to_log": {"total": FakeCudaTensor()},
-    }  # fmt: skip
-
-
-def write_sequence(folder, seconds: float, seed: int = 0, **changed):
-    folder.mkdir(parents=True)
-    frames = round(30 * seconds)
-    content = sequence(frames, seed) | changed
-    (folder / f"{folder.name}.pkl").write_bytes(pickle.dumps(content, protocol=2))
-    wave = 0.1 * np.random.default_rng(seed).normal(size=(int(22000 * seconds), 2))
-    soundfile.write(folder / f"{folder.name}.wav", wave, 22000)
 
 
 @pytest.fixture
@@ -70,7 +27,7 @@ def show(tmp_path):
     for speaker in ("oliver", "seth"):
         for video in range(3):
             write_sequence(root / speaker / f"A video, part {video}" / f"clip-{video}", 10.0, video)
-    write_sequence(root / "oliver" / "A video, part 0" / "too short", 4.0)
+    write_sequence(root / "oliver" / "A video, part 0" / "too short", 2.0)
     return root
 
 
@@ -80,7 +37,7 @@ def smplx_folder(tmp_path_factory, body):
     folder = tmp_path_factory.mktemp("body")
     (folder / "smplx").mkdir()
     rng = np.random.default_rng(0)
-    components = {f"hands_components{side}": np.linalg.qr(rng.normal(size=(45, 45)))[0] for side in "lr"}
+    components = {f"hands_components{side}": 1.3074 * np.linalg.qr(rng.normal(size=(45, 45)))[0] for side in "lr"}
     np.savez(folder / "smplx" / "SMPLX_NEUTRAL_2020.npz", joint2num=np.array({"a": 1}, dtype=object), **components)
     return folder, components
 
@@ -109,7 +66,16 @@ def test_a_sequence_is_read_without_torch_or_running_code(tmp_path, show):
     ("changed", "says"),
     [
         ({"jaw_pose": None}, "lacks the arrays jaw_pose"),
-        ({"body_pose_axis": np.zeros((300, 60), np.float32)}, r"body_pose_axis has shape \(300, 60\)"),
+        (
+            {"body_pose_axis": np.zeros((300, 60), np.float32)},
+            r"shape \(300, 60\); 300 frames of 63 numbers",
+        ),
+        ({"leye_pose": np.zeros((299, 3), np.float32)}, r"leye_pose has shape \(299, 3\); 300 frames of 3 numbers"),
+        ({"betas": np.zeros((1, 16), np.float32)}, r"betas has shape \(1, 16\); 10 or 300 numbers"),
+        ({"betas": np.zeros((299, 300), np.float32)}, r"betas has shape \(299, 300\); 10 or 300 numbers"),
+        ({"betas": np.arange(90_000, dtype=np.float32).reshape(300, 300)}, "betas changes from frame to frame"),
+        ({"betas": np.full(10, np.inf)}, "betas holds NaN or infinite"),
+        ({"expression": np.full((300, 100), "x")}, "lacks the arrays expression"),
         ({"transl": np.full((300, 3), np.nan, np.float32)}, "transl holds NaN"),
     ],
 )
@@ -128,8 +94,8 @@ def test_takes_stand_upright_without_jumps(show, tmp_path, body):
     assert 0.6 < joints[:, 0, 1].mean() < 1.3 and np.abs(joints[0, 0, [0, 2]]).max() < 1e-5
     turns = axis_angle_to_matrix(torch.from_numpy(motion.poses[:, 0]))
     assert (turns[1:] - turns[:-1]).abs().max() < 0.1, "the flips of the axis-angle are gone"
-    arrays = read_show_pickle(corpus._paths[entry.id].with_suffix(".pkl"))
-    before = axis_angle_to_matrix(torch.from_numpy(arrays["global_orient"][:, 0]))
+    arrays = read_show_pickle(corpus._clips[entry.id].path.with_suffix(".pkl"))
+    before = axis_angle_to_matrix(torch.from_numpy(arrays["global_orient"]))
     assert torch.allclose(torch.diag(torch.tensor([1.0, -1, -1])) @ before, turns, atol=1e-5)
     rest = body.rest_joints(torch.from_numpy(motion.betas)).numpy()
     orient, trans = upright(arrays, rest[0], rest[[7, 8, 10, 11], 1].min())
@@ -142,16 +108,16 @@ def test_hand_components_become_joints(show, tmp_path, smplx_folder, body, monke
     monkeypatch.setattr("semtalk.data.show.load_body", lambda path: body)
     corpus = corpus_of(show, tmp_path, hands="smplx", smplx_path=str(folder))
     entry = corpus.entries()[0]
-    motion, arrays = corpus.read(entry).motion, read_show_pickle(corpus._paths[entry.id].with_suffix(".pkl"))
+    motion, arrays = corpus.read(entry).motion, read_show_pickle(corpus._clips[entry.id].path.with_suffix(".pkl"))
     expected = np.zeros(45)
     for number in range(12):
         expected += arrays["right_hand_pose"][17, number] * components["hands_componentsr"][number]
     assert np.allclose(motion.poses[17, 40:55].reshape(-1), expected, atol=1e-5)
-    assert not corpus.notes
+    assert corpus.notes == [split_note(corpus.split_name)]
     with pytest.raises(SemTalkError, match="set body.path.*or data.hands=mean"):
         corpus_of(show, tmp_path, hands="smplx")
     mean = corpus_of(show, tmp_path)
-    assert not mean.read(entry).motion.poses[:, 25:].any() and "mean hands" in mean.notes[0]
+    assert not mean.read(entry).motion.poses[:, 25:].any() and "mean hands" in mean.notes[1]
 
 
 def test_splits_by_video_by_folder_and_by_file(show, tmp_path):
@@ -160,13 +126,13 @@ def test_splits_by_video_by_folder_and_by_file(show, tmp_path):
     assert all("too-short" not in entry.id and " " not in entry.id for entry in entries)
     by_video = {entry.id: entry.split for entry in entries}
     assert by_video == {entry.id: entry.split for entry in corpus_of(show, tmp_path).entries()}
-    write_sequence(show / "conan" / "v" / "val" / "clip-9", 10.0)
-    assert Entry("conan_v_clip-9", 1, "val") in corpus_of(show, tmp_path).entries()
+    write_sequence(show / "conan" / "v" / "val" / "clip-9", 10.0)  # what lies in no folder of a split is in none
+    assert corpus_of(show, tmp_path).entries() == [Entry("conan_v_clip-9", "conan", "val")]
     nested = {"oliver": {"train": {"v": ["clip-0"]}, "test": ["x/clip-1.pkl"]}, "clip-2": "val"}
     for name in ("split.json", "split.pkl"):
         path = tmp_path / name
         path.write_bytes(json.dumps(nested).encode() if name.endswith("json") else pickle.dumps(nested))
-        assert read_split_file(path) == {"clip-0": "train", "clip-1": "test", "clip-2": "val"}
+        assert read_split_file(path).splits == {"clip-0": "train", "clip-1": "test", "clip-2": "val"}
     listed = corpus_of(show, tmp_path, split_file=str(path)).entries()
     assert {entry.id[-6:]: entry.split for entry in listed if "seth" in entry.id} == {
         "clip-0": "train",
@@ -178,7 +144,7 @@ def test_splits_by_video_by_folder_and_by_file(show, tmp_path):
 def test_transcripts_are_made_once_and_kept(show, tmp_path):
     corpus = corpus_of(show, tmp_path, words="whisper")
     entry = corpus.entries()[0]
-    path = corpus._paths[entry.id].with_suffix(".wav")
+    path = corpus._clips[entry.id].path.with_suffix(".wav")
     spoken = load_audio(ROOT / "examples" / "spoken.flac")
     soundfile.write(path, np.pad(spoken, (0, 160000 - len(spoken))), 16000)
     words = corpus.read(entry).words
@@ -216,7 +182,7 @@ def test_a_mended_transcript_and_new_labels_are_noticed_and_re_encode_nothing_el
         labels.write_text(text)
         files, recording = written()
         assert files == {f"{one}.semantic.safetensors"} and set(recording["semantic"].tolist()) == scores
-    beside = corpus._paths[one].with_suffix(".srt")
+    beside = corpus._clips[one].path.with_suffix(".srt")
     beside.write_text("1\n00:00:01,000 --> 00:00:02,000\nhey\n")
     files, recording = written()
     assert files == {f"{one}.words.safetensors", f"{one}.sentence.safetensors"} and recording.words[0][0] == "hey"

@@ -340,6 +340,7 @@ def not_finite(folder):
         (wide, "base.safetensors: its weights do not fit the configuration beside them"),
         (base("facts", "speakers", value=list(range(90_000))), "its weights do not fit the configuration beside them"),
         (base("facts", "speakers", value=[True]), "networks.base.facts.speakers"),
+        (base("facts", "speakers", value=["a\n# b"]), "networks.base.facts.speakers"),
         (base("facts", "mean_joint_speed", value=[1e999] * 55), "networks.base.facts.mean_joint_speed"),
         (base("beside", value={"base": "../../x"}), "networks.base.beside"),
         (base("version", value="1\n\n2"), "networks.base.version"),
@@ -466,3 +467,20 @@ def test_files_of_the_features_are_named_and_not_published(run, tmp_path, monkey
     ):
         SemTalk.from_pretrained(saved)
     assert_same_motion(model, SemTalk.from_pretrained(saved, files={"words": words}))
+
+
+@pytest.mark.parametrize(
+    ("data", "speakers", "known"),
+    [("show", [1], ["conan"]), ("mine", [1], [1]), ("show", ["oliver"], ["oliver"]), ("mine", ["Ada B."], ["Ada B."])],
+)
+def test_speakers_of_published_models_may_have_names(copied, data, speakers, known):
+    def change(content):
+        content["data"]["name"] = data
+        for network in filter(None, content["networks"].values()):
+            network["facts"]["speakers"] = speakers
+
+    changed(copied, change)
+    model = SemTalk.from_pretrained(copied)
+    assert model.speakers == known and model.speaker_index(known[0]) == 0
+    with pytest.raises(SemTalkError, match="speaker=seth: the run knows the speakers"):
+        model(voice(1.0), speaker="seth")

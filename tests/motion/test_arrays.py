@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from semtalk.arrays import read_npy
-from semtalk.data.show import hand_components
+from semtalk.data.show_pickle import hand_components
 from semtalk.errors import SemTalkError
 from semtalk.motion.io import load_motion
 
