@@ -1,5 +1,8 @@
 """Training that starts from a run of other speakers: rows are found by name, new ones begin as the mean."""
 
+import csv
+import math
+
 import pytest
 import torch
 from conftest import run_command
@@ -8,11 +11,17 @@ from tiny import TINY
 
 from semtalk import compose
 from semtalk.data.store import Store
+from semtalk.evaluation.result import Result
 from semtalk.run import _said_of_rows
 from semtalk.tasks import Facts, build_network, new_stamp
 from semtalk.tasks.checkpoint import load_for_speakers, read_stamp
 
 SHOW = ("data=show", "data.root=DIR")
+SIZES = (
+    "model.rvqvae.width=32", "model.rvqvae.latent=32", "model.rvqvae.codes=64", "model.network.width=32",
+    "model.network.face_layers=1", "model.network.audio_layers=1", "recipe.base.batch_size=4",
+)  # fmt: skip
+"""Those of the smoke run."""
 NAMES = ["chemistry", "conan", "oliver", "seth"]
 
 
@@ -77,7 +86,8 @@ def test_who_keeps_a_row_is_said_in_one_line():
 
 
 def test_a_run_goes_on_with_show_and_its_checkpoint_has_names_and_the_split(smoke, tmp_path):
-    folder, arguments = smoke
+    folder, (_, *places) = smoke
+    arguments = [*places, *SIZES, "recipe.base.steps=2", "recipe.validations=1", "recipe.rollout_seconds=0"]
     write_show(tmp_path / "SHOW")
     data = ["data=show", f"data.root={tmp_path}/SHOW", "data.hands=mean", "data.words=none", "name=adapted"]
     listed = f"data.split_file={tmp_path}/SHOW/train_val_test.json"
@@ -88,3 +98,13 @@ def test_a_run_goes_on_with_show_and_its_checkpoint_has_names_and_the_split(smok
     facts = read_stamp(folder / "runs" / "adapted", "base").facts
     assert facts.speakers == [*known, "conan", "oliver"]
     assert facts.notes[0].startswith("SHOW, split of train_val_test.json, within videos: ")
+    said = run_command("eval.py", *places, *data, listed, "protocol=talkshow", "samples=2", "video=false").stdout
+    found = folder / "runs" / "adapted" / "eval" / "test"
+    with (found / "per_take.csv").open(newline="") as file:
+        frames = [int(row["frames"]) for row in csv.DictReader(file) if row["row"] == "fused"]
+    assert sorted(frames) == [89, 180, 181], "every frame of every clip, of those too that give no training window"
+    result = Result.read(found / "metrics.json")
+    assert not math.isnan(result.metrics["fused"]["body_lvd"]) and result.metrics["truth"]["body_lvd"] == 0
+    assert any(note.startswith("SHOW, split of train_val_test.json, within videos") for note in result.notes)
+    assert any(note.startswith(f"split of {tmp_path}") and "sha256" in note for note in result.notes)
+    assert "samples 0 and 1 are released2's" in " ".join(said.split()) and "FGD embedder: none: protocol=talksh" in said
