@@ -1,9 +1,13 @@
 """Several evaluations in one table, with bootstrap intervals over takes."""
 
 import csv
+import glob
 import io
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,8 +15,9 @@ from semtalk.errors import SemTalkError
 from semtalk.evaluation.metrics import Metric, known_metric, suite
 from semtalk.evaluation.protocol import find_protocol
 from semtalk.evaluation.result import WEIGHT, Result, again
-from semtalk.files import read_text
-from semtalk.places import called, runs_of_seeds
+from semtalk.files import checkpoint_facts, read_text
+from semtalk.places import called, checkpoint_path, runs_of_seeds
+from semtalk.settings.commands import PHASE_NAMES
 
 REPEATS = 1000
 FGD_REPEATS = 200
@@ -116,11 +121,63 @@ def read_features(path: Path, metric: str, row: str, takes: int) -> tuple[list[n
     return tuple(np.split(rows, np.cumsum(lengths)[:-1]) for rows, lengths in found)
 
 
+OF_SEEDS = ("seed", "seeds", "name", "suffix", "seed_in_name", "runs_dir", "resume", "init", "tokenizer", "embedder")
+"""What configurations of runs that differ by seed may differ in: names and folders, and what was taken over."""
+
+
 def seeds_of(path: str, split: str) -> list[str]:
-    """Runs that a name stands for: the run itself, or all seeds of it (``NAME_seed0``, ``NAME_seed1``, ...)."""
+    """Runs that a name stands for: the run itself, all seeds of it (``NAME_seed0``, ...), or what a ``*`` stands for.
+
+    Raises:
+        SemTalkError: A ``*`` stands for nothing, or for runs that differ by more than their seed.
+    """
+    if "*" in path:
+        found = sorted(map(Path, glob.glob(path)), key=_by_number)
+        if not found:
+            raise SemTalkError(f"compare: {path} stands for no folder.")
+        refuse_other_settings(path, found)
+        return list(map(str, found))
     if any((Path(path) / inner / "metrics.json").is_file() for inner in ("", f"eval/{split}")):
         return [path]
-    return list(map(str, runs_of_seeds(Path(path).parent, Path(path).name))) or [path]
+    found = runs_of_seeds(Path(path).parent, Path(path).name)
+    refuse_other_settings(path, found)
+    return list(map(str, found)) or [path]
+
+
+def _by_number(path: Path) -> list:
+    """Sorts names by the numbers in them."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", str(path))]
+
+
+def refuse_other_settings(path: str, runs: list[Path]) -> None:
+    """See that runs differ by their seed alone, by what their checkpoints say; those without any say nothing.
+
+    Raises:
+        SemTalkError: They do not.
+    """
+    first: dict[str, dict[str, Any]] = {}
+    for run in runs:
+        for phase in PHASE_NAMES:
+            kept = checkpoint_path(run, phase)
+            if not kept.is_file() or kept.suffix != ".ckpt":
+                continue
+            stamped = checkpoint_facts(kept).get("semtalk")
+            config = stamped.get("config", {}) if isinstance(stamped, dict) else {}
+            flat = dict(_flat({key: value for key, value in config.items() if key not in OF_SEEDS}))
+            known = first.setdefault(phase, flat)
+            if other := sorted(key for key in {*flat, *known} if flat.get(key) != known.get(key)):
+                raise SemTalkError(
+                    f"compare: {path} stands for runs that differ by more than their seed: {other[0]} is "
+                    f"{known.get(other[0])} in {runs[0]} and {flat.get(other[0])} in {run}; compare them one by one."
+                )
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
 
 
 def resampled(run: Evaluation, metric: str, draws: np.ndarray) -> np.ndarray:
@@ -169,7 +226,8 @@ def compare(paths: list[str], split: str, seed: int = 0) -> dict:
         run.name for run in runs if any(together[name].embedded and name not in run.features for name in together)
     ]
     same_embedder = len(embedders) == 1 and not lacking
-    draws = np.random.default_rng(seed).integers(0, len(first.takes), (REPEATS, len(first.takes)))
+    several = len(first.takes) > 1  # one take has no spread
+    draws = np.random.default_rng(seed).integers(0, len(first.takes), (REPEATS if several else 0, len(first.takes)))
     metrics = [
         name
         for name in first.result.metrics[first.row]
@@ -186,7 +244,11 @@ def compare(paths: list[str], split: str, seed: int = 0) -> dict:
             cell = {"value": float(np.mean(values)), **interval(samples[name])}
             if len(group) > 1:
                 seeds = {run.name: value for run, value in zip(group, values, strict=True)}
-                cell |= {"seeds": seeds, "deviation": float(np.std(values, ddof=1))}
+                cell |= {
+                    "seeds": seeds,
+                    "deviation": float(np.std(values, ddof=1)),
+                    "range": [min(values), max(values)],
+                }
             truth = first.result.metrics.get("truth", {}).get(metric)
             if truth is not None and known_metric(metric, first.result.protocol).near_truth:
                 cell["truth"] = truth
@@ -194,7 +256,7 @@ def compare(paths: list[str], split: str, seed: int = 0) -> dict:
                 gap = interval(samples[name] - samples[paths[0]])
                 cell["differs"] = bool(gap["low"] > 0 or gap["high"] < 0)
             table[name][metric] = cell
-    notes = []
+    notes = [] if several else ["one take alone has no interval, and of it nothing can be said to differ"]
     if not same_embedder and any(metric.embedded for metric in together.values()):
         why = (
             f"{', '.join(lacking)} was measured without"

@@ -217,8 +217,11 @@ def result_pages(result: Result) -> dict[str, str]:
 
 
 def _over_seeds(cell: dict, divisor: float) -> str:
-    """Deviation of a run's seeds; nothing where it has one."""
-    return f"± {cell['deviation'] / divisor:.2g} ({len(cell['seeds'])})" if "seeds" in cell else ""
+    """Deviation and range of a run's seeds; nothing where it has one."""
+    if "seeds" not in cell:
+        return ""
+    low, high = (value / divisor for value in cell["range"])
+    return f"± {cell['deviation'] / divisor:.2g} ({len(cell['seeds'])}: {low:.4g} to {high:.4g})"
 
 
 def print_comparison(comparison: dict, folder: Path) -> None:
@@ -238,7 +241,13 @@ def print_comparison(comparison: dict, folder: Path) -> None:
             value, low, high = (f"{cells[metric][key] / scales[metric]:.4g}" for key in ("value", "low", "high"))
             gap = _from_truth(cells[metric]["value"], cells[metric].get("truth", math.nan), scales[metric])
             value += f" ({gap})" if gap else ""
-            row = [title, name, value, f"{low} to {high}", "*" if cells[metric].get("differs") else ""]
+            row = [
+                title,
+                name,
+                value,
+                "-" if low == "nan" else f"{low} to {high}",
+                "*" if cells[metric].get("differs") else "",
+            ]
             rows.append([*row, *([_over_seeds(cells[metric], scales[metric])] if seeds else [])])
             title = ""
     table = Lines(named, ["metric", "run", *shown], rows, shown)
@@ -246,7 +255,7 @@ def print_comparison(comparison: dict, folder: Path) -> None:
     if any("truth" in cell for cells in comparison["runs"].values() for cell in cells.values()):
         said.append("in brackets: how far a value lies from the ground truth's, which is the best one")
     if seeds:
-        said.append(f"{SEEDS}: standard deviation of so many seeds, whose mean is the value")
+        said.append(f"{SEEDS}: standard deviation, number and range of the seeds, whose mean is the value")
     said += comparison["notes"]
     print_tables([table], said)
     texts = {
