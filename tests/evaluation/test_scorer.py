@@ -157,7 +157,7 @@ def test_the_loss_is_of_the_windows_of_a_speaker_in_both_directions():
         for number, count in ((0, 3), (1, 2)):
             own = batch["speaker"] == number
             for a, b in ((motion, speech), (speech, motion)):
-                total += count / 5 * float(info_nce(a[own], b[own], settings.recipe.alignment.temperature)) / 2
+                total += count / 5 * info_nce(a[own], b[own], settings.recipe.alignment.temperature).item() / 2
         return total
 
     assert batch["speaker"].tolist() == [0, 1, 0, 1, 0]
