@@ -218,13 +218,13 @@ def test_a_scorer_is_trained_and_measures_its_run_and_any_folder(smoke, tmp_path
     assert refused.startswith(f"error: scorer={run}: speaker 1 has 0 segments of 6.4 s") and "\n" not in refused
 
 
-def test_a_folder_is_measured_by_a_scorer_that_hears_its_sound(smoke, tmp_path):
+def test_a_folder_is_measured_by_a_scorer_that_hears_its_sound(body, smoke, tmp_path):
     from semtalk.data.open import open_corpus, open_store
 
     folder, places = smoke
     settings = compose("train", *places)
     corpus = open_corpus(settings.data)
-    store = open_store(settings, corpus, None)
+    store = open_store(settings, corpus, body)
     run = tmp_path / "runs" / "scorer"
     run_command("train.py", *places, "stage=alignment", f"runs_dir={tmp_path}/runs", "name=scorer")
     files = write_takes(tmp_path, store, corpus)
