@@ -11,6 +11,7 @@ Without ``data=``, the corpus is that of ``python -m benchmarks real_speech``. O
 - ``split=test``, ``out=benchmarks/results/alignment.json``.
 """
 
+import math
 import statistics
 import tempfile
 from collections.abc import Mapping
@@ -76,7 +77,7 @@ def summary(seeds: list[Mapping[str, Mapping[str, float]]]) -> dict[str, dict[st
 def print_summary(found: Mapping[str, Mapping[str, float]], title: str) -> None:
     """Print a line for each row."""
     names = ("share", "deviation", "low", "high", "recall_1", "recall_5")
-    names = [name for name in names if name in found["truth"]]
+    names = [name for name in names if not math.isnan(found["truth"].get(name, math.nan))]
     table = Table("", *names, title=title)
     for row, numbers in found.items():
         table.add_row(ROW_NAMES.get(row, row), *(f"{numbers[name]:.1%}" for name in names))

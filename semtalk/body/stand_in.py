@@ -135,6 +135,6 @@ def face_mesh(rings: int = 20, sectors: int = 32) -> tuple[Tensor, Tensor, Tenso
 
 
 def mouth_of(template: Tensor) -> Tensor:
-    """Vertices (L,) around the line at which the face opens: those of its front within a fifth of a radius of it."""
+    """Vertices (L,) around the line at which the face opens: those of its front within a quarter of a radius of it."""
     x, y, z = ((template - torch.tensor(CENTRE)) / torch.tensor(RADII)).unbind(dim=1)
-    return ((z > 0) & (x.abs() < 0.4) & ((y - MOUTH).abs() < 0.2)).nonzero()[:, 0]
+    return ((z > 0) & (x.abs() < 0.4) & ((y - MOUTH).abs() < 0.25)).nonzero()[:, 0]

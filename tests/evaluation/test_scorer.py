@@ -157,7 +157,7 @@ def test_the_loss_is_of_the_windows_of_a_speaker_in_both_directions():
         for number, count in ((0, 3), (1, 2)):
             own = batch["speaker"] == number
             for a, b in ((motion, speech), (speech, motion)):
-                total += count / 5 * float(info_nce(a[own], b[own], settings.recipe.alignment.temperature)) / 2
+                total += count / 5 * info_nce(a[own], b[own], settings.recipe.alignment.temperature).item() / 2
         return total
 
     assert batch["speaker"].tolist() == [0, 1, 0, 1, 0]
@@ -218,7 +218,7 @@ def test_a_scorer_is_trained_and_measures_its_run_and_any_folder(smoke, tmp_path
     assert refused.startswith(f"error: scorer={run}: speaker 1 has 0 segments of 6.4 s") and "\n" not in refused
 
 
-def test_a_folder_is_measured_by_a_scorer_that_hears_its_sound(smoke, body, tmp_path):
+def test_a_folder_is_measured_by_a_scorer_that_hears_its_sound(body, smoke, tmp_path):
     from semtalk.data.open import open_corpus, open_store
 
     folder, places = smoke

@@ -15,14 +15,17 @@ from safetensors.torch import load_file, save_file
 from tiny import voice
 
 from semtalk import SemTalk, SemTalkError
+from semtalk.evaluation.alignment import Scorer
 from semtalk.files import read_json
 from semtalk.generation.hub import is_repository
 from semtalk.motion.io import load_motion
 from semtalk.needs import needs_of, opened
 from semtalk.places import checkpoint_path
 from semtalk.settings import compose
-from semtalk.settings.commands import CHAIN
-from semtalk.tasks.checkpoint import load_checkpoint, share_checkpoints
+from semtalk.settings.commands import CHAIN, PHASE_NAMES
+from semtalk.tasks.checkpoint import load_checkpoint, read_stamp, share_checkpoints
+from semtalk.tasks.phases import build_network
+from semtalk.tasks.stamp import digest, new_stamp
 
 LICENCE = "CC-BY-4.0, by whoever recorded it"
 CARD = "The weights were made from data under this licence"
@@ -259,6 +262,20 @@ def test_the_run_says_the_licence_of_its_data(run, tmp_path, hub):
         torch.save(checkpoint, own / phase / "best.ckpt")
     SemTalk.from_pretrained(own).push_to_hub("org/voice")
     assert f"{CARD}, whose terms go with them: of the run." in hub.repos["org/voice"]["main"]["README.md"].decode()
+
+
+def test_a_scorer_that_was_trained_after_the_evaluation_goes_with_the_run(run, tmp_path, hub):
+    own = shutil.copytree(run, tmp_path / "run")
+    stamp = read_stamp(own, "base")
+    weights = build_network("alignment", stamp.settings, 1).state_dict()
+    checkpoint = {"state_dict": {f"network.{name}": value for name, value in weights.items()}}
+    new_stamp("alignment", stamp.config, stamp.facts).write(checkpoint)
+    (own / "alignment").mkdir()
+    torch.save(checkpoint, own / "alignment" / "best.ckpt")
+    SemTalk.from_pretrained(own).push_to_hub("org/voice", data_licence=LICENCE)
+    saved = SemTalk.from_pretrained(own).save_pretrained(tmp_path / "saved")
+    assert {f"{phase}.safetensors" for phase in PHASE_NAMES} <= set(hub.repos["org/voice"]["main"])
+    assert digest(Scorer.load(saved, 2).network.state_dict()) == digest(weights)
 
 
 def test_networks_that_were_changed_in_memory_are_not_taken_for_the_run(run, tmp_path):
