@@ -3,7 +3,8 @@
 import hydra
 from omegaconf import DictConfig
 
-from semtalk.run import command, evaluate, start
+from semtalk.commands.evaluate import evaluate
+from semtalk.run import command, start
 
 
 @hydra.main(version_base="1.3", config_path="configs", config_name="eval")

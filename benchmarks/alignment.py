@@ -22,6 +22,7 @@ from rich.table import Table
 from benchmarks.common import RESULTS, append, console, in_a_sentence
 from benchmarks.real_speech import with_corpus
 from semtalk.body import load_body
+from semtalk.commands.train import train
 from semtalk.data.open import open_corpus, open_store
 from semtalk.data.store import Store
 from semtalk.errors import SemTalkError
@@ -29,7 +30,7 @@ from semtalk.evaluation.alignment import Alignment, Scorer
 from semtalk.evaluation.report import ROW_NAMES
 from semtalk.evaluation.takes import Take, TakeMaker, add_mean_pose, whole_frames
 from semtalk.generation.load import load_generator
-from semtalk.run import run_dir, train
+from semtalk.run import run_dir
 from semtalk.settings import compose
 from semtalk.tasks.speed import trainer_device
 

@@ -19,6 +19,7 @@ from benchmarks.baselines import add_nearest
 from benchmarks.common import RESULTS, ROOT, append, in_a_sentence
 from benchmarks.speech_report import draw_curves, mean_of, print_numbers, print_targets, reached_targets
 from semtalk.body import load_body
+from semtalk.commands.train import train
 from semtalk.data.open import open_corpus, open_store
 from semtalk.data.store import mean_joint_speed
 from semtalk.errors import SemTalkError
@@ -30,7 +31,7 @@ from semtalk.evaluation.ridge import add_ridge
 from semtalk.evaluation.takes import Take
 from semtalk.files import atomic_write
 from semtalk.places import checkpoint_path
-from semtalk.run import run_dir, train
+from semtalk.run import run_dir
 from semtalk.settings import compose
 from semtalk.settings.commands import Evaluation, Stage, TrainSettings
 from semtalk.tasks.speed import trainer_device

@@ -6,9 +6,9 @@ import sys
 import time
 from pathlib import Path
 
+from semtalk.commands.train import train
 from semtalk.data.datamodule import CorpusDataModule
 from semtalk.data.open import open_corpus
-from semtalk.run import train
 from semtalk.settings import compose
 from semtalk.tasks.stage import StageTask
 

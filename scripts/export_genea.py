@@ -3,7 +3,8 @@
 import hydra
 from omegaconf import DictConfig
 
-from semtalk.run import command, export_genea, start
+from semtalk.commands.genea import export_genea
+from semtalk.run import command, start
 
 
 @hydra.main(version_base="1.3", config_path="../configs", config_name="genea")

@@ -3,7 +3,8 @@
 import hydra
 from omegaconf import DictConfig
 
-from semtalk.run import command, label_semantics, start
+from semtalk.commands.prepare import label_semantics
+from semtalk.run import command, start
 
 
 @hydra.main(version_base="1.3", config_path="../configs", config_name="generate")

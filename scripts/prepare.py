@@ -3,7 +3,8 @@
 import hydra
 from omegaconf import DictConfig
 
-from semtalk.run import command, prepare_corpus, start
+from semtalk.commands.prepare import prepare_corpus
+from semtalk.run import command, start
 
 
 @hydra.main(version_base="1.3", config_path="../configs", config_name="prepare")

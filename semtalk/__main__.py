@@ -1,16 +1,17 @@
 """The console command: ``semtalk train ...`` does in any folder what ``python train.py ...`` does in a checkout."""
 
 import sys
+from importlib import import_module
 
 COMMANDS = {
-    "train": ("train", "train a stage, or all of them"),
-    "eval": ("evaluate", "measure a run, or any method's motion files; compare runs"),
-    "generate": ("generate", "turn voice recordings into motion"),
-    "prepare": ("prepare_corpus", "prepare a large corpus, or a share of it"),
-    "genea": ("export_genea", "write what the GENEA leaderboard takes, look it through, cut stimuli for a study"),
-    "fetch": ("fetch", "bring the models and the corpus that a training lacks, from the hub"),
+    "train": ("train:train", "train a stage, or all of them"),
+    "eval": ("evaluate:evaluate", "measure a run, or any method's motion files; compare runs"),
+    "generate": ("generate:generate", "turn voice recordings into motion"),
+    "prepare": ("prepare:prepare_corpus", "prepare a large corpus, or a share of it"),
+    "genea": ("genea:export_genea", "write what the GENEA leaderboard takes, look it through, cut stimuli for a study"),
+    "fetch": ("train:fetch", "bring the models and the corpus that a training lacks, from the hub"),
 }
-"""Command -> its function in :mod:`semtalk.run`, and what it does."""
+"""Command -> its function in :mod:`semtalk.commands`, and what it does."""
 CONFIGURATIONS = {"fetch": "train"}
 """Command -> its configuration, where that has not its name."""
 RUNS = "list what was trained, and what is at work"
@@ -74,7 +75,8 @@ def composed(name: str, given: list[str]) -> None:
 
     def configured(config: DictConfig) -> float | None:
         sys.argv = given  # with which Lightning starts the processes of further devices
-        return run.command(getattr(run, COMMANDS[name][0]), configuration, config)
+        module, function = COMMANDS[name][0].split(":")
+        return run.command(getattr(import_module(f"semtalk.commands.{module}"), function), configuration, config)
 
     sys.argv = [given[0], *given[2:]]
     if {"-h", "--help"} & set(sys.argv):

@@ -29,6 +29,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from semtalk import run
+from semtalk.commands import evaluate, genea, generate, prepare, train
 from semtalk.settings import compose
 from semtalk.settings.common import Settings
 from semtalk.tasks import speed
@@ -66,13 +67,13 @@ class Said(NamedTuple):
 
 
 COMMANDS = {
-    "train.py": (run.train, "train"),
-    "eval.py": (run.evaluate, "eval"),
-    "generate.py": (run.generate, "generate"),
-    "scripts/prepare.py": (run.prepare_corpus, "prepare"),
-    "scripts/label_semantics.py": (run.label_semantics, "generate"),
-    "scripts/fetch.py": (run.fetch, "train"),
-    "scripts/export_genea.py": (run.export_genea, "genea"),
+    "train.py": (train.train, "train"),
+    "eval.py": (evaluate.evaluate, "eval"),
+    "generate.py": (generate.generate, "generate"),
+    "scripts/prepare.py": (prepare.prepare_corpus, "prepare"),
+    "scripts/label_semantics.py": (prepare.label_semantics, "generate"),
+    "scripts/fetch.py": (train.fetch, "train"),
+    "scripts/export_genea.py": (genea.export_genea, "genea"),
 }
 
 

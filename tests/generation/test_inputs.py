@@ -21,12 +21,14 @@ from semtalk.settings import choose
 
 PROGRAM = """
 import sys
-from semtalk import compose, run
+from semtalk import compose
+from semtalk.commands.evaluate import evaluate
+from semtalk.commands.generate import generate
 from semtalk.errors import SemTalkError
 for word in sys.argv[1:]:
     name, *overrides = word.split("|")
     try:
-        {"generate": run.generate, "eval": run.evaluate}[name](compose(name, *overrides))
+        {"generate": generate, "eval": evaluate}[name](compose(name, *overrides))
     except SemTalkError as error:
         print(error)
     assert not {"torch", "pytorch_lightning", "librosa", "transformers", "scipy"} & set(sys.modules), word

@@ -10,9 +10,9 @@ from show_corpus import write_show
 from tiny import TINY
 
 from semtalk import compose
+from semtalk.commands.train import _said_of_rows
 from semtalk.data.store import Store
 from semtalk.evaluation.result import Result
-from semtalk.run import _said_of_rows
 from semtalk.tasks import Facts, build_network, new_stamp
 from semtalk.tasks.checkpoint import load_for_speakers, read_stamp
 

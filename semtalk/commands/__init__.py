@@ -1,0 +1,1 @@
+"""What each command does with its settings. Heavy imports wait until these are known to be sound."""

@@ -1,0 +1,86 @@
+"""``generate.py``: turns voice recordings into motion."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from semtalk.errors import SemTalkError
+from semtalk.log import LOG
+from semtalk.places import called
+from semtalk.run import results_dir, run_dir
+
+if TYPE_CHECKING:
+    from semtalk.settings.commands import GenerateSettings
+
+
+def generate(settings: GenerateSettings) -> None:
+    """Turn voice recordings into motion: npz, other formats, and a video of each."""
+    if settings.audio is None:
+        raise SemTalkError(f"audio is not set: give a voice recording, as in `{called('generate')} audio=FILE.wav`.")
+    from semtalk.features.audio import find_audio
+    from semtalk.generation.inputs import hear_words, read_betas, read_seed, read_utterances, refuse_overwriting
+    from semtalk.motion.skeleton import FPS
+
+    paths = find_audio(settings.audio)
+    utterances, bad = read_utterances(paths, settings.transcript)
+    motion = None if settings.motion is None else read_seed(settings.motion)
+    betas = None if settings.betas is None else read_betas(settings.betas)
+    formats = {"npz", *([settings.format] if isinstance(settings.format, str) else settings.format)}
+    folder = Path(settings.out or results_dir(settings) / "generated")
+    kinds = formats | ({"mp4", "png"} if settings.video else set())
+    names = [utterance.name for utterance in utterances]
+    if settings.samples > 1:
+        names = [f"{name}_{sample}" for name in names for sample in range(settings.samples)]
+    given = [
+        *paths,
+        *(Path(one) for one in (settings.motion, settings.betas, settings.transcript) if isinstance(one, str)),
+    ]
+    refuse_overwriting(
+        given, [folder / "environment.json", *(folder / f"{name}.{kind}" for name in names for kind in kinds)]
+    )
+
+    from functools import partial
+
+    from rich.progress import track
+
+    from semtalk.body import load_body
+    from semtalk.environment import write_environment
+    from semtalk.generation.load import files_of
+    from semtalk.generation.speech import SemTalk
+    from semtalk.tasks.speed import trainer_device
+
+    device = trainer_device(settings.trainer.accelerator)
+    model = SemTalk.from_pretrained(
+        settings.ckpt or run_dir(settings), settings.generation, str(device),
+        load_body(settings.body.path, settings.body.model), settings.precision, dict(settings.decoding),
+        settings.trust, settings.revision, files_of(settings.features),
+    )  # fmt: skip
+    hear_words(utterances, settings.transcript, settings.whisper, settings.language)
+    results = model.generate(
+        utterances, settings.speaker, settings.emotion, motion, betas, settings.beta, settings.gate,
+        settings.batch, settings.samples, settings.seed, progress=partial(track, description="Generating"),
+    )  # fmt: skip
+    for line in model.counts():
+        LOG.info(line)
+    write_environment(folder, device)
+    for name, result in zip(names, results, strict=True):
+        utterance = result.utterance
+        written = [result.save(folder / f"{name}.{kind}") for kind in sorted(formats)]
+        if settings.video:
+            written += _draw_speech(result, folder / f"{name}.mp4", settings.video_seconds, settings.beta)
+        LOG.info(f"{name}: {utterance.frames} frames ({utterance.frames / FPS:.1f} s)")
+        LOG.info("\n".join(map(str, written)))
+    if bad:
+        raise SemTalkError("; ".join(bad) + f" ({len(bad)} of {len(paths)} recordings gave no motion).")
+
+
+def _draw_speech(result, path: Path, seconds: float | None, beta: float) -> list[Path]:
+    from semtalk.motion.skeleton import FPS
+    from semtalk.viz.video import Scene, write_video
+
+    if seconds is not None and len(result.motion) > seconds * FPS:
+        LOG.info(f"The video shows the first {seconds:g} s (video_seconds=null for all).")
+    utterance = result.utterance
+    scene = Scene({"generated": result.motion}, utterance.wave, result.psi, beta, words=utterance.words)
+    return write_video(scene, path, seconds)
