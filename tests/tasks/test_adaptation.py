@@ -13,6 +13,12 @@ from semtalk.tasks import Facts, build_network, new_stamp
 from semtalk.tasks.checkpoint import load_for_speakers, read_stamp
 
 SHOW = ("data=show", "data.root=DIR")
+SMOKE = [
+    "model.rvqvae.width=32", "model.rvqvae.latent=32", "model.rvqvae.codes=64", "model.network.width=32",
+    "model.network.face_layers=1", "model.network.audio_layers=1", "recipe.base.batch_size=16", "recipe.base.steps=2",
+    "recipe.validations=1", "recipe.rollout_seconds=4.0",
+]  # fmt: skip
+"""Sizes of ``experiment=smoke``, whose corpus is another, and two steps of base."""
 NAMES = ["chemistry", "conan", "oliver", "seth"]
 
 
@@ -77,11 +83,11 @@ def test_who_keeps_a_row_is_said_in_one_line():
 
 
 def test_a_run_goes_on_with_show_and_its_checkpoint_has_names_and_the_split(smoke, tmp_path):
-    folder, arguments = smoke
+    folder, (_, *places) = smoke
     write_show(tmp_path / "SHOW")
     data = ["data=show", f"data.root={tmp_path}/SHOW", "data.hands=mean", "data.words=none", "name=adapted"]
     listed = f"data.split_file={tmp_path}/SHOW/train_val_test.json"
-    said = run_command("train.py", *arguments, *data, listed, "stage=base", f"init={folder}/runs/smoke").stdout
+    said = run_command("train.py", *places, *SMOKE, *data, listed, "stage=base", f"init={folder}/runs/smoke").stdout
     known = read_stamp(folder / "runs" / "smoke", "base").facts.speakers
     line = next(line for line in said.splitlines() if line.startswith("init="))
     assert line.endswith(f"none; those that begin as the mean of its {len(known)}: conan, oliver.")
