@@ -39,7 +39,7 @@ def sequence(frames: int, seed: int = 0) -> dict:
     angle = np.linalg.norm(orient, axis=1, keepdims=True)
     flip = np.where(np.arange(frames)[:, None] % 7 == 3, (angle - 2 * np.pi) / angle, 1)
     return {
-        "expression": walk(100), "jaw_pose": 0.1 + 0 * walk(3), "betas": rng.normal(size=(1, 300)).astype(np.float32),
+        "expression": walk(100), "jaw_pose": 0.1 + 0.2 * walk(3), "betas": rng.normal(size=(1, 300)).astype(np.float32),
         "global_orient": (orient * flip).astype(np.float32)[:, None], "body_pose_axis": walk(63),
         "left_hand_pose": walk(12), "right_hand_pose": walk(12), "leye_pose": walk(3), "reye_pose": walk(3),
         "transl": walk(3) + np.float32([0.1, 0.4, 12.0]), "pose_embedding": walk(32),

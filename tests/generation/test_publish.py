@@ -488,7 +488,12 @@ def test_files_of_the_features_are_named_and_not_published(run, tmp_path, monkey
 
 @pytest.mark.parametrize(
     ("data", "speakers", "known"),
-    [("show", [1], ["conan"]), ("mine", [1], [1]), ("show", ["oliver"], ["oliver"]), ("mine", ["Ada B."], ["Ada B."])],
+    [
+        ("show", [1, 2], ["conan", "oliver"]),
+        ("mine", [1, 2], [1, 2]),
+        ("show", [2, "conan"], [2, "conan"]),
+        ("mine", ["Ada B.", "me"], ["Ada B.", "me"]),
+    ],
 )
 def test_speakers_of_published_models_may_have_names(copied, data, speakers, known):
     def change(content):
