@@ -29,6 +29,7 @@ def fields(model, seen: set):
 
 def test_every_setting_is_read(smoke, tmp_path):
     folder, arguments = smoke
+    run_command("train.py", *arguments, "stage=alignment", f"runs_dir={tmp_path}/runs")
     soundfile.write(tmp_path / "a.wav", 0.1 * np.random.default_rng(0).normal(size=32000), 16000)
     run_command("eval.py", *arguments, "video_seconds=0.3", "metrics=extended", f"out={tmp_path}/eval")
     run_command("eval.py", f"compare=[{tmp_path}/eval,{tmp_path}/eval]", f"out={tmp_path}/compare")

@@ -19,6 +19,7 @@ from semtalk.evaluation.result import Result
 from semtalk.evaluation.shares import joined
 from semtalk.evaluation.takes import Take
 from semtalk.losses import info_nce
+from semtalk.metrics.alignment import own_wins
 from semtalk.motion.io import Motion, save_motion
 from semtalk.motion.parts import poses_from_rotation
 from semtalk.settings import compose
@@ -92,6 +93,16 @@ def test_the_shifted_truth_is_rolled_by_half_of_its_take():
     found = aligned([take("a", 256)], ["x"]).numbers(planted())
     assert found["rows"][SHIFTED]["share"] == 0.0 and np.isnan(found["rows"]["truth"]["low"]), "one take has no spread"
     assert "chance" not in found and "recall_1" not in found["rows"]["truth"], "without labels"
+
+
+def test_the_interval_is_over_takes():
+    """Of two takes a draw has one, the other or both, so it ends where they are."""
+    found = aligned([take("a", 256, seed=3), take("b", 256, seed=4)], ["x", "x"])
+    scores = torch.from_numpy(np.concatenate(found.motion[SHIFTED]) @ np.concatenate(found.speech).T)
+    wins = own_wins(scores, torch.ones(4, 4, dtype=torch.bool)).view(2, 2)
+    assert (wins[:, 0] != wins[:, 1]).any() and wins[0].mean() != wins[1].mean()
+    row = found.numbers(planted())["rows"][SHIFTED]
+    assert (row["low"], row["high"]) == pytest.approx((wins.mean(dim=1).min().item(), wins.mean(dim=1).max().item()))
 
 
 def test_takes_that_are_measured_in_pieces_are_compared_with_each_other():
