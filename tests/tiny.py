@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from semtalk.generation.rollout import MotionGenerator
 from semtalk.models.masking import seed_mask
 from semtalk.models.tokenizer import Tokenizer
 from semtalk.motion.parts import foot_contact, root_from_translation, rotation_from_poses
@@ -122,6 +123,33 @@ def tiny_tokenizer(seed: int = 0, *overrides: str) -> Tokenizer:
         for level in tokenizer[part].quantizer.levels:
             level.codebook.normal_(std=0.3)
     return tokenizer
+
+
+def tiny_generator() -> MotionGenerator:
+    """Untrained networks that say other codes at other steps."""
+    tokenizer, settings = tiny_tokenizer(), tiny_settings()
+    torch.manual_seed(0)
+    translation, base, sparse = (build_network(phase, settings, 2) for phase in ("translation", "base", "sparse"))
+    for net in (base, sparse):
+        for head in net.heads.network.further + [net.heads.network.first]:
+            head[2].weight.data.mul_(30)  # an untrained network says nearly the same of every code
+    sparse.semantics.gate.weight.data.mul_(40)
+    return MotionGenerator(tokenizer, translation, base, sparse)
+
+
+def speech_of_takes(takes: int = 2, frames: int = 184) -> dict[str, torch.Tensor]:
+    """Features of whole takes; 184 frames are three windows."""
+    g = torch.Generator().manual_seed(1)
+    widths = {"rhythm": 3, "hubert": 48, "words": 64}
+    rows = {slot: torch.randn(takes, frames, width, generator=g) for slot, width in widths.items()}
+    more = {"sentence": 64, "emotion": 32}
+    return rows | {slot: torch.randn(takes, frames // 20 + 1, width, generator=g) for slot, width in more.items()}
+
+
+def speech_of_window(given: dict, first: int) -> dict:
+    """Features of the window that begins at a frame."""
+    window = {slot: given[slot][:, first : first + 64] for slot in ("rhythm", "hubert", "words")}
+    return window | {slot: given[slot][:, first // 20] for slot in ("sentence", "emotion")}
 
 
 def voice(seconds: float, seed: int = 0) -> np.ndarray:

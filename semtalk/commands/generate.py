@@ -20,12 +20,15 @@ def generate(settings: GenerateSettings) -> None:
         raise SemTalkError(f"audio is not set: give a voice recording, as in `{called('generate')} audio=FILE.wav`.")
     from semtalk.features.audio import find_audio
     from semtalk.generation.inputs import hear_words, read_betas, read_seed, read_utterances, refuse_overwriting
+    from semtalk.generation.wishes import pose_files, read_wishes
     from semtalk.motion.skeleton import FPS
 
     paths = find_audio(settings.audio)
     utterances, bad = read_utterances(paths, settings.transcript)
     motion = None if settings.motion is None else read_seed(settings.motion)
     betas = None if settings.betas is None else read_betas(settings.betas)
+    asked = (settings.emphasise, settings.calm, settings.psi, settings.pose)
+    read_wishes(utterances, *asked, heard=settings.transcript not in ("auto", "whisper"))  # or an error
     formats = {"npz", *([settings.format] if isinstance(settings.format, str) else settings.format)}
     folder = Path(settings.out or results_dir(settings) / "generated")
     kinds = formats | ({"mp4", "png"} if settings.video else set())
@@ -34,7 +37,12 @@ def generate(settings: GenerateSettings) -> None:
         names = [f"{name}_{sample}" for name in names for sample in range(settings.samples)]
     given = [
         *paths,
-        *(Path(one) for one in (settings.motion, settings.betas, settings.transcript) if isinstance(one, str)),
+        *(
+            Path(one)
+            for one in (settings.motion, settings.betas, settings.transcript, settings.psi)
+            if isinstance(one, str)
+        ),
+        *pose_files(settings.pose),
     ]
     refuse_overwriting(
         given, [folder / "environment.json", *(folder / f"{name}.{kind}" for name in names for kind in kinds)]
@@ -59,7 +67,7 @@ def generate(settings: GenerateSettings) -> None:
     hear_words(utterances, settings.transcript, settings.whisper, settings.language)
     results = model.generate(
         utterances, settings.speaker, settings.emotion, motion, betas, settings.beta, settings.gate,
-        settings.batch, settings.samples, settings.seed, progress=partial(track, description="Generating"),
+        settings.batch, settings.samples, settings.seed, *asked, progress=partial(track, description="Generating"),
     )  # fmt: skip
     for line in model.counts():
         LOG.info(line)

@@ -1,5 +1,6 @@
 """Reads the codes of takes off what the networks say, window after window."""
 
+import copy
 from collections.abc import Sequence
 
 import torch
@@ -14,6 +15,8 @@ from semtalk.models.tokenizer import Codes, Tokenizer
 from semtalk.motion.skeleton import DOWNSAMPLE, PARTS, WINDOW
 
 STEPS = WINDOW // DOWNSAMPLE
+REACH = 30
+"""Code steps on either side that a decoded frame and its translation depend on."""
 GATE_STREAM = "gate of "
 """Before a take's name: the random numbers of a gate that is drawn, apart from those of its codes."""
 
@@ -41,6 +44,7 @@ class CodeReader:
             sample: Number of the sample.
         """
         self.tokenizer, self.readouts, self.decoding = tokenizer, base.readouts, decoding
+        self.base, self.takes, self.seed, self.sample = base, list(takes), seed, sample
         self.codebooks = {part: tokenizer.codebooks(part) for part in PARTS}
         self.noise = {
             part: CoherentNoise(
@@ -51,6 +55,17 @@ class CodeReader:
             if decoding.sampled(part)
         }  # fmt: skip
         self.gate = CoherentNoise([GATE_STREAM + take for take in takes], seed, sample, (), 0.0)
+
+    def again(self) -> "CodeReader":
+        """One that draws what this one is going to draw."""
+        other = copy.copy(self)
+        other.noise, other.gate = copy.deepcopy(self.noise), copy.deepcopy(self.gate)
+        return other
+
+    def apart(self, take: int, name: str) -> "CodeReader":
+        """One for a window of a take that is read by itself; its random numbers follow from the take's and its name."""
+        takes = [f"{name} of {self.takes[take]}"]
+        return CodeReader(self.tokenizer, self.base, self.decoding, takes, self.seed, self.sample)
 
     def draw(self) -> dict[str, Tensor]:
         """Noise (B, S, L, K) of the next window for the parts that are sampled."""

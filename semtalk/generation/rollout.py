@@ -5,6 +5,7 @@ The whole code sequence is decoded once at the end, so that seams between window
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from semtalk.errors import SemTalkError
 from semtalk.features.extract import FRAME_SLOTS, WINDOW_SLOTS
+from semtalk.generation.edit import Context, Edits
 from semtalk.generation.reader import STEPS, CodeReader
 from semtalk.models.base_motion import BaseMotionNetwork
 from semtalk.models.decoding import LIKELIEST, Decoding
@@ -253,11 +255,19 @@ class MotionGenerator(nn.Module):
             before: Codes (B, S, L) of the window before, where there is one.
             psi: (B, S) semantic score to go by instead of the gate's.
         """
-        motion = torch.cat([seed, seed.new_zeros(len(seed), NEW_FRAMES, seed.shape[-1])], dim=1).to(self.dtype)
-        mask = seed_mask(seed.device).to(self.dtype).expand(1, *motion.shape)
+        motion = torch.cat([seed, seed.new_zeros(len(seed), NEW_FRAMES, seed.shape[-1])], dim=1)
+        mask = seed_mask(seed.device).expand(1, *motion.shape)
+        return self.between(speech, speaker, motion, mask, beta, gate, reader, before, psi)
+
+    def between(
+        self, speech: Mapping[str, SpeechFeatures], speaker: Tensor, motion: Tensor, mask: Tensor, beta: float,
+        gate: str, reader: CodeReader, before: Codes | None = None, psi: Tensor | None = None,
+    ) -> tuple[Codes, Tensor]:  # fmt: skip
+        """As :meth:`window`, between frames of ``motion`` (B, 64, 337): known where ``mask`` (1, B, 64, 337) is 0."""
+        motion, mask = motion.to(self.dtype), mask.to(self.dtype)
         noise = reader.draw()
         base = reader.read(self.base({"speaker": speaker}, motion, mask, Passes(), speech["base"]), noise, before)
-        psi = self._scores(speech, gate, reader, seed) if psi is None else psi
+        psi = self._scores(speech, gate, reader, motion) if psi is None else psi
         if self.sparse is None:
             return base, torch.zeros_like(psi)
         rows = active_steps(psi, beta).any(dim=1).nonzero()[:, 0]
@@ -275,14 +285,14 @@ class MotionGenerator(nn.Module):
         sparse = {part: base[part].index_copy(0, rows, codes) for part, codes in sparse.items()}
         return reader.fuse(base, sparse, psi, beta), psi
 
-    def _scores(self, speech: Mapping[str, SpeechFeatures], gate: str, reader: CodeReader, seed: Tensor) -> Tensor:
+    def _scores(self, speech: Mapping[str, SpeechFeatures], gate: str, reader: CodeReader, motion: Tensor) -> Tensor:
         """Semantic score (B, S) of a window: the gate's own, or an ablation's."""
         chosen = gate.removesuffix(SCALED)
         if chosen == "random":
-            return reader.draw_gate().to(seed.device)
+            return reader.draw_gate().to(motion.device)
         if chosen == "learned" and self.sparse is not None:
             return semantic_score(speech["sparse"].gate_logits)
-        return seed.new_full((len(seed), STEPS), float(chosen == "always"))
+        return torch.full((len(motion), STEPS), float(chosen == "always"), device=motion.device)
 
     @torch.no_grad()
     def scores(self, features: Mapping[str, Tensor], stride: int) -> Tensor:
@@ -305,7 +315,7 @@ class MotionGenerator(nn.Module):
         firsts = range(0, total - SEED_FRAMES, NEW_FRAMES)
         at_once = max(1, WINDOWS_AT_ONCE // batch)
         for begin in range(0, len(firsts), at_once):
-            pieces = [self._features(features, first, stride) for first in firsts[begin : begin + at_once]]
+            pieces = [self.features_of(features, first, stride) for first in firsts[begin : begin + at_once]]
             stacked = {slot: torch.cat([piece[slot] for piece in pieces]) for slot in pieces[0]}
             speech = self.encode_speech(stacked, networks)
             for index in range(len(pieces)):
@@ -313,7 +323,7 @@ class MotionGenerator(nn.Module):
                 yield {name: part.rows(rows) for name, part in speech.items()}
 
     @staticmethod
-    def _features(features: Mapping[str, Tensor], first: int, stride: int) -> dict[str, Tensor]:
+    def features_of(features: Mapping[str, Tensor], first: int, stride: int) -> dict[str, Tensor]:
         """Features of the window that begins at a frame; the last row of window features holds for what follows it."""
         window = {slot: features[slot][:, first : first + WINDOW] for slot in FRAME_SLOTS}
         return window | {slot: features[slot][:, : first // stride + 1][:, -1] for slot in WINDOW_SLOTS}
@@ -323,6 +333,7 @@ class MotionGenerator(nn.Module):
         self, features: Mapping[str, Tensor], speaker: Tensor, stride: int, beta: float = BETA, gate: str = "learned",
         seed: tuple[Tensor, Tensor] | None = None, progress: Callable = lambda windows: windows,
         reader: CodeReader | None = None, psi: Tensor | None = None, takes: Sequence[int] | None = None,
+        edits: Edits | None = None,
     ) -> Rollout:  # fmt: skip
         """Generate motion for a batch of takes.
 
@@ -339,6 +350,7 @@ class MotionGenerator(nn.Module):
             reader: See :meth:`reader`; by default one for takes that are called by their numbers.
             psi: (B, 15 n + 1) semantic score to go by instead of the gate's.
             takes: Frames of each take, where some end before the longest: a take's motion is the same as alone.
+            edits: What is made otherwise once the takes are as without them; see :mod:`semtalk.generation.edit`.
 
         Raises:
             SemTalkError: There is no such gate, or the sparse network is one of one's own that no score scales.
@@ -347,17 +359,28 @@ class MotionGenerator(nn.Module):
         channels, start = self.neutral_seed(len(speaker)) if seed is None else seed
         reader = reader or self.reader([str(index) for index in range(len(speaker))])
         windows: list[Codes] = []
+        edited: list[Codes] = []
         scores = []
-        speech = self.speech_of_windows(features, stride)
+        speeches = self.speech_of_windows(features, stride)
         for index in progress(range(window_count(features["rhythm"].shape[1]))):
             before = windows[-1] if windows else None
             steps = slice(index * (STEPS - 1), index * (STEPS - 1) + STEPS)
             given = None if psi is None else psi[:, steps]
-            codes, score = self.window(next(speech), speaker, channels, beta, gate, reader, before, given)
+            speech, again = next(speeches), reader.again() if edits else reader
+            codes, score = self.window(speech, speaker, channels, beta, gate, reader, before, given)
             windows.append(codes)
+            if edits:
+                seeded = {"speaker": speaker, "seed": channels, "beta": beta, "gate": gate, "before": before}
+                remake = partial(self.window, **seeded, reader=again)
+                codes, score = edits.window(index, speech, remake, reader.decoding.blend, codes, score)
+            edited.append(codes)
             scores.append(score[:, 1 if index else 0 :])
             channels = self.next_seed(windows, start)
         codes = join_windows(windows)
         counts = [len(windows)] * len(speaker) if takes is None else [window_count(frames) for frames in takes]
         frames, trans = self.decode_takes(codes, start, counts)
-        return Rollout(frames, trans, torch.cat(scores, dim=1), codes)
+        rollout = Rollout(frames, trans, torch.cat(scores, dim=1), codes)
+        if edits is None:
+            return rollout
+        context = Context(self, features, speaker, stride, beta, gate, start, reader)
+        return edits.apply(rollout, join_windows(edited), counts, context)

@@ -17,11 +17,13 @@ from semtalk.features.extract import build_encoders, count_lines, encode, stack_
 from semtalk.features.pretrained import pick_device
 from semtalk.features.transcript import clean, read_transcript
 from semtalk.features.utterance import Utterance, fit_wave, mono, refuse_short
+from semtalk.generation.edit import Edits
 from semtalk.generation.hub import located_model
 from semtalk.generation.inputs import check_mappings, check_options, given_path, read_betas, read_seed
 from semtalk.generation.load import Files, load_generator, networks_of
 from semtalk.generation.publish import EVALUATION, push_run, save_run
 from semtalk.generation.rollout import MotionGenerator, Rollout, padded_frames
+from semtalk.generation.wishes import Asked, Pose, Scores, read_wishes
 from semtalk.generation.writers import write_motion
 from semtalk.models.fusion import BETA
 from semtalk.motion.io import Motion
@@ -39,7 +41,7 @@ class Generated:
 
     Attributes:
         motion: 30 frames a second.
-        psi: (S,) semantic score of each code step, T/4 of them rounded up.
+        psi: (S,) semantic score of each code step, T/4 of them rounded up; with what was set of it.
         codes: Part -> (S, L) indices of the codes that the motion is decoded from.
         latents: Part -> (S, C) sums of those codes' vectors.
         utterance: The recording at 16 kHz, with the words that it was made with.
@@ -187,7 +189,7 @@ class SemTalk:
         Args:
             audio: A sound file, or a wave at 16 kHz: (S,), or channels, of floats, int16 or int32.
             transcript: A transcript file, words (text, start s, end s), or none.
-            options: See :meth:`generate`; ``psi`` is one row of scores.
+            options: See :meth:`generate`; ``psi`` is one row of scores, or a file.
 
         Returns:
             Motion, score and codes.
@@ -196,7 +198,7 @@ class SemTalk:
         wave, name = (load_audio(audio), str(audio)) if is_file else (mono(audio), "audio")
         refuse_short(wave, name)
         words = read_transcript(transcript, wave) if isinstance(transcript, str | Path) else transcript
-        if options.get("psi") is not None:
+        if not isinstance(options.get("psi"), str | Path | None):
             options["psi"] = [options["psi"]]
         return self.generate([Utterance(wave, [] if words is None else words, name=name)], **options)[0]
 
@@ -212,7 +214,10 @@ class SemTalk:
         batch: int = 16,
         samples: int = 1,
         seed: int = 0,
-        psi: Sequence[np.ndarray] | None = None,
+        emphasise: str | Sequence[Asked] | None = None,
+        calm: str | Sequence[Asked] | None = None,
+        psi: Scores | None = None,
+        pose: str | Sequence[Pose] | None = None,
         progress: Callable = lambda windows: windows,
     ) -> list[Generated]:
         """Turn recordings into motion, those of like length together.
@@ -228,20 +233,28 @@ class SemTalk:
             batch: Takes at once.
             samples: Motions of each recording; they differ where codes are sampled.
             seed: Of all randomness; that of a take follows from its name, the seed and the sample's number alone.
-            psi: For each recording the semantic score (S,) to go by instead of the gate's, such as an edited
-                :attr:`Generated.psi`.
+            emphasise: Words whose semantic score is 1, as ``word`` or ``word@seconds``. What is asked for by this and
+                by what follows is made when the motion is as it is without: see :mod:`semtalk.generation.edit` for
+                what stays.
+            calm: Words whose semantic score is 0.
+            psi: For each recording the semantic score (S,), such as an edited :attr:`Generated.psi`; or a file, see
+                :func:`semtalk.generation.wishes.read_scores`.
+            pose: Poses to hold, as ``FILE.npz@seconds`` or (file or motion, seconds); of the frame in its middle.
             progress: Wraps the iteration over windows.
 
         Returns:
             Recording after recording, each with its samples in order.
 
         Raises:
-            SemTalkError: An option is none that there is, a file is bad, or psi is no row of scores for each recording.
+            SemTalkError: An option is none that there is, a file is bad, what is asked for cannot be, see
+                :func:`semtalk.generation.wishes.read_wishes`, or a score is set and the run has no sparse network.
         """
         check_options(
             {"speaker": speaker, "beta": beta, "gate": gate, "batch": batch, "samples": samples, "seed": seed}
         )
-        scores = self._given_scores(psi, utterances)
+        wishes = read_wishes(utterances, emphasise, calm, psi, pose)
+        if wishes and self.generator.sparse is None and any(wish.sets_psi for wish in wishes):
+            raise SemTalkError("emphasise, calm, psi: the run has no sparse network, which the semantic score is of.")
         index = self.speaker_index(speaker)
         begin = None
         if motion is not None:
@@ -254,16 +267,14 @@ class SemTalk:
             features = [self._encode(utterance, self._emotion(emotion)) for utterance in chosen]
             frames = max(padded_frames(utterance.frames) for utterance in chosen)
             stacked = {name: value.to(self.device) for name, value in stack_features(features, frames).items()}
-            given = None
-            if scores is not None:
-                steps = frames // DOWNSAMPLE
-                rows = [np.pad(scores[number][:steps], (0, max(0, steps - len(scores[number])))) for number in group]
-                given = torch.from_numpy(np.stack(rows)).to(self.device)
+            edits = wishes and Edits.of(
+                [wishes[number] for number in group], frames, self.generator.tokenizer, self.device
+            )
             for sample in range(samples):
                 rollout = self.generator.rollout(
                     stacked,
                     torch.full((len(group),), index, device=self.device),
-                    self.features.stride, beta=beta, gate=gate, progress=progress, psi=given,
+                    self.features.stride, beta=beta, gate=gate, progress=progress, edits=edits,
                     seed=begin and tuple(value.expand(len(group), *value.shape[1:]) for value in begin),
                     reader=self.generator.reader([utterance.name for utterance in chosen], seed=seed, sample=sample),
                     takes=[utterance.frames for utterance in chosen],
@@ -303,21 +314,6 @@ class SemTalk:
         if emotion is not None and emotion not in EMOTIONS:
             raise SemTalkError(f"emotion={emotion}: choose one of {', '.join(EMOTIONS)}.")
         return emotion or "neutral"
-
-    @staticmethod
-    def _given_scores(psi: Sequence[np.ndarray] | None, utterances: Sequence[Utterance]) -> list[np.ndarray] | None:
-        if psi is None:
-            return None
-        try:
-            scores = [np.asarray(score, np.float32) for score in psi]
-        except (TypeError, ValueError) as error:
-            raise SemTalkError(f"psi: give one row of numbers for each recording ({error}).") from error
-        steps = [-(-utterance.frames // DOWNSAMPLE) for utterance in utterances]
-        if [score.shape for score in scores] != [(count,) for count in steps]:
-            raise SemTalkError(f"psi: give a row for each recording with a score of every code step: {steps} of them.")
-        if not all(((score >= 0) & (score <= 1)).all() for score in scores):
-            raise SemTalkError("psi: scores are numbers from 0 to 1.")
-        return scores
 
     def _generated(
         self, rollout: Rollout, take: int, utterance: Utterance, shape: np.ndarray, sample: int

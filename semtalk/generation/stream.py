@@ -11,7 +11,7 @@ from semtalk.errors import SemTalkError
 from semtalk.features.extract import FRAME_SLOTS, encode
 from semtalk.features.transcript import clean
 from semtalk.features.utterance import Utterance, check_words, fit_wave, mono
-from semtalk.generation.reader import STEPS, CodeReader
+from semtalk.generation.reader import REACH, STEPS, CodeReader
 from semtalk.generation.rollout import NEW_FRAMES, MotionGenerator, join_windows
 from semtalk.generation.speech import SemTalk
 from semtalk.models.fusion import BETA
@@ -21,8 +21,8 @@ from semtalk.motion.parts import Frames, poses_from_rotation
 from semtalk.motion.skeleton import DOWNSAMPLE, FPS, NUM_BETAS, SAMPLE_RATE, WINDOW
 from semtalk.settings import choose
 
-EXACT_LOOKAHEAD = 30
-"""Code steps on either side that a decoded frame and its translation depend on."""
+EXACT_LOOKAHEAD = REACH
+"""Code steps that must follow for frames that nothing later changes."""
 
 
 class WindowStream:

@@ -10,6 +10,7 @@ from semtalk.settings.common import (
     MAX_SEED,
     SHARD,
     SUFFIX,
+    GivenText,
     Name,
     Numbers,
     Part,
@@ -174,6 +175,8 @@ class Stage(Settings):
     """In their order."""
 
 
+Words = GivenText | Annotated[list[GivenText], Field(min_length=1)]
+"""Spoken words."""
 Beta = Annotated[float, between(0.0, 1.0)]
 Samples = Annotated[int, between(1, 1000)]
 
@@ -409,6 +412,14 @@ class GenerateSettings(Command, Rollout):
     """Motion file whose first 4 frames begin each take."""
     betas: PathText | Annotated[list[float], Field(min_length=1)] | None
     """Body shape: an npz or numbers."""
+    emphasise: Words | None
+    """Words of the transcript whose semantic score is 1, as word or word@seconds; the rest of the motion stays."""
+    calm: Words | None
+    """Words whose semantic score is 0, as in ``emphasise``."""
+    psi: PathText | None
+    """Semantic scores from 0 to 1, one for each code step or frame: a csv of one number a line, or an npy."""
+    pose: PathText | Annotated[list[PathText], Field(min_length=1)] | None
+    """Poses to hold, as FILE.npz@seconds: the body of the frame in the middle of a motion file."""
     precision: Literal["float32", "bf16"]
     """Of base and sparse network; bf16 is faster on GPUs and on CPUs with units for it, and some codes change."""
     batch: Annotated[int, between(1, 100_000)]

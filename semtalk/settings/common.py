@@ -42,6 +42,9 @@ Weight = Annotated[float, between(0.0, 1e6)]
 Part = Literal["face", "upper", "hands", "lower"]
 Text = Annotated[str, Field(min_length=1)]
 """A word."""
+AS_GIVEN = "as given"
+GivenText = Annotated[str, Field(min_length=1), AS_GIVEN]
+"""A text, on the command line as the shell hands it over (semtalk/settings/words.py)."""
 IS_PATH = "a path"
 
 

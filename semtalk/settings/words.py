@@ -12,12 +12,14 @@ from pydantic import BaseModel
 from semtalk.errors import SemTalkError
 from semtalk.settings.check import fields_of, models_of
 from semtalk.settings.commands import COMMANDS
-from semtalk.settings.common import IS_PATH
+from semtalk.settings.common import AS_GIVEN, IS_PATH
 
 WORD = re.compile(r"(\+{0,2})([\w.]+)=(.*)", re.DOTALL)
 QUOTED = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
 ELEMENT = re.compile(rf"\s*(?:{QUOTED}|\[[^\[\]]*\])\s*(?=,|\Z)|[^,]*", re.DOTALL)
 """Of a list or a sweep: quoted, a list of its own, or anything up to a comma."""
+LITERAL = {"path", "paths", "given", "givens"}
+"""Kinds of text that is taken as the shell hands it over: paths and what is given, alone or in a list."""
 LONGEST = 32
 """Commas that a name in a list may have, and one."""
 NUMBER = re.compile(r"[+-]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(e[+-]?\d+)?|[+-]?(inf|nan)|true|false", re.IGNORECASE)
@@ -34,7 +36,8 @@ SEARCHES = "hydra/sweeper="
 def for_hydra(name: str, words: Sequence[str]) -> list[str]:
     """Words of a command line with their paths quoted, and with names that differ for runs of one command.
 
-    A path is what a key holds whose type is :data:`semtalk.settings.common.PathText`. Left as they are: null, what is
+    A path is what a key holds whose type is :data:`semtalk.settings.common.PathText`; text of the type
+    :data:`semtalk.settings.common.GivenText` is treated as one. Left as they are: null, what is
     quoted for Hydra, and with ``--multirun`` the commas and functions of a sweep. What exists is taken literally. Of
     other text what reads as a number is quoted.
 
@@ -97,14 +100,14 @@ def _names_apart(name: str, values: Mapping[str, str], searches: bool) -> list[s
 
 @cache
 def text_keys(model: type[BaseModel], prefix: str = "") -> dict[str, set[str]]:
-    """Keys that hold text -> what they take: a ``path``, other ``text``, a ``list``, ``paths`` in a list."""
+    """Keys that hold text -> what they take: :data:`LITERAL`, other ``text``, or a ``list``."""
     keys: dict[str, set[str]] = {}
     for name, field in fields_of(model).items():
         for inner in models_of(field.annotation):
             for key, kinds in text_keys(inner, f"{prefix}{name}.").items():
                 keys[key] = keys.get(key, set()) | kinds
         kinds = _kinds(field.annotation, field.metadata)
-        if kinds & {"path", "paths", "text"} and "other" not in kinds:
+        if kinds & {*LITERAL, "text"} and "other" not in kinds:
             keys[prefix + name] = kinds
     return keys
 
@@ -121,9 +124,9 @@ def _kinds(annotation: Any, metadata: Iterable[Any] = ()) -> set[str]:
     if origin in (Union, UnionType):
         return set().union(*map(_kinds, arguments))
     if origin is list:
-        return {"list", *(["paths"] if "path" in _kinds(arguments[0]) else [])}
+        return {"list", *(f"{kind}s" for kind in _kinds(arguments[0]) & {"path", "given"})}
     if annotation is str:
-        return {"path" if IS_PATH in metadata else "text"}
+        return {"path" if IS_PATH in metadata else "given" if AS_GIVEN in metadata else "text"}
     return {"other"} if annotation in (int, float, bool) else set()
 
 
@@ -132,7 +135,7 @@ def _quoted(word: str, keys: dict[str, set[str]], sweeps: bool) -> str:
     if match is None or match[2] not in keys:
         return word
     kinds = keys[match[2]]
-    value = _value(match[3], kinds, sweeps) if kinds & {"path", "paths"} else _no_number(match[3], sweeps)
+    value = _value(match[3], kinds, sweeps) if kinds & LITERAL else _no_number(match[3], sweeps)
     return f"{match[1]}{match[2]}={value}"
 
 
@@ -152,7 +155,7 @@ def _value(value: str, kinds: set[str], sweeps: bool = False) -> str:
     if re.fullmatch(QUOTED, value, re.DOTALL):
         return value
     if "list" in kinds and value[0] == "[" and value[-1] == "]" and "],[" not in value:
-        if "paths" not in kinds:
+        if not kinds & {"paths", "givens"}:
             return value
         elements = _elements(value[1:-1]) if value != "[]" else []
         if "" in elements:

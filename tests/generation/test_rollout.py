@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tiny import tiny_settings, tiny_tokenizer
+from tiny import speech_of_takes, speech_of_window, tiny_generator
 
 from semtalk.evaluation.known_answers import known_answers
 from semtalk.evaluation.takes import TakeMaker, add_mean_pose, most_gestured, true_frames
@@ -23,7 +23,6 @@ from semtalk.motion.parts import Frames, motion_channels, part_channels, transla
 from semtalk.motion.rotation import matrix_to_6d, rotation_6d_to_matrix
 from semtalk.motion.skeleton import BODY_PARTS, HAND_JOINTS, PARTS, UPPER_JOINTS
 from semtalk.settings import compose
-from semtalk.tasks.phases import build_network
 
 FRAMES = 184
 """Three windows."""
@@ -31,27 +30,7 @@ FRAMES = 184
 
 @pytest.fixture(scope="module")
 def generator() -> MotionGenerator:
-    tokenizer, settings = tiny_tokenizer(), tiny_settings()
-    torch.manual_seed(0)
-    translation, base, sparse = (build_network(phase, settings, 2) for phase in ("translation", "base", "sparse"))
-    for net in (base, sparse):
-        for head in net.heads.network.further + [net.heads.network.first]:
-            head[2].weight.data.mul_(30)  # an untrained network says nearly the same of every code
-    sparse.semantics.gate.weight.data.mul_(40)
-    return MotionGenerator(tokenizer, translation, base, sparse)
-
-
-def features(takes: int = 2, frames: int = FRAMES) -> dict[str, torch.Tensor]:
-    g = torch.Generator().manual_seed(1)
-    widths = {"rhythm": 3, "hubert": 48, "words": 64}
-    rows = {slot: torch.randn(takes, frames, width, generator=g) for slot, width in widths.items()}
-    more = {"sentence": 64, "emotion": 32}
-    return rows | {slot: torch.randn(takes, frames // 20 + 1, width, generator=g) for slot, width in more.items()}
-
-
-def window_of(given: dict, first: int) -> dict:
-    window = {slot: given[slot][:, first : first + 64] for slot in ("rhythm", "hubert", "words")}
-    return window | {slot: given[slot][:, first // 20] for slot in ("sentence", "emotion")}
+    return tiny_generator()
 
 
 def seed(takes: int = 2) -> tuple[torch.Tensor, torch.Tensor]:
@@ -63,7 +42,7 @@ def seed(takes: int = 2) -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_the_rollout_by_hand(generator):
     """Each window is predicted from the last four frames of what is decoded so far; sparse where psi is above beta."""
-    given, speaker, (channels, start) = features(), torch.tensor([0, 1]), seed()
+    given, speaker, (channels, start) = speech_of_takes(), torch.tensor([0, 1]), seed()
     psi = torch.rand(2, 46, generator=torch.Generator().manual_seed(5))
     psi[0, 15:31] = 0.1  # a window without a gesture in the first take
     asked: list[tuple] = []
@@ -75,7 +54,7 @@ def test_the_rollout_by_hand(generator):
     mask = seed_mask().expand(1, 2, -1, -1)
     for index, first in enumerate((0, 60, 120)):
         motion = torch.cat([channels, torch.zeros(2, 60, 337)], dim=1)
-        heard = window_of(given, first) | {"speaker": speaker}
+        heard = speech_of_window(given, first) | {"speaker": speaker}
         batch, seen, hidden, passes, speech = asked[index]
         assert torch.allclose(seen, motion, atol=1e-4) and torch.equal(hidden, mask) and passes == Passes()
         assert torch.equal(batch["speaker"], speaker)
@@ -98,7 +77,7 @@ def test_the_rollout_by_hand(generator):
 
 
 def test_the_gate_chooses_the_steps(generator):
-    given, speaker = features(), torch.tensor([0, 1])
+    given, speaker = speech_of_takes(), torch.tensor([0, 1])
     runs = {gate: generator.rollout(given, speaker, 20, gate=gate) for gate in ("learned", "always", "never", "random")}
     assert (runs["always"].psi == 1).all() and (runs["never"].psi == 0).all()
     assert 0.3 < runs["random"].psi.mean() < 0.7 and runs["random"].psi.std() > 0.2
@@ -130,7 +109,7 @@ def test_beta_is_the_papers_half(generator):
 
 
 def test_decoding_by_hand(generator):
-    codes = generator.rollout(features(), torch.tensor([0, 1]), 20).codes
+    codes = generator.rollout(speech_of_takes(), torch.tensor([0, 1]), 20).codes
     start = torch.tensor([[1.0, 9.0, -2.0], [0.0, 0.0, 0.0]])
     frames, trans = generator.decode(codes, start, seams=(16, 31))
     latents = generator.tokenizer.latents(codes)
@@ -190,7 +169,7 @@ def test_orthonormal_rotations_stay_as_they_are():
 
 def test_samples_of_a_window_are_seeded_by_name_seed_and_sample(generator):
     decoding = Decoding("likeliest", "coherent", coherence=0.5)
-    given, speaker = features(), torch.tensor([0, 1])
+    given, speaker = speech_of_takes(), torch.tensor([0, 1])
 
     def codes(names, **options):
         return generator.rollout(given, speaker, 20, reader=generator.reader(names, decoding, **options)).codes["hands"]
@@ -226,7 +205,7 @@ class Kept(dict):
         shapes = {"rotation": (55, 6), "expressions": (100,), "root": (3,), "contact": (4,)}
         super().__init__({key: torch.randn(frames, *shape, generator=g) for key, shape in shapes.items()})
         self.update(
-            {slot: value[0] for slot, value in features(1, frames).items()}, trans=trans, betas=torch.zeros(300)
+            {slot: value[0] for slot, value in speech_of_takes(1, frames).items()}, trans=trans, betas=torch.zeros(300)
         )
         self.update(
             semantic=(torch.rand(frames, generator=g) - 0.5).clamp(min=0), wave=torch.zeros(frames * 16000 // 30)

@@ -37,7 +37,9 @@ def test_windows_one_by_one_equal_the_rollout(model, windows, real, monkeypatch)
     features = {slot: value[None] for slot, value in model._encode(speech, "neutral").items()}
     whole = model.generator.rollout(features, torch.tensor([0]), stride=20)
     stream = WindowStream(model.generator, torch.tensor([0]))
-    pieces = [stream.push(model.generator._features(features, first, 20)) for first in range(0, frames - 4, NEW_FRAMES)]
+    pieces = [
+        stream.push(model.generator.features_of(features, first, 20)) for first in range(0, frames - 4, NEW_FRAMES)
+    ]
     if not real:
         assert len({whole.codes["upper"][0, step, 0].item() for step in range(100)}) > 20
         assert sum(piece[1].shape[1] for piece in pieces) == 4 * (stream.steps - EXACT_LOOKAHEAD)
