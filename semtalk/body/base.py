@@ -61,12 +61,14 @@ class BodyModel(nn.Module):
         name: What reports call it.
         stand_in: True when numbers from it are not numbers of SMPL-X.
         version: Raised when the same motion gives other joints.
+        has_landmarks: Whether :meth:`face_landmarks` has any, and expressions are SMPL-X's.
         source: The file that it is read from, or none.
     """
 
     name: str
     stand_in: bool
     version: int = 1
+    has_landmarks: bool = False
     source: Path | None = None
 
     lips: Tensor
@@ -94,6 +96,10 @@ class BodyModel(nn.Module):
             The points; none of a body that has no such vertices.
         """
         return None
+
+    def face_landmarks(self, jaw: Tensor, expressions: Tensor, betas: Tensor) -> Tensor:
+        """The last 51 points of the 68-point scheme (T, 51, 3) in metres, moved as in :meth:`face_vertices`."""
+        raise NotImplementedError(f"{self.name} has no landmarks of the face.")
 
     def matrices(self, poses: Tensor) -> Tensor:
         """Local rotation matrices (..., 55, 3, 3) of axis-angle poses (..., 55, 3), the mean hand added."""

@@ -14,6 +14,9 @@ from semtalk.motion.skeleton import NUM_BETAS, NUM_EXPRESSIONS, NUM_JOINTS
 MOUTH = slice(31, 51)
 """Of the file's 51 landmarks of the face, which follow the 68-point scheme without its contour: those of the mouth."""
 
+FRAMES = 16
+"""Of all vertices at a time."""
+
 
 class SMPLXBody(BodyModel):
     """The neutral 2020 SMPL-X body with 300 betas and 100 expressions, as BEAT2's evaluators use it.
@@ -23,6 +26,7 @@ class SMPLXBody(BodyModel):
 
     name = "SMPL-X neutral 2020"
     stand_in = False
+    has_landmarks = True
 
     def __init__(self, path: str | Path):
         """Load the model.
@@ -83,3 +87,10 @@ class SMPLXBody(BodyModel):
             body_pose=jaw.new_zeros(count, 63), left_hand_pose=jaw.new_zeros(count, 45),
             right_hand_pose=jaw.new_zeros(count, 45), leye_pose=zeros, reye_pose=zeros,
         ).vertices  # fmt: skip
+
+    def face_landmarks(self, jaw: Tensor, expressions: Tensor, betas: Tensor) -> Tensor:
+        """See :class:`BodyModel`."""
+        corners = self.model.faces_tensor[self.model.lmk_faces_idx]
+        pieces = zip(jaw.split(FRAMES), expressions.split(FRAMES), strict=True)
+        vertices = [self.face_vertices(turn, face, betas)[:, corners] for turn, face in pieces]
+        return torch.einsum("tlcx,lc->tlx", torch.cat(vertices), self.model.lmk_bary_coords)

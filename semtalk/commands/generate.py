@@ -19,7 +19,14 @@ def generate(settings: GenerateSettings) -> None:
     if settings.audio is None:
         raise SemTalkError(f"audio is not set: give a voice recording, as in `{called('generate')} audio=FILE.wav`.")
     from semtalk.features.audio import find_audio
-    from semtalk.generation.inputs import hear_words, read_betas, read_seed, read_utterances, refuse_overwriting
+    from semtalk.generation.inputs import (
+        SUFFIXES,
+        hear_words,
+        read_betas,
+        read_seed,
+        read_utterances,
+        refuse_overwriting,
+    )
     from semtalk.generation.wishes import pose_files, read_wishes
     from semtalk.motion.skeleton import FPS
 
@@ -31,19 +38,12 @@ def generate(settings: GenerateSettings) -> None:
     read_wishes(utterances, *asked, heard=settings.transcript not in ("auto", "whisper"))  # or an error
     formats = {"npz", *([settings.format] if isinstance(settings.format, str) else settings.format)}
     folder = Path(settings.out or results_dir(settings) / "generated")
-    kinds = formats | ({"mp4", "png"} if settings.video else set())
+    kinds = {SUFFIXES.get(kind, kind) for kind in formats} | ({"mp4", "png"} if settings.video else set())
     names = [utterance.name for utterance in utterances]
     if settings.samples > 1:
         names = [f"{name}_{sample}" for name in names for sample in range(settings.samples)]
-    given = [
-        *paths,
-        *(
-            Path(one)
-            for one in (settings.motion, settings.betas, settings.transcript, settings.psi)
-            if isinstance(one, str)
-        ),
-        *pose_files(settings.pose),
-    ]
+    files = (settings.motion, settings.betas, settings.transcript, settings.psi, settings.arkit_matrix)
+    given = [*paths, *(Path(one) for one in files if isinstance(one, str)), *pose_files(settings.pose)]
     refuse_overwriting(
         given, [folder / "environment.json", *(folder / f"{name}.{kind}" for name in names for kind in kinds)]
     )
@@ -54,15 +54,19 @@ def generate(settings: GenerateSettings) -> None:
 
     from semtalk.body import load_body
     from semtalk.environment import write_environment
+    from semtalk.face import face_map
     from semtalk.generation.load import files_of
     from semtalk.generation.speech import SemTalk
     from semtalk.tasks.speed import trainer_device
 
     device = trainer_device(settings.trainer.accelerator)
+    body, arkit = load_body(settings.body.path, settings.body.model), None
+    if "arkit" in formats:
+        arkit = face_map(body, settings.arkit_matrix, settings.arkit_order)
+        LOG.info(arkit.said)
     model = SemTalk.from_pretrained(
-        settings.ckpt or run_dir(settings), settings.generation, str(device),
-        load_body(settings.body.path, settings.body.model), settings.precision, dict(settings.decoding),
-        settings.trust, settings.revision, files_of(settings.features),
+        settings.ckpt or run_dir(settings), settings.generation, str(device), body, settings.precision,
+        dict(settings.decoding), settings.trust, settings.revision, files_of(settings.features),
     )  # fmt: skip
     hear_words(utterances, settings.transcript, settings.whisper, settings.language)
     results = model.generate(
@@ -74,7 +78,10 @@ def generate(settings: GenerateSettings) -> None:
     write_environment(folder, device)
     for name, result in zip(names, results, strict=True):
         utterance = result.utterance
-        written = [result.save(folder / f"{name}.{kind}") for kind in sorted(formats)]
+        written = [
+            result.save(folder / f"{name}.{SUFFIXES.get(kind, kind)}", arkit, settings.arkit_fps)
+            for kind in sorted(formats)
+        ]
         if settings.video:
             written += _draw_speech(result, folder / f"{name}.mp4", settings.video_seconds, settings.beta)
         LOG.info(f"{name}: {utterance.frames} frames ({utterance.frames / FPS:.1f} s)")

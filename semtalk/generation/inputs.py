@@ -21,6 +21,8 @@ WAYS = ("auto", "whisper", "none")
 """Where words come from when not from files."""
 BETAS = f"give an npz, or up to {NUM_BETAS} numbers from {-LARGEST_BETA:g} to {LARGEST_BETA:g}."
 UNKNOWN = "the words are unknown, so gestures follow the voice alone"
+SUFFIXES = {"arkit": "csv"}
+"""Format -> suffix of its files, where that is not its name."""
 TRANSCRIPT_SUFFIXES = (".TextGrid", ".json", ".srt", ".txt")
 
 

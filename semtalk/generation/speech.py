@@ -11,6 +11,7 @@ from torch import Tensor
 
 from semtalk.body import BodyModel, load_body
 from semtalk.errors import SemTalkError
+from semtalk.face import FaceMap
 from semtalk.features.audio import load_audio
 from semtalk.features.emotion import EMOTIONS
 from semtalk.features.extract import build_encoders, count_lines, encode, stack_features
@@ -28,7 +29,7 @@ from semtalk.generation.writers import write_motion
 from semtalk.models.fusion import BETA
 from semtalk.motion.io import Motion
 from semtalk.motion.parts import Frames, foot_contact, root_from_translation, rotation_from_poses
-from semtalk.motion.skeleton import DOWNSAMPLE, FEET, SEED_FRAMES
+from semtalk.motion.skeleton import DOWNSAMPLE, FEET, FPS, SEED_FRAMES
 from semtalk.settings.inputs import Features
 
 FRAMES_AT_ONCE = 150_000
@@ -57,11 +58,17 @@ class Generated:
     body: BodyModel
     sample: int = 0
 
-    def save(self, path: str | Path) -> Path:
-        """Write ``.npz`` (for BEAT2's Blender add-on), ``.bvh`` or ``.glb``, and return the path."""
+    def save(self, path: str | Path, arkit: FaceMap | None = None, arkit_fps: int = FPS) -> Path:
+        """Write ``.npz`` (for BEAT2's Blender add-on), ``.bvh``, ``.glb``, or the face as ``.csv``; return the path.
+
+        Args:
+            path: Its suffix says the format.
+            arkit: How a csv's weights are found, see :func:`semtalk.face.face_map`; by default of the body alone.
+            arkit_fps: Rows of a csv a second, 30 or 60.
+        """
         path = given_path("path", path)
         try:
-            write_motion(path, self.motion, self.body)
+            write_motion(path, self.motion, self.body, arkit, arkit_fps)
         except OSError as error:
             raise SemTalkError(f"{path}: it cannot be written ({error.strerror}); give another path.") from error
         return path

@@ -10,7 +10,11 @@ import torch
 
 from semtalk.body import BodyModel
 from semtalk.errors import SemTalkError
+from semtalk.face import FaceMap, face_map
 from semtalk.files import atomic_write
+from semtalk.generation.inputs import SUFFIXES
+from semtalk.generation.live_link import write_live_link
+from semtalk.log import LOG
 from semtalk.motion.io import Motion, save_motion
 from semtalk.motion.rotation import matrix_to_axis_angle
 from semtalk.motion.skeleton import FPS, HAND_JOINTS, JAW, JOINT_NAMES, NUM_JOINTS, PARENTS
@@ -215,13 +219,29 @@ def write_glb(path: Path, motion: Motion, body: BodyModel) -> None:
 WRITERS = {"npz": lambda path, motion, body: save_motion(path, motion), "bvh": write_bvh, "glb": write_glb}
 
 
-def write_motion(path: Path, motion: Motion, body: BodyModel) -> None:
-    """Write a motion in the format of the path's suffix: .npz, .bvh or .glb.
+def write_motion(
+    path: Path, motion: Motion, body: BodyModel, arkit: FaceMap | None = None, arkit_fps: int = FPS
+) -> None:
+    """Write a motion in the format of the path's suffix: .npz, .bvh, .glb, or .csv for the face.
+
+    Args:
+        path: Of the file.
+        motion: The motion.
+        body: Of its joints and its face.
+        arkit: How a csv's weights are found; by default as :func:`semtalk.face.face_map` does, which is said.
+        arkit_fps: Rows of a csv a second, 30 or 60.
 
     Raises:
         SemTalkError: The suffix is another one.
     """
     kind = path.suffix.removeprefix(".").lower()
-    if kind not in WRITERS:
-        raise SemTalkError(f"{path}: motion is written as {', '.join(f'.{name}' for name in WRITERS)}.")
-    WRITERS[kind](path, motion, body)
+    if kind == SUFFIXES["arkit"]:
+        if arkit is None:
+            arkit = face_map(body)
+            LOG.info(arkit.said)
+        write_live_link(path, motion, arkit, arkit_fps)
+    elif kind in WRITERS:
+        WRITERS[kind](path, motion, body)
+    else:
+        kinds = ", ".join(f".{name}" for name in (*WRITERS, *SUFFIXES.values()))
+        raise SemTalkError(f"{path}: motion is written as {kinds}.")

@@ -387,6 +387,9 @@ class EvalSettings(Command, Seeded, Evaluation):
         return self
 
 
+Format = Literal["npz", "bvh", "glb", "arkit"]
+
+
 class GenerateSettings(Command, Rollout):
     """``generate.py``."""
 
@@ -424,11 +427,23 @@ class GenerateSettings(Command, Rollout):
     """Of base and sparse network; bf16 is faster on GPUs and on CPUs with units for it, and some codes change."""
     batch: Annotated[int, between(1, 100_000)]
     """Recordings at once."""
-    format: (
-        Literal["npz", "bvh", "glb"]
-        | Annotated[list[Literal["npz", "bvh", "glb"]], Field(min_length=1), AfterValidator(distinct)]
-    )
-    """What is written; npz always is."""
+    format: Format | Annotated[list[Format], Field(min_length=1), AfterValidator(distinct)]
+    """What is written; npz always is. arkit is the face's 52 weights as a csv of Live Link Face."""
+    arkit_fps: Literal[30, 60]
+    """Rows a second of format=arkit."""
+    arkit_matrix: PathText | None
+    """File of a matrix from ARKit's weights to expressions; null for a fit to SMPL-X's face, or jaw and gaze alone."""
+    arkit_order: Literal["alphabetical", "apple"]
+    """Of the weights in ``arkit_matrix``."""
+
+    @model_validator(mode="after")
+    def matrix_is_for_arkit(self) -> "GenerateSettings":
+        """A matrix is read for one format."""
+        if self.arkit_matrix is not None and "arkit" not in (
+            [self.format] if isinstance(self.format, str) else self.format
+        ):
+            raise ValueError("arkit_matrix is for format=arkit, which is not among the formats.")
+        return self
 
 
 class PrepareSettings(Command):

@@ -145,10 +145,10 @@ HELP = {
         (
             "audio=FILE", "transcript=FILE", "whisper=small", "language=es", "speaker=1", "emotion=happiness",
             "motion=FILE.npz", "betas=FILE.npz", "emphasise=[WORD,WORD@SECONDS]", "calm=[WORD]", "psi=FILE.csv",
-            "pose=[FILE.npz@SECONDS]", "format=[bvh,glb]", "batch=16", "precision=bf16", "name=NAME",
-            "ckpt=DIR", "beta=0.5", "decoding.face=expected", "decoding.body=coherent", "decoding.sparse=likeliest",
-            "samples=4",
-            "seed=0", "video=false", "video_seconds=60", "trust=[PACKAGE]", "out=DIR",
+            "pose=[FILE.npz@SECONDS]", "format=[bvh,glb,arkit]", "arkit_fps=60", "arkit_matrix=FILE.npy", "batch=16",
+            "precision=bf16", "name=NAME", "ckpt=DIR", "beta=0.5", "decoding.face=expected", "decoding.body=coherent",
+            "decoding.sparse=likeliest", "samples=4", "seed=0", "video=false", "video_seconds=60", "trust=[PACKAGE]",
+            "out=DIR",
         ),
     ),
     "prepare": Help(

@@ -6,41 +6,15 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from synthetic_smplx import VERTICES, write_smplx
 
 from semtalk.body import load_body
 from semtalk.errors import SemTalkError
-from semtalk.motion.skeleton import PARENTS
-
-VERTICES = 10475
 
 
 @pytest.fixture(scope="module")
 def model_folder(tmp_path_factory, body):
-    """A file whose joints are the stand-in's: each is one vertex, shape moves it, weights are rigid."""
-    rng = np.random.default_rng(0)
-    template = np.zeros((VERTICES, 3), np.float32)
-    template[:55] = body.rest_joints(torch.zeros(300)).numpy()
-    regressor = np.zeros((55, VERTICES), np.float32)
-    regressor[np.arange(55), np.arange(55)] = 1
-    weights = np.zeros((VERTICES, 55), np.float32)
-    weights[:, 15] = 1
-    weights[np.arange(55), 15] = 0
-    weights[np.arange(55), np.arange(55)] = 1
-    shapedirs = np.zeros((VERTICES, 3, 400), np.float32)
-    shapedirs[:200] = 0.01 * rng.normal(size=(200, 3, 400))
-    kintree = np.stack([np.array(PARENTS), np.arange(55)])
-    kintree[0, 0] = 2**32 - 1
-    hands = {f"hands_mean{side}": 0.1 * rng.normal(size=45).astype(np.float32) for side in "lr"}
-    hands |= {f"hands_components{side}": np.eye(45, dtype=np.float32) for side in "lr"}
-    folder = tmp_path_factory.mktemp("body")
-    (folder / "smplx").mkdir()
-    np.savez_compressed(
-        folder / "smplx" / "SMPLX_NEUTRAL_2020.npz", v_template=template, J_regressor=regressor, weights=weights,
-        f=np.arange(30).reshape(10, 3), shapedirs=shapedirs, posedirs=np.zeros((VERTICES, 3, 486), np.float32),
-        kintree_table=kintree, lmk_faces_idx=np.repeat([0, 7], [31, 20]), lmk_bary_coords=np.full((51, 3), 1 / 3),
-        dynamic_lmk_faces_idx=np.zeros((79, 17), int), dynamic_lmk_bary_coords=np.full((79, 17, 3), 1 / 3), **hands,
-    )  # fmt: skip
-    return folder
+    return write_smplx(tmp_path_factory.mktemp("body"), body)
 
 
 def test_smplx_joints_equal_the_packages_own(model_folder):

@@ -66,7 +66,7 @@ def written(smoke, tmp_path_factory):
     folder, arguments = smoke
     made, found, compared = (tmp_path_factory.mktemp(name) for name in ("made", "found", "compared"))
     spoken = ROOT / "examples" / "spoken.flac"
-    words = ["transcript=none", "format=[bvh,glb]", "video_seconds=0.3"]
+    words = ["transcript=none", "format=[bvh,glb,arkit]", "video_seconds=0.3"]
     run_command("generate.py", f"audio={spoken}", *arguments, *words, f"out={made}")
     measured = ["metrics=extended", "samples=2", "video=false", f"out={found}"]
     run_command("eval.py", *arguments, *measured)
@@ -116,6 +116,19 @@ def test_skeletons_are_as_the_page_says(written):
     assert set(found.values()) == {rows["every other"][0].strip("`")} and len(found) == NUM_JOINTS - 1
     assert "Frame Time: 0.03333333" in lines and f"Frames: {FRAMES}" in lines and "0.03333333 s" in PAGE
     assert sum("End Site" in line for line in lines) == NUM_JOINTS - len(set(PARENTS) - {-1})
+
+
+def test_faces_are_as_the_page_says(written):
+    with (written[0] / "spoken.csv").open(newline="") as file:
+        first, *_ = rows = list(csv.DictReader(file))
+    columns, at = list(first), 0
+    for cell in table("Face: csv"):
+        begin, *others = [columns.index(name) for name in re.findall(r"\w+", cell.replace("to", " "))]
+        assert begin == at, cell
+        at = max([begin, *others]) + 1
+    assert at == len(columns) == 63 and len(rows) == FRAMES
+    assert first["Timecode"] == re.search(r"sound begins at `(.*?)`", PAGE).group(1)
+    assert first["BlendShapeCount"] == table("Face: csv")["BlendShapeCount"][0]
 
 
 def test_figures_are_as_the_page_says(written):
