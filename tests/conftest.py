@@ -29,7 +29,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from semtalk import run
-from semtalk.commands import evaluate, genea, generate, prepare, train
+from semtalk.commands import evaluate, genea, generate, prepare, study, train
 from semtalk.settings import compose
 from semtalk.settings.common import Settings
 from semtalk.tasks import speed
@@ -74,6 +74,7 @@ COMMANDS = {
     "scripts/label_semantics.py": (prepare.label_semantics, "generate"),
     "scripts/fetch.py": (train.fetch, "train"),
     "scripts/export_genea.py": (genea.export_genea, "genea"),
+    "scripts/study.py": (study.study, "study"),
 }
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import soundfile
 
 from semtalk.errors import SemTalkError
-from semtalk.evaluation.files import named_files, plain_name
+from semtalk.evaluation.files import SAMPLE, named_files, plain_name
 from semtalk.evaluation.submission import file_name
 from semtalk.features.audio import find_audio, load_audio
 from semtalk.files import atomic_write, read_text
@@ -141,7 +141,7 @@ def plan_stimuli(table: Path, motions: str, audio: str, seed: int, samples: int)
         SemTalkError: The table is bad, a file is missing, or a segment ends after its motion or sound.
     """
     segments = read_segments(table)
-    own, sounds = named_files(motions, "motions", "res_"), {plain_name(path): path for path in find_audio(audio)}
+    own, sounds = sampled_files(motions), {plain_name(path): path for path in find_audio(audio)}
     others, lengths, found = mismatched(segments, seed), {}, []
     for segment in segments:
         said, sample = f"{table}, row {segment.row}: {segment.recording}", drawn_sample(segment, seed, samples)
@@ -162,6 +162,16 @@ def plan_stimuli(table: Path, motions: str, audio: str, seed: int, samples: int)
                 raise SemTalkError(f"{said} ends at {end / rate:.2f} s, and {path} at {lengths[path] / rate:.2f} s.")
         found.append(Stimulus(segment, segment.code(sample), motion, sound, others.get(segment)))
     return found
+
+
+def sampled_files(motions: str) -> dict[str, Path]:
+    """Motion files of a folder by recording, with ``_sample_K`` behind it where the file has a number."""
+    found = named_files(motions, "motions", "res_").items()
+    return {
+        name + (numbered[0] if (numbered := SAMPLE.search(path.stem)) else ""): path
+        for name, paths in found
+        for path in paths
+    }
 
 
 def still_face(motion: Motion) -> Motion:

@@ -175,6 +175,21 @@ HELP = {
             "trust=[PACKAGE]",
         ),
     ),
+    "study": Help(
+        "scripts/study.py",
+        "Have people compare methods in pairs, blind, in a browser; and say what they found.",
+        (
+            "python scripts/study.py methods=[DIR_A,DIR_B] truth=DIR audio=DIR out=DIR    makes a study, serves it",
+            "python scripts/study.py out=DIR             goes on serving it",
+            "python scripts/study.py report=DIR          what was found",
+            "python scripts/study.py export=DIR          for HEMVIP2",
+        ),
+        (
+            "methods=[DIR_A,DIR_B]", "truth=DIR", "audio=DIR", "segments=FILE.csv", "seconds=10", "clips=24",
+            "samples=5", "out=DIR", "questions=[realism]", "pages=25", "checks=4", "host=0.0.0.0", "port=8000",
+            "serve=false", "report=DIR", "export=DIR", "raters=20", "resamples=10000", "seed=0",
+        ),
+    ),
     "fetch": Help(
         "scripts/fetch.py",
         "Bring what a training lacks and the hub has: encoders' models, and BEAT2. It takes what a training takes.",

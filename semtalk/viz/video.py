@@ -190,6 +190,11 @@ def write_silent(motion: Motion, path: Path, size: tuple[int, int] = STUDY, proc
         size: Width and height in pixels.
         processes: How many draw at once, see :func:`semtalk.viz.figure.draw_motions`.
     """
+    encode_silent(draw_motions([motion], len(motion), size, processes), path, size)
+
+
+def encode_silent(pictures: Iterable[np.ndarray], path: Path, size: tuple[int, int]) -> None:
+    """Write pictures (H, W, 3) uint8 as an mp4 of a study."""
     import av
 
     def encode(temporary: Path) -> None:
@@ -197,7 +202,7 @@ def write_silent(motion: Motion, path: Path, size: tuple[int, int] = STUDY, proc
         with av.open(str(temporary.absolute()), "w") as container:
             video = container.add_stream("libx264", rate=FPS, options=options)
             (video.width, video.height), video.pix_fmt = size, "yuv420p"
-            for picture in draw_motions([motion], len(motion), size, processes):
+            for picture in pictures:
                 frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
                 container.mux(video.encode(frame))
             container.mux(video.encode())

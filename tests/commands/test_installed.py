@@ -20,7 +20,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 KEEPS_ITS_NAME = {
     "train": ["stage=fgd", "experiment=smoke"], "eval": ["protocol=evaltools"], "generate": ["decoding.face=expected"],
     "prepare": ["data=beat2", "data.root=DIR"], "fetch": ["experiment=beat2", "dry_run=true"],
-    "genea": ["begin=take"],
+    "genea": ["begin=take"], "study": ["out=DIR"],
 }  # fmt: skip
 """Command -> arguments that its configuration takes."""
 
@@ -57,7 +57,9 @@ def test_a_wheel_holds_the_package_and_the_configurations_and_nothing_else(wheel
         inside = {name for name in file.namelist() if ".dist-info/" not in name}
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "semtalk").rglob("*.py")}
     configs = {f"semtalk/{path.relative_to(ROOT)}" for path in (ROOT / "configs").rglob("*.yaml")}
-    assert inside == modules | configs
+    pages = {"semtalk/study/page.html"}
+    published = {str(path.relative_to(ROOT)) for path in (ROOT / "semtalk" / "evaluation" / "published").glob("*.json")}
+    assert inside == modules | configs | pages | published
 
 
 def test_every_import_of_the_package_is_declared():
