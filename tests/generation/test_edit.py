@@ -1,5 +1,7 @@
 """Scores that are set and poses that are held, by hand on tiny networks: what follows, and what stays."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -197,6 +199,11 @@ def test_a_pose_is_a_seed_in_the_middle(generator):
     assert torch.equal(edited.psi, plain.psi) and torch.equal(edited.trans[1], plain.trans[1])
 
 
+def _noted(seen: list, decode, given, last=None):
+    seen.append(given)
+    return decode(given, last)
+
+
 def test_a_held_pose_is_in_the_motion(generator):
     """As well as the codes of a body that stays in it can say; no seam is smoothed over it."""
     given = speech_of_takes(frames=244)
@@ -207,8 +214,7 @@ def test_a_held_pose_is_in_the_motion(generator):
         for part, codes in generator.tokenizer.latents(edited.codes).items():
             latents[part] = codes[:1]
         smoothed: list = []
-        decode = generator.tokenizer.decode
-        generator.tokenizer.decode = lambda given, last=None: smoothed.append(given) or decode(given, last)
+        generator.tokenizer.decode = partial(_noted, smoothed, generator.tokenizer.decode)
         generator.rollout(given, SPEAKERS, 20, edits=asked)
         del generator.tokenizer.decode
         for part in BODY_PARTS:
