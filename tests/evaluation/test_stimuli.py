@@ -75,6 +75,7 @@ def test_frames_are_thirty_times_the_seconds_and_the_end_is_left_out(tmp_path):
         (HEAD + "1_a_0_1_1,2,1,-1\n", "row 2: 1_a_0_1_1 from 2 to 1 s is no segment"),
         (HEAD + "1_a_0_1_1,-1,1,2\n", "row 2: 1_a_0_1_1 from -1 to 1 s is no segment"),
         (HEAD + "1_a_0_1_1,0,nan,1\n", "row 2: 1_a_0_1_1 from 0 to nan s is no segment"),
+        (HEAD + "1_a_0_1_1,0,inf,inf\n", "row 2: 1_a_0_1_1 from 0 to inf s is no segment"),
         (HEAD + "1_a_0_1_1,0,2,1\n", "row 2: 1_a_0_1_1 from 0 to 2 s does not last 1 s"),
         (HEAD + "1_a_0_1_1,0,2,2\n1_a_0_1_1,0,2,2\n", "row 3: the segment of row 2 again"),
     ],

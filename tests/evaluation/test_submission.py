@@ -176,7 +176,7 @@ def kept_apart(**splits: str):
 
 
 def test_test_and_val_recordings_in_a_training_list_are_named(monkeypatch, tmp_path, corpus):
-    data = {"reader": "sample", "root": str(Path(corpus.root).parent)}
+    data = {"reader": "sample", "root": str(Path(corpus.root).parent), "speakers": 1}
     stamps(monkeypatch, tmp_path, {"run": {"data": data}})
     official = kept_apart(r1_ada_0_1_1="test", r1_ada_0_2_2="val", r1_ada_0_3_3="train", r1_ada_0_5_5="test")
     assert list(genea.list_problems(tmp_path / "run", official)) == [
