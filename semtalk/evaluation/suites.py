@@ -222,9 +222,9 @@ def _alignment(seen: TakeRow, direction: str) -> Weighted | None:
 
 def _recall(seen: TakeRow) -> float | None:
     take = seen.take
-    if take.recording is None or take.semantic is None:
+    if take.labels is None:
         return None
-    weights = G.semantic_weights(take.recording.info["keywords"], take.frames)
+    weights = G.semantic_weights(take.labels, take.frames)
     return float(np.mean([G.semantic_recall(own.joints, seen.truth.joints, weights)[0] for own in seen.samples]))
 
 

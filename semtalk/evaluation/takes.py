@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from semtalk.data.recording import Corpus
+from semtalk.data.recording import Corpus, SemanticInterval
 from semtalk.data.store import StoredRecording
 from semtalk.errors import SemTalkError
 from semtalk.features.extract import SLOTS, stack_features
@@ -50,6 +50,7 @@ class Take:
         psi: (T/4,) semantic score that the motion was made by, or none.
         gate: (T/4,) semantic score that the trained gate gives, whatever the motion was made by; none without one.
         recording: The truth as prepared, or none for a file that belongs to no corpus.
+        labels: Rows of its semantic annotation, beats too; or none.
     """
 
     id: str
@@ -63,6 +64,7 @@ class Take:
     psi: Tensor | None = None
     gate: Tensor | None = None
     recording: StoredRecording | None = None
+    labels: list[SemanticInterval] | None = None
 
     def add(self, row: str, rotation: Tensor, expressions: Tensor, trans: Tensor) -> None:
         """Give the take a row: (T, 55, 6), (T, 100) and (T, 3)."""
@@ -252,10 +254,11 @@ def most_gestured(takes: list[Take], seconds: float | None) -> Take:
 
 
 def add_sound(takes: list[Take], corpus: Corpus) -> None:
-    """Give every take the whole sound of its recording; a store holds it cut to the motion."""
+    """Give every take the whole sound of its recording, and all its labels; a store holds less of both."""
     entries = {entry.id: entry for entry in corpus.entries()}
     for take in takes:
-        take.wave = torch.from_numpy(corpus.read(entries[take.id]).wave)
+        read = corpus.read(entries[take.id])
+        take.wave, take.labels = torch.from_numpy(read.wave), read.semantics
 
 
 def mean_frame(training: Iterable[Mapping[str, Tensor]]) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,5 @@
 """protocol=genea over takes: every number as plain formulas give it."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
@@ -28,9 +26,13 @@ def takes():
         rng = np.random.default_rng(number)
         wave = torch.from_numpy(rng.normal(size=16000 * 11).astype(np.float32))
         wave[::5000] += 30.0
-        labels = [("deictic_h", 1.0, 3.5, 0.8, "that"), ("iconic_m", 3.0, 5.0, 0.5, "round")]
+        labels = [
+            ("deictic_h", 1.0, 3.5, 0.8, "that"),
+            ("iconic_m", 3.0, 5.0, 0.5, "round"),
+            ("beat", 6.0, 7.0, 0.1, ""),
+        ]
         take = Take(str(number), frames, torch.zeros(300), wave, torch.ones(frames))
-        take.recording = SimpleNamespace(info={"keywords": labels})
+        take.labels = labels
         for seed, row in enumerate(("truth", *ROWS)):
             noise = np.random.default_rng(10 * number + (0 if row == "truth" else seed))
             poses = 0.3 * gaussian_filter1d(noise.normal(size=(frames, 55, 3)), 4, axis=0)
@@ -76,7 +78,7 @@ def test_geneas_table_by_plain_formulas(takes):
         assert 0 < found[f"genea_{name}"] < 1
     recalls = [
         G.semantic_recall(
-            joints(take, row), joints(take, "truth"), G.semantic_weights(take.recording.info["keywords"], take.frames)
+            joints(take, row), joints(take, "truth"), G.semantic_weights(take.labels, take.frames)
         )
         for take in takes
         for row in ROWS
