@@ -1,6 +1,7 @@
 """A comparison as one figure: methods by metric, with their intervals."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from semtalk.files import atomic_write
@@ -10,7 +11,7 @@ ACROSS = 3
 
 
 def draw_comparison(comparison: Mapping, titles: Mapping[str, str], scales: Mapping[str, float], path: Path) -> Path:
-    """Draw a comparison: a panel for each metric, in it a bar for each run with its 95% interval.
+    """Draw a comparison: a panel for each metric, in it a point for each run with its 95% interval.
 
     A dashed line is the truth where the best value is the truth's.
 
@@ -24,22 +25,32 @@ def draw_comparison(comparison: Mapping, titles: Mapping[str, str], scales: Mapp
     from matplotlib.figure import Figure
 
     runs = comparison["runs"]
-    down = -(-len(titles) // ACROSS)
-    figure = Figure(figsize=(4 * min(ACROSS, len(titles)), down * (1.1 + 0.45 * len(runs))), layout="constrained")
+    across = min(ACROSS, len(titles))
+    down = -(-len(titles) // across)
+    figure = Figure(figsize=(3 * across + 2, down * (1.1 + 0.35 * len(runs))), layout="constrained")
     FigureCanvasAgg(figure)
-    panels = figure.subplots(down, min(ACROSS, len(titles)), squeeze=False).flat
-    for panel, (metric, title) in zip(panels, titles.items(), strict=False):
-        for place, (name, cells) in enumerate(runs.items()):
+    panels = figure.subplots(down, across, squeeze=False, sharey=True)
+    for panel, (metric, title) in zip(panels.flat, titles.items(), strict=False):
+        for place, cells in enumerate(runs.values()):
             value, low, high = (cells[metric][key] / scales[metric] for key in ("value", "low", "high"))
-            panel.barh(place, value, color=f"C{place % 10}", alpha=0.6, label=name)
-            panel.plot([low, high], [place, place], color="black", linewidth=1.5)
+            panel.plot([low, high], [place, place], color=f"C{place % 10}", linewidth=2)
+            panel.plot([value], [place], "o", color=f"C{place % 10}")
         truth = next(iter(runs.values()))[metric].get("truth")
         if truth is not None:
             panel.axvline(truth / scales[metric], color="black", linestyle="--", linewidth=1)
-        panel.set_yticks(range(len(runs)), runs)
-        panel.invert_yaxis()
+        panel.grid(axis="x", alpha=0.3)
         panel.set_title(title)
-    for panel in list(figure.axes)[len(titles) :]:
+        panel.margins(x=0.1)
+    panels[0, 0].set_yticks(range(len(runs)), short_names(runs))
+    panels[0, 0].set_ylim(len(runs) - 0.5, -0.5)
+    for panel in panels.flat[len(titles) :]:
         panel.remove()
     atomic_write(path, lambda temporary: figure.savefig(temporary, dpi=150))
     return path
+
+
+def short_names(runs: Iterable[str]) -> list[str]:
+    """Names of runs without the folder that they all lie in."""
+    paths = [os.path.abspath(run) for run in runs]
+    common = os.path.commonpath(map(os.path.dirname, paths))
+    return [os.path.relpath(path, common) for path in paths]

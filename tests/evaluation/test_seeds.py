@@ -10,6 +10,7 @@ from test_damaged_results import TAKES, changed, write_evaluation
 
 from semtalk.errors import SemTalkError
 from semtalk.evaluation.comparison import compare
+from semtalk.evaluation.figure import short_names
 from semtalk.evaluation.report import print_comparison
 from semtalk.settings import compose
 from semtalk.tasks.stamp import Facts, new_stamp
@@ -118,3 +119,9 @@ def test_one_take_alone_has_no_interval(tmp_path, capsys, monkeypatch):
     )
     print_comparison(found, tmp_path / "compare")
     assert "nan" not in capsys.readouterr().out
+
+
+def test_a_figure_names_runs_without_the_folder_that_they_all_lie_in(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert short_names(["runs/a", f"{tmp_path}/runs/b_*"]) == ["a", "b_*"]
+    assert short_names(["runs/a", "other/b"]) == ["runs/a", "other/b"] and short_names(["runs/a"]) == ["a"]
