@@ -70,7 +70,7 @@ def test_emphasised_steps_take_the_codes_of_sparse_and_all_others_stay(generator
     assert not torch.equal(edited.frames.rotation[0], plain.frames.rotation[0])
 
 
-@pytest.mark.parametrize("decoding", [Decoding(), Decoding("likeliest", "coherent", "coherent", coherence=0.5)])
+@pytest.mark.parametrize("decoding", [Decoding(), Decoding("likeliest", "coherent", sparse="coherent", coherence=0.5)])
 def test_calm_steps_take_the_codes_of_base_by_the_same_random_numbers(generator, decoding):
     given = speech_of_takes()
 
