@@ -90,7 +90,7 @@ def environment(device: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def write_environment(folder: Path, device: Any, going_on: bool = False) -> Path:
+def write_environment(folder: Path, device: Any, going_on: bool = False, command: str | None = None) -> Path:
     """Write ``environment.json`` into a folder; returns its path.
 
     Args:
@@ -98,8 +98,9 @@ def write_environment(folder: Path, device: Any, going_on: bool = False) -> Path
         device: See :func:`environment`.
         going_on: Whether what is there was begun before; another environment that it was begun in is kept in
             ``earlier``.
+        command: Command line that gives the same result, where it is known.
     """
-    path, content = folder / FILE, environment(device)
+    path, content = folder / FILE, environment(device) | ({"command": command} if command else {})
     before = read_kept(path) if going_on else {}
     earlier = before.pop("earlier", [])
     if before and before != content:

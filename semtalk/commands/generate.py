@@ -57,6 +57,7 @@ def generate(settings: GenerateSettings) -> None:
     from semtalk.face import face_map
     from semtalk.generation.load import files_of
     from semtalk.generation.speech import SemTalk
+    from semtalk.settings.line import generate_line
     from semtalk.tasks.speed import trainer_device
 
     device = trainer_device(settings.trainer.accelerator)
@@ -75,7 +76,7 @@ def generate(settings: GenerateSettings) -> None:
     )  # fmt: skip
     for line in model.counts():
         LOG.info(line)
-    write_environment(folder, device)
+    write_environment(folder, device, command=generate_line(settings, settings.ckpt or str(run_dir(settings))))
     for name, result in zip(names, results, strict=True):
         utterance = result.utterance
         written = [

@@ -198,6 +198,8 @@ def test_environments_are_as_the_page_says(written):
     for path in (made, found, compared, folder / "runs" / "smoke" / "base"):
         content = json.loads((path / "environment.json").read_text())
         content.pop("earlier", None)
+        assert ("command" in content) == (path == made)
+        content.pop("command", None)
         compare_keys(rows, content)
         assert set(re.findall(r"`(\w+)`", rows["machine"][1])) == set(content["machine"])
 

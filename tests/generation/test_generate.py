@@ -340,8 +340,11 @@ def test_base_alone_has_no_score(model):
 
     parts = (getattr(model.generator, name) for name in ("tokenizer", "translation", "base"))
     alone = SemTalk(MotionGenerator(*parts), model.features, model.speakers, model.body, model.device)
-    for options in ({}, {"gate": "always"}, {"psi": np.ones(15)}):
+    for options in ({}, {"gate": "always"}):
         result = alone(voice(2.0), **options)
         assert not result.psi.any() and len(result.motion) == 60
+    for options in ({"psi": np.ones(15)}, {"emphasise": "no"}):
+        with pytest.raises(SemTalkError, match="the run has no sparse network, which the semantic score is of"):
+            alone(voice(2.0), [("no", 0.5, 1.0)], **options)
     with pytest.raises(SemTalkError, match="has no sparse network"):
         alone.scores(result.utterance)

@@ -46,9 +46,11 @@ HEAVY = {
 
 def test_bad_input_is_told_before_torch_is_imported(tmp_path):
     good, short, odd = tmp_path / "good.wav", tmp_path / "short.npz", tmp_path / "odd.npz"
+    said = tmp_path / "good.txt"
     soundfile.write(good, voice(0.5), 16000)
     (tmp_path / "bad.wav").write_text("no sound")
     (tmp_path / "bad.json").write_text("{}")
+    said.write_text("well hello")
     (tmp_path / "bad.txt").write_bytes(b"caf\xe9")
     (tmp_path / "bad.npz").write_text("no motion")
     np.savez(
@@ -65,6 +67,10 @@ def test_bad_input_is_told_before_torch_is_imported(tmp_path):
         f"generate|audio={good}|betas={odd}": "odd.npz: not a readable npz of plain arrays (it lacks",
         f"generate|audio={good}|betas=[{','.join(['0.0'] * 301)}]": "betas: 301 values",
         f"generate|audio={good}|transcript={tmp_path}/bad.txt": "bad.txt: not a readable .txt transcript",
+        f"generate|audio={good}|transcript={said}|emphasise=[hull]": "=hull: good has no such word",
+        f"generate|audio={good}|transcript={said}|calm=[well@3]": "3 s is not within good, which",
+        f"generate|audio={good}|psi={short}": "short.npz: give a .csv or an .npy",
+        f"generate|audio={good}|pose=[{tmp_path}/none.npz@0.1]": "none.npz: no such motion file",
         f"eval|motions={tmp_path}/own|truth={tmp_path}/none": f"truth={tmp_path}/none: there is no such folder",
         f"eval|motions={tmp_path}/own|truth={tmp_path}/own": "own/a.npz: not a readable npz of plain arrays (it lacks",
         f"eval|motions={tmp_path}/true|truth={tmp_path}/true|mean_speed={odd}": "odd.npz: not a readable npy",
@@ -74,9 +80,9 @@ def test_bad_input_is_told_before_torch_is_imported(tmp_path):
     (tmp_path / "true").mkdir()
     shutil.copy(odd, tmp_path / "own" / "a.npz")
     shutil.copy(short, tmp_path / "true" / "bad.npz")
-    said = run_program("-c", PROGRAM, *wrong).stdout.splitlines()
-    assert len(said) == len(wrong)
-    for line, expected in zip(said, wrong.values(), strict=True):
+    lines = run_program("-c", PROGRAM, *wrong).stdout.splitlines()
+    assert len(lines) == len(wrong)
+    for line, expected in zip(lines, wrong.values(), strict=True):
         assert expected in line
 
 
