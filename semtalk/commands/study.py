@@ -36,13 +36,22 @@ def _make_study(settings: StudySettings, folder: Path) -> None:
 
     from rich.progress import track
 
-    from semtalk.study.make import cut_takes, make_study, named_systems, new_study, planned
+    from semtalk.study.make import (
+        cut_takes,
+        drawn_segments,
+        make_study,
+        named_systems,
+        new_study,
+        planned,
+    )
 
     systems = named_systems(settings.methods, settings.truth)
     table = Path(settings.segments) if settings.segments else folder / "segments.csv"
     if not settings.segments:
         cut_takes(systems, settings.audio, settings.seconds, table)
-    stimuli = planned(systems, settings.audio, table, settings.seed, settings.samples, settings.clips)
+    if settings.clips:
+        table = drawn_segments(table, settings.clips, settings.seed, folder / "drawn.csv")
+    stimuli = planned(systems, settings.audio, table, settings.seed, settings.samples)
     plan = new_study(stimuli, settings.questions, settings.pages, settings.checks, settings.seed)
     LOG.info(f"{len(plan.codes)} segments of {', '.join(plan.systems)}; {len(plan.videos())} videos.")
     if "mismatch" in plan.questions and len(plan.mismatched) < len(plan.codes):

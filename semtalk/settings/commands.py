@@ -523,7 +523,7 @@ class StudySettings(Command):
     serve: bool
     """Whether the page is served; else the study is made and the command ends."""
     report: PathText | None
-    """Study to report on: its folder; or votes as HEMVIP2 exports (json), or the leaderboard releases, them (csv)."""
+    """Study to report on: its folder; votes that HEMVIP2 exports (json), or the leaderboard releases (csv)."""
     export: PathText | None
     """Folder of a study to write for HEMVIP2."""
     raters: Annotated[int, between(1, 100_000)]

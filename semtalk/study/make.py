@@ -4,7 +4,7 @@ import csv
 import hashlib
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from semtalk.evaluation.stimuli import (
     MUTED,
     Stimulus,
     plan_stimuli,
+    read_segments,
     sampled_files,
     write_stimuli,
 )
@@ -83,16 +84,33 @@ def cut_takes(systems: dict[str, str], audio: str, seconds: float, path: Path) -
         for start in range(0, end, size):
             if start == 0 or end - start >= SHORTEST * FPS:
                 stop = min(end, start + size)
-                rows.append([name, *(f"{frames / FPS:.3f}" for frames in (start, stop, stop - start))])
+                rows.append((name, start, stop))
+    return write_segments(rows, path)
+
+
+def drawn_segments(table: Path, count: int, seed: int, path: Path) -> Path:
+    """Write so many segments of a table, drawn, as a table of their own; where it has no more, it is taken itself.
+
+    Raises:
+        SemTalkError: The table is bad.
+    """
+    segments = read_segments(table)
+    if count >= len(segments):
+        return table
+    kept = sorted(np.random.default_rng(seed).permutation(len(segments))[:count])
+    return write_segments([segments[at][:3] for at in kept], path)
+
+
+def write_segments(segments: Iterable[tuple[str, int, int]], path: Path) -> Path:
+    """Write a table of segments: recording, and frames [start, end)."""
     text = io.StringIO()
+    rows = ([name, *(f"{at / FPS:.3f}" for at in (start, end, end - start))] for name, start, end in segments)
     csv.writer(text, lineterminator="\n").writerows([COLUMNS, *rows])
     atomic_write(path, lambda temporary: temporary.write_text(text.getvalue(), encoding="utf-8"))
     return path
 
 
-def planned(
-    systems: dict[str, str], audio: str, table: Path, seed: int, samples: int, clips: int | None
-) -> dict[str, list[Stimulus]]:
+def planned(systems: dict[str, str], audio: str, table: Path, seed: int, samples: int) -> dict[str, list[Stimulus]]:
     """System -> its stimuli, of the same segments for all.
 
     Args:
@@ -101,21 +119,11 @@ def planned(
         table: Of segments.
         seed: Of what is drawn.
         samples: That a system may have of each take.
-        clips: At most so many segments, drawn; none for all.
 
     Raises:
         SemTalkError: As :func:`semtalk.evaluation.stimuli.plan_stimuli`.
     """
-    found = {name: plan_stimuli(table, folder, audio, seed, samples) for name, folder in systems.items()}
-    count = len(next(iter(found.values())))
-    if clips is None or clips >= count:
-        return found
-    kept = sorted(np.random.default_rng(seed).permutation(count)[:clips])
-    chosen = {name: [own[at] for at in kept] for name, own in found.items()}
-    inside = {stimulus.segment for stimulus in next(iter(chosen.values()))}
-    return {
-        name: [one if one.other in inside else replace(one, other=None) for one in own] for name, own in chosen.items()
-    }
+    return {name: plan_stimuli(table, folder, audio, seed, samples) for name, folder in systems.items()}
 
 
 def digest(systems: dict[str, list[Stimulus]]) -> str:

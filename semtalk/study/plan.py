@@ -168,7 +168,7 @@ class Study:
     def count(self, question: str, slot: int) -> int:
         """Comparisons of a question that a slot has."""
         each, more = divmod(self.pages, len(self.questions))
-        return each + ((self.questions.index(question) + slot) % len(self.questions) < more)
+        return each + ((self.questions.index(question) - slot * more) % len(self.questions) < more)
 
     def pages_of(self, slot: int) -> list[Page]:
         """All pages of a slot by question, with a check after every floor(n / (c + 1)) of n comparisons."""
