@@ -4,6 +4,7 @@ Drawing takes about 70 ms for each figure and frame on one core, so that frames 
 plain programs that are fed through pipes: those of ``multiprocessing`` would run the script again that asked for them.
 """
 
+import math
 import os
 import pickle
 import signal
@@ -18,10 +19,26 @@ from semtalk.errors import SemTalkError
 from semtalk.motion.io import Motion
 
 COLOURS = ("#9aa5b1", "#c9a26b")
-SPACING = 1.5
-"""Metres between figures."""
+SPACING, SIDES = 1.5, 2.3
+"""Metres between figures, and what is seen beside the outer two, half of it on either side."""
+VIEW = 30.0
+"""Degrees from top to bottom of the picture."""
+NEAREST = 4.0
+"""Metres from the camera to the figures, where these leave it room."""
 BATCH = 12
 """Frames that a process draws at a time."""
+
+
+def distance(figures: int, size: tuple[int, int]) -> float:
+    """Metres from the camera to the figures, so that all of them are in a picture of this width and height."""
+    width = SPACING * (figures - 1) + SIDES
+    return max(NEAREST, width * size[1] / size[0] / (2 * math.tan(math.radians(VIEW / 2))))
+
+
+def figure_places(figures: int, size: tuple[int, int]) -> list[float]:
+    """Where each figure stands in the picture, from left (0) to right (1)."""
+    seen = distance(figures, size) * 2 * math.tan(math.radians(VIEW / 2)) * size[0] / size[1]
+    return [0.5 + (index - (figures - 1) / 2) * SPACING / seen for index in range(figures)]
 
 
 class FigureRenderer:
@@ -54,7 +71,9 @@ class FigureRenderer:
         width = SPACING * len(betas) + 1.0
         floor = pyvista.Plane(center=(0, -0.01, 0), direction=(0, 1, 0), i_size=width, j_size=2.4)
         self.plotter.add_mesh(floor, color="#e8e6e1")
-        self.plotter.camera_position = [(0, 1.2, 4.0), (0, 0.93, 0), (0, 1, 0)]
+        away = distance(len(betas), size)
+        self.plotter.camera_position = [(0, 1.2, away), (0, 0.93, 0), (0, 1, 0)]
+        self.plotter.camera.view_angle = VIEW
 
     def draw(self, poses: list[np.ndarray], places: list[np.ndarray]) -> np.ndarray:
         """Draw one frame.

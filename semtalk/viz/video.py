@@ -12,7 +12,7 @@ from rich.progress import track
 from semtalk.files import atomic_write
 from semtalk.motion.io import Motion
 from semtalk.motion.skeleton import DOWNSAMPLE, FPS, SAMPLE_RATE
-from semtalk.viz.figure import draw_motions
+from semtalk.viz.figure import draw_motions, figure_places
 
 SCENE = (960, 540)
 STRIP_HEIGHT = 150
@@ -20,6 +20,8 @@ MARGIN = 44
 INK, FAINT, ACTIVE, CURVE, TRUE = "#222222", "#999999", "#f6d9b0", "#b3541e", "#5b7a99"
 STUDY = (1440, 1080)
 """Size of a study's videos, as the GENEA leaderboard shows them."""
+TITLE_SIZES, TITLE_GAP = (18, 16, 14, 12), 8
+"""Of the font of a figure's title, the first that fits; and pixels between titles."""
 SHEET_FRAMES = 8
 SHEET_COLUMNS = 4
 
@@ -109,10 +111,22 @@ def _compose(picture: np.ndarray, titles: list[str], strip: Image.Image) -> Imag
     page.paste(Image.fromarray(picture))
     page.paste(strip, (0, SCENE[1]))
     draw = ImageDraw.Draw(page)
-    for index, title in enumerate(titles):
-        place = SCENE[0] * (index + 0.5) / len(titles)
-        draw.text((place, 14), title, fill=INK, font=_font(18), anchor="ma")
+    middles = [SCENE[0] * place for place in figure_places(len(titles), SCENE)]
+    room = SCENE[0] if len(titles) == 1 else middles[1] - middles[0] - TITLE_GAP
+    for middle, title in zip(middles, titles, strict=True):
+        text, font = _fitted(draw, title, room)
+        draw.text((middle, 14), text, fill=INK, font=font, anchor="ma")
     return page
+
+
+def _fitted(draw: ImageDraw.ImageDraw, title: str, room: float) -> tuple[str, ImageFont.FreeTypeFont]:
+    """A title and its font, smaller where it would not fit, and cut off where the smallest does not either."""
+    font = next((_font(size) for size in TITLE_SIZES if draw.textlength(title, font=_font(size)) <= room), None)
+    if font is not None:
+        return title, font
+    smallest = _font(TITLE_SIZES[-1])
+    kept = next(cut for cut in range(len(title), -1, -1) if draw.textlength(f"{title[:cut]}…", font=smallest) <= room)
+    return f"{title[:kept]}…", smallest
 
 
 def write_video(
