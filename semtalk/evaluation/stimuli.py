@@ -15,6 +15,7 @@ import soundfile
 
 from semtalk.errors import SemTalkError
 from semtalk.evaluation.files import SAMPLE, named_files, plain_name
+from semtalk.evaluation.kinds import MATCHED, MISMATCHED, MOTION, MUTED
 from semtalk.evaluation.submission import file_name
 from semtalk.features.audio import find_audio, load_audio
 from semtalk.files import atomic_write, read_text
@@ -25,8 +26,6 @@ from semtalk.viz.video import write_silent, write_with_sound
 COLUMNS = ["file_name", "start_seconds", "end_seconds", "duration_seconds"]
 LEADERBOARDS = "394f28234d174b15fd8455b669eb08f79b7d559ecb5fdf6790229fed2bce57bc"
 """Sha256 of the leaderboard's table of 108 segments, which has no licence and is not part of this package."""
-MOTION, MUTED, MATCHED, MISMATCHED = "motion", "muted", "matched", "mismatched"
-"""Of what is written: npz; silent mp4; mp4 and wav with the segment's own speech; and with another segment's."""
 
 
 class Segment(NamedTuple):

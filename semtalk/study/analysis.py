@@ -20,11 +20,11 @@ CENTRE, SCALE = 1000.0, 400.0
 
 
 def by_rater(votes: Sequence[Vote]) -> list[list[Vote]]:
-    """Votes of each rater."""
+    """Votes of each rater, by their names, so that resamples do not hang on the order of a file."""
     found = defaultdict(list)
     for vote in votes:
         found[vote.rater].append(vote)
-    return list(found.values())
+    return [found[name] for name in sorted(found)]
 
 
 def resampled(count: int, resamples: int = RESAMPLES, seed: int = SEED) -> np.ndarray:

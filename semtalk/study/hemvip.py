@@ -142,7 +142,7 @@ def read_export(path: Path) -> tuple[list[Rater], list[Vote]]:
             checks = sum(page["type"] == "check" for page in session["pages"])
             raters[name] = Rater(
                 name, status if before.status == FINISHED else before.status, max(before.failed, failed),
-                max(before.checks + checks, failed),
+                before.checks + checks,
             )  # fmt: skip
             for page in session["pages"]:
                 selected = _unquoted(page["selected"])

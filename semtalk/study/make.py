@@ -13,10 +13,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from semtalk.errors import SemTalkError
 from semtalk.evaluation.files import plain_name
+from semtalk.evaluation.kinds import MATCHED, MUTED
 from semtalk.evaluation.stimuli import (
     COLUMNS,
-    MATCHED,
-    MUTED,
     Stimulus,
     plan_stimuli,
     read_segments,

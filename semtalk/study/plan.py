@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from semtalk.errors import SemTalkError
-from semtalk.evaluation.stimuli import MATCHED, MUTED
+from semtalk.evaluation.kinds import MATCHED, MUTED
 from semtalk.files import read_json
 from semtalk.study.questions import QUESTIONS, SUFFIX
 

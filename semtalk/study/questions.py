@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from semtalk.evaluation.stimuli import MATCHED, MISMATCHED, MUTED
+from semtalk.evaluation.kinds import MATCHED, MISMATCHED, MUTED
 
 ANSWERS = {
     "LeftClearlyBetter": 2, "LeftSlightlyBetter": 1, "TheyAreEqual": 0, "RightSlightlyBetter": -1,

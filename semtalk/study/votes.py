@@ -80,7 +80,8 @@ def excluded(raters: Iterable[Rater]) -> dict[str, str]:
     found = {}
     for rater in raters:
         if rater.failed:
-            found[rater.name] = f"failed {rater.failed} of {rater.checks} attention checks"
+            of_all = f" of {rater.checks}" if rater.checks else ""  # which an export need not have
+            found[rater.name] = f"failed {rater.failed}{of_all} attention checks"
         elif rater.status != FINISHED:
             found[rater.name] = STATUSES[rater.status]
     return found

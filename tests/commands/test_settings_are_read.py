@@ -1,5 +1,8 @@
 """No setting is there for nothing: what the commands do not read is found."""
 
+import shutil
+from unittest import mock
+
 import numpy as np
 import soundfile
 from conftest import READ, run_command
@@ -41,6 +44,13 @@ def test_every_setting_is_read(smoke, tmp_path):
     run_command("scripts/export_genea.py", *arguments, f"out={tmp_path}/export")
     (tmp_path / "cut.csv").write_text("file_name,start_seconds,end_seconds,duration_seconds\na,0,0.2,0.2\n")
     run_command("scripts/export_genea.py", f"segments={tmp_path}/cut.csv", *made[::2], "video=false")
+    shutil.copytree(tmp_path / "made", tmp_path / "other")
+    new = [f"methods=[{tmp_path}/made]", f"truth={tmp_path}/other", f"audio={tmp_path}/a.wav", f"out={tmp_path}/study"]
+    with mock.patch("semtalk.study.make.make_study"), mock.patch("semtalk.study.server.serve"):
+        run_command("scripts/study.py", *new, "seconds=1", "questions=[realism]", "clips=1")
+        run_command("scripts/study.py", *new, f"segments={tmp_path}/cut.csv", "questions=[realism]")
+    for key in ("report", "export"):
+        run_command("scripts/study.py", f"{key}=/nowhere", check=False)
     run_command("scripts/prepare.py", *arguments, "report=true")
     for data in ("beat2", "show"):
         run_command("train.py", f"data={data}", "data.root=/nowhere", "dry_run=true", "stage=fgd", check=False)

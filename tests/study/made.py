@@ -74,9 +74,10 @@ def taken(store, rater: str, choose=lambda page: "LeftSlightlyBetter", right: bo
 
     status, session = "started", store.session(rater)
     for at, page in enumerate(session["pages"]):
-        answer = choose(page)
         if page.expected:
             answer = page.expected if right else next(one for one in ANSWERS if one != page.expected)
+        else:
+            answer = choose(page)
         reasons = [] if answer == "TheyAreEqual" else [next(iter(QUESTIONS[page.question].reasons))]
         status = store.answer(rater, at, answer, reasons)
         if status != "started":

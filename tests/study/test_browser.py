@@ -1,4 +1,4 @@
-"""The study in a real browser (chromium by playwright), where both are there: watch, answer, go back, pause, end."""
+"""The study in a real browser (chromium, by playwright), where both are there: a rater's whole session."""
 
 import os
 import shutil
