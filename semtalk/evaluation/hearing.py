@@ -1,5 +1,6 @@
 """What of the speech is in generated motion, for rows of takes; docs/metrics.md has the formulas."""
 
+import math
 from collections import defaultdict
 
 import numpy as np
@@ -119,12 +120,13 @@ class Hearing:
             "expressions_r": float(self.expressions.correlation()[few].mean()),
             "expressions_amplitude": float(self.expressions.amplitude_ratio()[few].mean()),
             **{f"{part}_error": error.value for part, error in self.errors.items()},
-            **{
-                name: mean.value / self.moves["true", name].value
-                for (w, name), mean in self.moves.items()
-                if w == "own"
-            },
+            **{name: self._share(name) for whose, name in self.moves if whose == "own"},
         }
+
+    def _share(self, name: str) -> float:
+        """A speed or an acceleration over the truth's; not a number where that stands still, as mean hands do."""
+        true = self.moves["true", name].value
+        return self.moves["own", name].value / true if true else math.nan
 
 
 def hearing(takes: list[Take], row: str, body: BodyModel, other: str | None = None) -> dict[str, float]:
