@@ -87,7 +87,7 @@ def test_who_keeps_a_row_is_said_in_one_line():
 
 def test_a_run_goes_on_with_show_and_its_checkpoint_has_names_and_the_split(smoke, tmp_path):
     folder, (_, *places) = smoke
-    arguments = [*places, *SIZES, "recipe.base.steps=2", "recipe.validations=1", "recipe.rollout_seconds=0"]
+    arguments = [*places, *SIZES, "recipe.base.steps=2", "recipe.validations=1", "recipe.rollout_seconds=4.0"]
     write_show(tmp_path / "SHOW")
     data = ["data=show", f"data.root={tmp_path}/SHOW", "data.hands=mean", "data.words=none", "name=adapted"]
     listed = f"data.split_file={tmp_path}/SHOW/train_val_test.json"
