@@ -127,21 +127,19 @@ def test_spoken_words_are_taken_from_the_command_line_as_they_are():
 
 
 def test_a_word_and_a_pose_on_the_command_line(smoke, tmp_path):
-    """The same as from Python, twice the same bytes; the line that says so is kept."""
+    """The same as from Python; the line that is kept gives the same bytes."""
     soundfile.write(tmp_path / "talk.wav", voice(4.0), 16000)
     (tmp_path / "talk.txt").write_text("we did not walk the whole way here")
     pose = still(tmp_path / "pose.npz")
     asked = ["emphasise=[whole]", "calm=[walk]", f"pose=[{pose}@1.0]"]
     words = [f"audio={tmp_path}/talk.wav", f"transcript={tmp_path}/talk.txt", "video=false", *smoke[1]]
-    for out in ("a", "b"):
-        run_command("generate.py", *words, *asked, f"out={tmp_path}/{out}")
+    run_command("generate.py", *words, *asked, f"out={tmp_path}/a")
     run_command("generate.py", *words, f"out={tmp_path}/plain")
-    files = [(tmp_path / out / "talk.npz").read_bytes() for out in ("a", "b", "plain")]
-    assert files[0] == files[1] != files[2]
+    edited, plain = ((tmp_path / out / "talk.npz").read_bytes() for out in ("a", "plain"))
     line = json.loads((tmp_path / "a" / "environment.json").read_text())["command"]
     (tmp_path / "a" / "talk.npz").unlink()
     run_command("generate.py", *shlex.split(line)[2:])
-    assert (tmp_path / "a" / "talk.npz").read_bytes() == files[0], line
+    assert (tmp_path / "a" / "talk.npz").read_bytes() == edited != plain, line
     model, wave = SemTalk.from_pretrained(smoke[0] / "runs" / "smoke"), load_audio(tmp_path / "talk.wav")
     spoken = Utterance(wave, read_transcript(tmp_path / "talk.txt", wave), name="talk")
     (result,) = model.generate([spoken], emphasise=["whole"], calm="walk", pose=[f"{pose}@1.0"])
