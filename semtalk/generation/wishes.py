@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from numbers import Real
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +25,9 @@ NEAR = 0.5
 """Seconds by which a time may miss the word that it points at."""
 MOST_TIMES = 8
 """Of one word, where they are listed."""
+
+EXAMPLES = {"emphasise": "whole@1.5", "calm": "whole@1.5", "pose": "FILE.npz@1.5"}
+"""Key -> what it takes."""
 
 Asked = str | tuple[str, float]
 Pose = str | tuple[str | Path | Motion, float]
@@ -66,7 +70,7 @@ def read_wishes(
     Args:
         utterances: The recordings; words and poses are of one alone.
         emphasise: Words, as ``word`` or ``word@seconds``: the score of their steps is 1.
-        calm: The same, whose score is 0.
+        calm: The same, whose score is 0; a step that an emphasised word shares with a calm one is of the former.
         psi: A file of scores, see :func:`read_scores`, or a row of them for each recording: it sets every step, and
             words what it says of theirs.
         pose: ``FILE@seconds``, or (file or motion, seconds): the body of the frame in the middle of a motion file is
@@ -77,8 +81,8 @@ def read_wishes(
         SemTalkError: A word is not said, or more than once; a time is none, or beyond the recording; a file is missing,
             damaged or of another length; or words and poses are given for several recordings.
     """
-    words = {"emphasise": _listed(emphasise), "calm": _listed(calm)}
-    poses = _listed(pose)
+    words = {"calm": _listed("calm", calm, (str,)), "emphasise": _listed("emphasise", emphasise, (str,))}
+    poses = _listed("pose", pose, (str, Path, Motion))
     asked = [key for key, value in {**words, "pose": poses}.items() if value]
     if not asked and psi is None:
         return None
@@ -96,16 +100,14 @@ def read_wishes(
         )
     if poses:
         wishes[0].poses = {_step("pose", at, utterances[0]): _pose(what) for what, at in timed}
-    marked: dict[int, str] = {}
-    for key, score in (("emphasise", 1.0), ("calm", 0.0)):
-        for one in words[key]:
-            text, at = _timed_word(key, one, utterances[0])
-            if not heard:
-                continue
-            for step in _steps_of(find_word(key, text, at, utterances[0]), utterances[0]):
-                if marked.setdefault(step, key) != key:
-                    raise SemTalkError(f"emphasise, calm: both are asked of '{text}', or of words that share a step.")
-                wishes[0].psi[step] = score
+    said: dict[str, list[Word]] = {key: [] for key in words}
+    for key, score in (("calm", 0.0), ("emphasise", 1.0)):
+        timed_words = [_timed_word(key, one, utterances[0]) for one in words[key]]
+        said[key] = [find_word(key, text, at, utterances[0]) for text, at in timed_words] if heard else []
+        for word in said[key]:
+            wishes[0].psi[_steps_of(word, utterances[0])] = score
+    if both := [word.text for word in said["calm"] if word in said["emphasise"]]:
+        raise SemTalkError(f"emphasise, calm: both are asked of '{both[0]}'; take one away.")
     return wishes
 
 
@@ -172,7 +174,7 @@ def read_scores(path: str | Path, frames: int) -> np.ndarray:
 
 def pose_files(pose: str | Sequence[str] | None) -> list[Path]:
     """Files of poses that are given as ``FILE@seconds``."""
-    return [Path(_timed_pose(one)[0]) for one in _listed(pose)]
+    return [Path(_timed_pose(one)[0]) for one in _listed("pose", pose, (str,))]
 
 
 def _csv(path: Path) -> np.ndarray:
@@ -180,7 +182,7 @@ def _csv(path: Path) -> np.ndarray:
         lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except UnicodeDecodeError as error:
         raise SemTalkError(f"psi={path}: not a readable csv ({error}).") from error
-    if lines and any(letter.isalpha() for letter in lines[0]) and lines[0].lower() not in ("nan", "inf", "-inf"):
+    if lines and _number(lines[0]) is None:
         lines = lines[1:]
     try:
         return np.array([float(line) for line in lines], np.float32)
@@ -216,12 +218,21 @@ def _rows(psi: Scores | None, utterances: Sequence[Utterance]) -> list[np.ndarra
     return [_checked(row, "psi").copy() for row in rows]
 
 
-def _listed(value: str | Sequence | None) -> list:
+def _listed(key: str, value: Any, kinds: tuple[type, ...]) -> list:
+    """What a key asks for, one after another: texts, or pairs of one of some kinds and a time.
+
+    Raises:
+        SemTalkError: It is something else.
+    """
     if value is None:
         return []
-    if isinstance(value, str) or (isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], Real)):
-        return [value]
-    return list(value)
+    alone = isinstance(value, str) or (isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], Real))
+    listed = [value] if alone or not isinstance(value, Sequence) else list(value)
+    for one in listed:
+        pair = isinstance(one, tuple) and len(one) == 2 and isinstance(one[0], kinds) and isinstance(one[1], Real)
+        if not isinstance(one, str) and not pair:
+            raise SemTalkError(f"{key}: {one!r} is no text with a time, as in {EXAMPLES[key]}.")
+    return listed
 
 
 def _timed_word(key: str, one: Asked, utterance: Utterance) -> tuple[str, float | None]:
@@ -230,7 +241,7 @@ def _timed_word(key: str, one: Asked, utterance: Utterance) -> tuple[str, float 
         text, at = one
     else:
         text, sign, said = one.rpartition("@")
-        at = _seconds(said) if sign else None
+        at = _number(said) if sign else None
         text = text if at is not None else one
     if at is not None:
         _step(f"{key}={text}@{at:g}", at, utterance)
@@ -241,14 +252,14 @@ def _timed_pose(one: Pose) -> tuple[str | Path | Motion, float]:
     if not isinstance(one, str):
         return one
     path, _, said = one.rpartition("@")
-    at = _seconds(said)
+    at = _number(said)
     if not path or at is None:
         raise SemTalkError(f"pose={one}: give a motion file and seconds, as in pose=FILE.npz@1.5.")
     return path, at
 
 
-def _seconds(text: str) -> float | None:
-    """A number of seconds; none for what is no number."""
+def _number(text: str) -> float | None:
+    """A number; none for what is no number."""
     try:
         return float(text)
     except ValueError:
@@ -264,10 +275,10 @@ def _step(name: str, at: float, utterance: Utterance) -> int:
     return int(at * FPS) // DOWNSAMPLE
 
 
-def _steps_of(word: Word, utterance: Utterance) -> range:
+def _steps_of(word: Word, utterance: Utterance) -> slice:
     """Code steps that a word is said in, at least one."""
     first = int(word.start * FPS) // DOWNSAMPLE
-    return range(first, min(max(first + 1, math.ceil(word.end * FPS / DOWNSAMPLE)), step_count(utterance.frames)))
+    return slice(first, min(max(first + 1, math.ceil(word.end * FPS / DOWNSAMPLE)), step_count(utterance.frames)))
 
 
 def _distance(word: Word, at: float) -> float:

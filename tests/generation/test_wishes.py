@@ -40,7 +40,8 @@ def test_words_set_the_score_of_the_steps_in_which_they_are_said():
     assert set_steps(emphasise=["WHOLE@1.1"], calm=["no"]) == {0: 0.0, 1: 0.0, 2: 0.0, 7: 1.0, 8: 1.0, 9: 1.0}
     assert set_steps(emphasise=["the@1.6"]) == {12: 1.0} and set_steps(calm=[("the", 0.95)]) == {6: 0.0, 7: 0.0}
     assert set_steps(emphasise=["don't"]) == {14: 1.0}, "the end of the word lies behind that of the sound"
-    assert read_wishes([SPEECH, SPEECH]) is None
+    assert set_steps(emphasise=["the@0.9"], calm=["whole"]) == {6: 1.0, 7: 1.0, 8: 0.0, 9: 0.0}
+    assert read_wishes([SPEECH, SPEECH]) is None and read_wishes([SPEECH], emphasise=[]) is None
 
 
 @pytest.mark.parametrize(
@@ -53,6 +54,8 @@ def test_words_set_the_score_of_the_steps_in_which_they_are_said():
         ({"emphasise": ["whole@nan"]}, "nan s is not within talk"),
         ({"emphasise": ["whole@0.2"]}, "emphasise=whole@0.2: the word is not said then, but at whole@1.00"),
         ({"emphasise": ["whole"], "calm": ["whole"]}, "emphasise, calm: both are asked of 'whole'"),
+        ({"emphasise": 5}, "emphasise: 5 is no text with a time, as in whole@1.5"),
+        ({"pose": [(5, 1.0)]}, r"pose: \(5, 1.0\) is no text with a time"),
         ({"pose": ["no.npz@1"]}, "no.npz: no such motion file"), ({"pose": "POSE@5"}, "pose: 5 s is not within talk"),
         ({"pose": ["POSE"]}, "give a motion file and seconds, as in pose=FILE.npz@1.5"),
         ({"pose": ["POSE@1", "POSE@1.3"]}, "pose: two poses are less than 12 frames apart"),
@@ -75,7 +78,9 @@ def test_what_cannot_be_is_one_sentence(tmp_path, monkeypatch, options, says):
     np.save("objects.npy", np.array([{}] * 15), allow_pickle=True)
 
     def named(value):
-        return value.replace("POSE", "pose.npz") if isinstance(value, str) else [named(one) for one in value]
+        if isinstance(value, list):
+            return [named(one) for one in value]
+        return value.replace("POSE", "pose.npz") if isinstance(value, str) else value
 
     with pytest.raises(SemTalkError, match=says):
         read_wishes([SPEECH], **{key: named(value) for key, value in options.items()})
@@ -95,6 +100,8 @@ def test_scores_of_files_are_of_steps_or_of_frames(tmp_path):
     steps, frames = np.linspace(0, 1, 15, dtype=np.float32), np.linspace(0, 1, 58, dtype=np.float32)
     np.save(tmp_path / "steps.npy", steps)
     (tmp_path / "steps.csv").write_text("psi\n" + "\n".join(map(repr, steps.tolist())))
+    (tmp_path / "bare.csv").write_text("1e-3\n" * 15)
+    assert np.allclose(read_scores(tmp_path / "bare.csv", 58), 1e-3), "a number is no heading"
     assert np.array_equal(read_scores(tmp_path / "steps.npy", 58), steps)
     assert np.array_equal(read_scores(tmp_path / "steps.csv", 58), steps)
     np.save(tmp_path / "frames.npy", frames)
@@ -120,21 +127,19 @@ def test_spoken_words_are_taken_from_the_command_line_as_they_are():
 
 
 def test_a_word_and_a_pose_on_the_command_line(smoke, tmp_path):
-    """The same as from Python, twice the same bytes; the line that says so is kept."""
+    """The same as from Python; the line that is kept gives the same bytes."""
     soundfile.write(tmp_path / "talk.wav", voice(4.0), 16000)
     (tmp_path / "talk.txt").write_text("we did not walk the whole way here")
     pose = still(tmp_path / "pose.npz")
     asked = ["emphasise=[whole]", "calm=[walk]", f"pose=[{pose}@1.0]"]
     words = [f"audio={tmp_path}/talk.wav", f"transcript={tmp_path}/talk.txt", "video=false", *smoke[1]]
-    for out in ("a", "b"):
-        run_command("generate.py", *words, *asked, f"out={tmp_path}/{out}")
+    run_command("generate.py", *words, *asked, f"out={tmp_path}/a")
     run_command("generate.py", *words, f"out={tmp_path}/plain")
-    files = [(tmp_path / out / "talk.npz").read_bytes() for out in ("a", "b", "plain")]
-    assert files[0] == files[1] != files[2]
+    edited, plain = ((tmp_path / out / "talk.npz").read_bytes() for out in ("a", "plain"))
     line = json.loads((tmp_path / "a" / "environment.json").read_text())["command"]
     (tmp_path / "a" / "talk.npz").unlink()
     run_command("generate.py", *shlex.split(line)[2:])
-    assert (tmp_path / "a" / "talk.npz").read_bytes() == files[0], line
+    assert (tmp_path / "a" / "talk.npz").read_bytes() == edited != plain, line
     model, wave = SemTalk.from_pretrained(smoke[0] / "runs" / "smoke"), load_audio(tmp_path / "talk.wav")
     spoken = Utterance(wave, read_transcript(tmp_path / "talk.txt", wave), name="talk")
     (result,) = model.generate([spoken], emphasise=["whole"], calm="walk", pose=[f"{pose}@1.0"])
@@ -145,5 +150,6 @@ def test_a_word_and_a_pose_on_the_command_line(smoke, tmp_path):
     assert (result.psi[said["whole"]] == 1).all() and (result.psi[said["walk"]] == 0).all()
     wrong = run_command("generate.py", *words, "emphasise=[hole]", check=False)
     assert wrong.stderr.startswith("error: emphasise=hole: talk has no such word; the nearest are whole")
-    given = run_command("generate.py", *words, f"pose=[{pose}@1.0]", f"out={tmp_path}", check=False)
-    assert given.returncode == 0, "only what is written is refused"
+    still(tmp_path / "talk.npz")
+    given = run_command("generate.py", *words, f"pose={tmp_path}/talk.npz@1.0", f"out={tmp_path}", check=False)
+    assert "talk.npz: a file that is given would be overwritten" in given.stderr
