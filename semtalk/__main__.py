@@ -8,6 +8,7 @@ COMMANDS = {
     "generate": ("generate", "turn voice recordings into motion"),
     "prepare": ("prepare_corpus", "prepare a large corpus, or a share of it"),
     "genea": ("export_genea", "write what the GENEA leaderboard takes, look it through, cut stimuli for a study"),
+    "live": ("send_live", "send the motion of a voice to an engine or an avatar program while it is made"),
     "fetch": ("fetch", "bring the models and the corpus that a training lacks, from the hub"),
 }
 """Command -> its function in :mod:`semtalk.run`, and what it does."""

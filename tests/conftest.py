@@ -73,6 +73,7 @@ COMMANDS = {
     "scripts/label_semantics.py": (run.label_semantics, "generate"),
     "scripts/fetch.py": (run.fetch, "train"),
     "scripts/export_genea.py": (run.export_genea, "genea"),
+    "scripts/live.py": (run.send_live, "live"),
 }
 
 
