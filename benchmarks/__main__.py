@@ -11,6 +11,7 @@ MODULES = {
     "data": ("loader", "prepare", "startup"),
     "generation": ("generate",),
     "start": ("start",),
+    "live": ("live",),
     "waiting": ("waiting",),
     "judging": ("judge",),
     "metrics": ("metrics",),

@@ -9,6 +9,7 @@ COMMANDS = {
     "generate": ("generate:generate", "turn voice recordings into motion"),
     "prepare": ("prepare:prepare_corpus", "prepare a large corpus, or a share of it"),
     "genea": ("genea:export_genea", "write what the GENEA leaderboard takes, look it through, cut stimuli for a study"),
+    "live": ("live:send_live", "send the motion of a voice to an engine or an avatar program while it is made"),
     "study": ("study:study", "have people compare methods in a browser, and report what they found"),
     "fetch": ("train:fetch", "bring the models and the corpus that a training lacks, from the hub"),
 }

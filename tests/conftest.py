@@ -29,7 +29,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from semtalk import run
-from semtalk.commands import evaluate, genea, generate, prepare, study, train
+from semtalk.commands import evaluate, genea, generate, live, prepare, study, train
 from semtalk.settings import compose
 from semtalk.settings.common import Settings
 from semtalk.tasks import speed
@@ -75,6 +75,7 @@ COMMANDS = {
     "scripts/fetch.py": (train.fetch, "train"),
     "scripts/export_genea.py": (genea.export_genea, "genea"),
     "scripts/study.py": (study.study, "study"),
+    "scripts/live.py": (live.send_live, "live"),
 }
 
 

@@ -10,6 +10,7 @@ from semtalk.settings.common import (
     MAX_SEED,
     SHARD,
     SUFFIX,
+    TARGET,
     GivenText,
     Name,
     Numbers,
@@ -545,8 +546,48 @@ class StudySettings(Command):
         return self
 
 
+class LiveSettings(Command):
+    """``scripts/live.py``."""
+
+    ckpt: PathText | None
+    """Folder of the run, or a published model: its folder, or org/name of the hub; null for runs_dir/name."""
+    revision: Text | None
+    """Branch, tag or commit of a model of the hub; null for its main branch."""
+    audio: PathText | None
+    """A recording."""
+    transcript: PathText | None
+    """Its transcript; null for none."""
+    target: Annotated[str, Field(pattern=TARGET)]
+    """Where it is sent by VMC: the machine and the port of what listens."""
+    speaker: int | None
+    """A speaker number of the training corpus; null for the first."""
+    emotion: Text | None
+    """Emotion label, where the run reads labels."""
+    beta: Beta
+    """Threshold of the semantic score."""
+    decoding: WantedDecoding
+    generation: Literal["auto", "default", "release"]
+    """The rollout; auto is what the networks were trained for."""
+    lookahead: Annotated[int, between(0, 1000)]
+    """Code steps that must follow a step before its frames are given; 30 gives the motion of generate.py."""
+    play: Literal["auto"] | bool
+    """Whether the sound is played in step with the motion; auto is where sounddevice is installed."""
+    face: Literal["arkit", "vrm", "none"]
+    """Names of the face's weights: ARKit's 51 (PerfectSync), five vowels and the lids of VRM, or no face."""
+    arkit_matrix: PathText | None
+    """As in generate.py."""
+    arkit_order: Literal["alphabetical", "apple"]
+    """Of the weights in ``arkit_matrix``."""
+    jaw: bool
+    """Whether the jaw is sent as a bone too; the mouth opens by the face."""
+    hips_height: Annotated[float, Field(gt=0.0, le=100.0)] | None
+    """Metres from floor to hips of the figure that receives, so that its feet stand; null for the body's own."""
+    bundle: bool
+    """Whether messages are bundled; some receivers take no bundles."""
+
+
 COMMANDS: dict[str, type[Command]] = {
     "train": TrainSettings, "eval": EvalSettings, "generate": GenerateSettings, "prepare": PrepareSettings,
-    "genea": GeneaSettings, "study": StudySettings,
+    "genea": GeneaSettings, "live": LiveSettings, "study": StudySettings,
 }  # fmt: skip
 """Name of the configuration in ``configs/`` -> what it takes."""

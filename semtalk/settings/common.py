@@ -62,11 +62,12 @@ PathText = Annotated[
 """A path, on the command line as the shell hands it over (semtalk/settings/words.py)."""
 NAME, SHARD, DURATION = r"^[^/\\]*[^/\\.\s][^/\\]*$", "^[0-9]+/[0-9]+$", "^[0-9]+:[0-9]{2}:[0-9]{2}:[0-9]{2}$"
 DIGEST, VERSION, SPEAKER = "^[0-9a-f]{64}$", r"^[\w.+-]{1,64}$", r"^[\w.+ -]{1,100}$"
-SUFFIX = r"^[^/\\]+$"
+SUFFIX, TARGET = r"^[^/\\]+$", "^[^\\s/]+:[0-9]{1,5}$"
 REFERENCE = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"
 PATTERNS = {
     NAME: "a name without slashes", SHARD: "i/n, as in 1/4", DURATION: "DD:HH:MM:SS, as in 00:08:00:00",
     REFERENCE: "package.module:Name", SUFFIX: "text without slashes",
+    TARGET: "HOST:PORT, as in 127.0.0.1:39539",
     DIGEST: "a sha256 in hexadecimals", VERSION: "a version, as in 0.1.0",
     SPEAKER: "a name of letters and digits",
 }  # fmt: skip

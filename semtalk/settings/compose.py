@@ -54,7 +54,7 @@ def refuse_missing_plugins(overrides: Iterable[str]) -> None:
             raise SemTalkError(f"{override}: it is of a package that is not here; run `pip install {package}`.")
 
 
-EXAMPLES = {"generate": "audio", "eval": "ckpt", "genea": "ckpt", "study": "report"}
+EXAMPLES = {"generate": "audio", "eval": "ckpt", "genea": "ckpt", "live": "audio", "study": "report"}
 """Command -> key that a word alone was most likely meant for."""
 
 
@@ -87,7 +87,7 @@ def compose(name: str = "train", *overrides: str) -> Command:
     """Settings of a command, as ``compose("train", "experiment=smoke", "seed=1")``.
 
     Args:
-        name: ``train``, ``eval``, ``generate``, ``prepare``, ``genea`` or ``study``.
+        name: ``train``, ``eval``, ``generate``, ``prepare``, ``genea``, ``live`` or ``study``.
         overrides: As on the command line; paths are not quoted.
 
     Raises:

@@ -175,6 +175,17 @@ HELP = {
             "trust=[PACKAGE]",
         ),
     ),
+    "live": Help(
+        "scripts/live.py",
+        "Send the motion of a voice to Unity, Unreal, Blender or an avatar program by VMC, while it is made.",
+        ("python scripts/live.py audio=FILE.wav target=127.0.0.1:39539",),
+        (
+            "audio=FILE", "transcript=FILE", "target=HOST:PORT", "play=false", "face=vrm", "arkit_matrix=FILE.npy",
+            "jaw=true", "hips_height=0.9", "bundle=false", "lookahead=30", "speaker=1", "emotion=happiness",
+            "name=NAME", "ckpt=DIR", "beta=0.5", "decoding.face=expected", "decoding.body=coherent",
+            "decoding.sparse=likeliest", "seed=0", "body.path=DIR", "trust=[PACKAGE]",
+        ),
+    ),
     "study": Help(
         "scripts/study.py",
         "Have people compare methods in pairs, blind, in a browser; and say what they found.",

@@ -69,7 +69,7 @@ class FigureRenderer:
             self.plotter.add_mesh(mesh, color=colour, smooth_shading=False)
             self.meshes.append(mesh)
         width = SPACING * len(betas) + 1.0
-        floor = pyvista.Plane(center=(0, -0.01, 0), direction=(0, 1, 0), i_size=width, j_size=2.4)
+        floor = pyvista.Plane(center=(0, -0.01, 0), direction=(0, 1, 0), i_size=2.4, j_size=width)
         self.plotter.add_mesh(floor, color="#e8e6e1")
         away = distance(len(betas), size)
         self.plotter.camera_position = [(0, 1.2, away), (0, 0.93, 0), (0, 1, 0)]

@@ -28,7 +28,7 @@ LAYERS = [
     {"errors", "lazy", "log", "places", "threads"}, {"catalogue", "arrays", "processes", "slurm"}, {"settings"},
     {"swap"}, {"files"}, {"environment", "claim"}, {"motion"}, {"body"}, {"face", "features"},
     {"data", "models", "losses", "metrics", "viz"}, {"needs"}, {"fetch"},
-    {"tasks"}, {"generation", "release"}, {"evaluation"}, {"study"}, {"run", "runs"}, {"commands"}, {"__main__"},
+    {"tasks"}, {"generation", "release"}, {"evaluation", "live"}, {"study"}, {"run", "runs"}, {"commands"}, {"__main__"},
 ]  # fmt: skip
 """Each layer may import itself and the layers before it."""
 
@@ -84,7 +84,7 @@ def test_sizes_come_from_the_feature_configuration():
 
 
 def test_the_threshold_is_the_papers_everywhere():
-    assert {compose(name).beta for name in ("eval", "generate")} == {BETA} == {compose("train").evaluation.beta}
+    assert {compose(name).beta for name in ("eval", "generate", "live")} == {BETA} == {compose("train").evaluation.beta}
 
 
 def test_imports_point_one_way():

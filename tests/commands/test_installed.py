@@ -20,7 +20,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 KEEPS_ITS_NAME = {
     "train": ["stage=fgd", "experiment=smoke"], "eval": ["protocol=evaltools"], "generate": ["decoding.face=expected"],
     "prepare": ["data=beat2", "data.root=DIR"], "fetch": ["experiment=beat2", "dry_run=true"],
-    "genea": ["begin=take"], "study": ["out=DIR"],
+    "genea": ["begin=take"], "live": ["target=127.0.0.1:39540"], "study": ["out=DIR"],
 }  # fmt: skip
 """Command -> arguments that its configuration takes."""
 

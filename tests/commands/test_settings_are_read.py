@@ -37,7 +37,8 @@ def test_every_setting_is_read(smoke, tmp_path):
     run_command("eval.py", *arguments, "video_seconds=0.3", "metrics=extended", f"out={tmp_path}/eval")
     run_command("eval.py", f"compare=[{tmp_path}/eval,{tmp_path}/eval]", f"out={tmp_path}/compare")
     run_command("generate.py", *arguments, f"audio={tmp_path}/a.wav", "transcript=none", "video_seconds=0.3",
-                f"out={tmp_path}/made")  # fmt: skip
+                "format=arkit", f"out={tmp_path}/made")  # fmt: skip
+    run_command("scripts/live.py", *arguments, f"audio={tmp_path}/a.wav", "play=false")
     np.save(tmp_path / "speed.npy", np.ones(55))
     made = [f"motions={tmp_path}/made", f"truth={tmp_path}/made", f"audio={tmp_path}/a.wav"]
     run_command("eval.py", *made, f"mean_speed={tmp_path}/speed.npy", f"out={tmp_path}/folder")

@@ -44,6 +44,7 @@ def test_how_threads_wait_is_settled_before_torch_is_loaded(name):
         "scripts/label_semantics.py",
         "scripts/export_genea.py",
         "scripts/study.py",
+        "scripts/live.py",
     ],
 )
 def test_every_script_begins_there(script):

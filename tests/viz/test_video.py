@@ -39,6 +39,8 @@ def test_every_figure_is_in_the_picture_where_its_name_stands(count):
     for (first, last), place in zip(found, figure_places(count, SCENE), strict=True):
         assert first > 0 and last < SCENE[0] - 1, "whole"
         assert (first + last) / 2 == pytest.approx(place * SCENE[0], abs=12)
+        feet = np.flatnonzero(picture[:, first + 5 : last - 5].min(axis=(1, 2)) < 120)[-1]
+        assert (picture[feet + 4, first:last] < 240).all(), "on the floor"
     (stretched,) = draw_motions([standing(arms_down=False)] * count, 1, SCENE, 1)
     assert not (stretched[:290, [0, -1]] < 235).any(), "hands that are stretched to the sides too"
 

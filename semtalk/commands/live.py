@@ -1,0 +1,70 @@
+"""``live.py``: sends the motion of a voice to an engine or an avatar program while it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from semtalk.errors import SemTalkError
+from semtalk.log import LOG
+from semtalk.places import called
+from semtalk.run import run_dir
+
+if TYPE_CHECKING:
+    from semtalk.settings.commands import LiveSettings
+
+
+def send_live(settings: LiveSettings) -> None:
+    """Send the motion of a voice by VMC, in step with its sound."""
+    if settings.audio is None:
+        raise SemTalkError(f"audio is not set: give a voice recording, as in `{called('live')} audio=FILE.wav`.")
+    from semtalk.features.audio import load_audio
+    from semtalk.features.transcript import read_transcript
+    from semtalk.features.utterance import refuse_short
+    from semtalk.live.process import Sender
+    from semtalk.live.vmc import refuse_without_osc
+
+    refuse_without_osc()
+    wave = load_audio(settings.audio)
+    refuse_short(wave, settings.audio)
+    words = [] if settings.transcript is None else read_transcript(settings.transcript, wave)
+    sender = Sender(settings.target, wave, settings.play)
+    if settings.play == "auto" and not sender.plays:
+        LOG.info("The motion is sent without its sound, which needs sounddevice and a sound card (docs/live.md).")
+    try:
+        sent, late = sender.send(_live_frames(settings, wave, words))
+    finally:
+        sender.end()
+    LOG.info(f"{sent} frames were sent, {late} of which came too late.")
+
+
+def _live_frames(settings: LiveSettings, wave, words: list) -> Iterator[list[bytes]]:
+    """Datagrams of each frame of a recording, as soon as there is one."""
+    from semtalk.body import load_body
+    from semtalk.face import face_map
+    from semtalk.generation.load import files_of
+    from semtalk.generation.speech import SemTalk
+    from semtalk.generation.stream import SpeechStream
+    from semtalk.live.bones import Bones
+    from semtalk.live.speech import Encoder, spoken_frames
+    from semtalk.motion.skeleton import NUM_BETAS
+    from semtalk.tasks.speed import trainer_device
+
+    body = load_body(settings.body.path, settings.body.model)
+    face = face_map(body, settings.arkit_matrix, settings.arkit_order)
+    LOG.info(face.said)
+    model = SemTalk.from_pretrained(
+        settings.ckpt or run_dir(settings), settings.generation, str(trainer_device(settings.trainer.accelerator)),
+        body, decoding=dict(settings.decoding), trust=settings.trust, revision=settings.revision,
+        files=files_of(settings.features),
+    )  # fmt: skip
+    stream = SpeechStream(
+        model, settings.speaker, settings.emotion, settings.beta, settings.lookahead, name=Path(settings.audio).stem,
+        seed=settings.seed,
+    )  # fmt: skip
+    encoder = Encoder(
+        Bones(body, [0.0] * NUM_BETAS, settings.hips_height), face, settings.face, settings.jaw, settings.bundle
+    )
+    LOG.info(f"Sending to {settings.target}; Ctrl+C ends it.")
+    yield from spoken_frames(stream, wave, words, encoder)

@@ -1,0 +1,1 @@
+"""Motion sent to other programs while it is made: VMC over OSC."""
