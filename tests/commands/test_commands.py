@@ -28,7 +28,8 @@ LAYERS = [
     {"errors", "lazy", "log", "places", "threads"}, {"catalogue", "arrays", "processes", "slurm"}, {"settings"},
     {"swap"}, {"files"}, {"environment", "claim"}, {"motion"}, {"body"}, {"face", "features"},
     {"data", "models", "losses", "metrics", "viz"}, {"needs"}, {"fetch"},
-    {"tasks"}, {"generation", "release"}, {"evaluation", "live"}, {"study"}, {"run", "runs"}, {"commands"}, {"__main__"},
+    {"tasks"}, {"generation", "release"}, {"evaluation", "live"}, {"study"}, {"run", "runs"}, {"commands"},
+    {"__main__"},
 ]  # fmt: skip
 """Each layer may import itself and the layers before it."""
 
