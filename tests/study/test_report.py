@@ -22,7 +22,7 @@ def preferred(page) -> str:
     left, right = page.left.system, page.right.system
     if page.question == "mismatch":
         return ("Left" if left < right else "Right") + "SlightlyBetter" if int(page.code[8]) % 3 else "TheyAreEqual"
-    if int(page.code[8]) % 4 == 0:
+    if int(page.code[8]) % 2 == 0:
         return "TheyAreEqual" if int(page.code[8]) else ("Right" if left == "truth" else "Left") + "ClearlyBetter"
     side = "Left" if ORDER.index(left) < ORDER.index(right) else "Right"
     return f"{side}{'Clearly' if 'base' in (left, right) else 'Slightly'}Better"
