@@ -6,6 +6,7 @@ from shlex import quote
 from typing import Any
 
 from semtalk.places import called
+from semtalk.settings.check import settings_of
 from semtalk.settings.commands import GenerateSettings
 from semtalk.settings.common import Settings
 from semtalk.settings.compose import compose
@@ -24,7 +25,7 @@ def generate_line(settings: GenerateSettings, ckpt: str) -> str:
         settings: Of the generation.
         ckpt: Folder or repository of the run.
     """
-    own, common = (dict(_leaves(one)) for one in (settings, compose("generate")))
+    own, common = (dict(_leaves(one)) for one in (settings, _as_written()))
     words = [f"ckpt={_value(ckpt)}"]
     for key, value in own.items():
         if key not in common:
@@ -32,6 +33,17 @@ def generate_line(settings: GenerateSettings, ckpt: str) -> str:
         elif common[key] != value:
             words.append(f"{key}={_value(value)}")
     return " ".join([called("generate"), *map(quote, words)])
+
+
+def _as_written() -> GenerateSettings:
+    """What ``configs/generate.yaml`` says; within a command Hydra is at work already."""
+    import hydra
+    from hydra.core.global_hydra import GlobalHydra
+    from omegaconf import OmegaConf
+
+    if not GlobalHydra.instance().is_initialized():
+        return compose("generate")
+    return settings_of("generate", OmegaConf.to_container(hydra.compose("generate"), resolve=True))
 
 
 def _leaves(settings: Settings, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -20,7 +20,10 @@ SPEAKERS = torch.tensor([0, 1])
 
 @pytest.fixture(scope="module")
 def generator():
-    return tiny_generator()
+    generator = tiny_generator()
+    for parameter in generator.sparse.semantics.emphasis.parameters():
+        parameter.mul_(8)  # so that codes follow the scale of the semantic features
+    return generator
 
 
 def edits(steps: int = 46, poses=({}, {}), **scores: float) -> Edits:
@@ -45,26 +48,30 @@ def asked_of(network, call) -> tuple[list, object]:
     return inputs, result
 
 
-def test_emphasised_steps_take_the_codes_of_sparse_and_all_others_stay(generator):
+@pytest.mark.parametrize("gate", ["never", "always"])
+def test_steps_take_the_codes_that_follow_their_score_and_all_others_stay(generator, gate):
     given = speech_of_takes()
-    plain = generator.rollout(given, SPEAKERS, 20, gate="never")
-    asked = edits(s20=1.0, s21=1.0, s22=0.4)
-    edited = generator.rollout(given, SPEAKERS, 20, gate="never", edits=asked)
+    plain = generator.rollout(given, SPEAKERS, 20, gate=gate)
+    edited = generator.rollout(given, SPEAKERS, 20, gate=gate, edits=edits(s20=0.55, s21=0.6, s22=0.4))
     heard = speech_of_window(given, 60) | {"speaker": SPEAKERS}
     first = {part: codes[:, :16] for part, codes in plain.codes.items()}
     seed = generator.next_seed([first], generator.neutral_seed(2)[1])
-    motion = torch.cat([seed, torch.zeros(2, 60, 337)], dim=1)
+    call = (torch.cat([seed, torch.zeros(2, 60, 337)], dim=1), seed_mask().expand(1, 2, -1, -1), Passes())
     speech = generator.sparse.encode_speech(heard)
     score = semantic_score(speech.gate_logits)
-    score[0, 5:8] = torch.tensor([1.0, 1.0, 0.4])
-    sparse = generator.sparse(heard, motion, seed_mask().expand(1, 2, -1, -1), Passes(), speech.scaled_by(score))
+    score[0, 5:8] = torch.tensor([0.55, 0.6, 0.4])
+    base, own = generator.base(heard, *call).codes(), generator.sparse(heard, *call).codes()
+    sparse = generator.sparse(heard, *call, speech.scaled_by(score)).codes()
     for part in PARTS:
         wanted = plain.codes[part].clone()
         if part != "face":
-            wanted[0, 20:22] = sparse.codes()[part][0, 5:7]
+            wanted[0, 20:23] = torch.cat([sparse[part][0, 5:7], base[part][0, 7:8]])
         assert torch.equal(edited.codes[part], wanted), part
-    assert other_steps(edited.codes, plain.codes) == {20, 21}, "the test would see nothing"
-    assert edited.psi[0, 20:23].tolist() == pytest.approx([1.0, 1.0, 0.4]) and edited.psi.sum() == pytest.approx(2.4)
+    differ = [(sparse[part] != own[part])[0].any(dim=-1) for part in BODY_PARTS]
+    assert any(steps[5:7].any() for steps in differ), "nothing follows the score"
+    assert any(steps[8:].any() for steps in differ), "nothing but the edited steps would change"
+    assert other_steps(edited.codes, plain.codes) <= {20, 21, 22}
+    assert edited.psi[0, 20:23].tolist() == pytest.approx([0.55, 0.6, 0.4])
     for one, other in ((edited.frames.rotation, plain.frames.rotation), (edited.trans, plain.trans)):
         assert torch.equal(one[1], other[1]), "the other take has no edit"
     assert not torch.equal(edited.frames.rotation[0], plain.frames.rotation[0])

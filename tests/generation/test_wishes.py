@@ -6,7 +6,7 @@ import shlex
 import numpy as np
 import pytest
 import soundfile
-from conftest import run_command
+from conftest import run_command, run_program
 from tiny import voice
 
 from semtalk import SemTalk, compose
@@ -138,7 +138,7 @@ def test_a_word_and_a_pose_on_the_command_line(smoke, tmp_path):
     edited, plain = ((tmp_path / out / "talk.npz").read_bytes() for out in ("a", "plain"))
     line = json.loads((tmp_path / "a" / "environment.json").read_text())["command"]
     (tmp_path / "a" / "talk.npz").unlink()
-    run_command("generate.py", *shlex.split(line)[2:])
+    run_program(*shlex.split(line)[1:])
     assert (tmp_path / "a" / "talk.npz").read_bytes() == edited != plain, line
     model, wave = SemTalk.from_pretrained(smoke[0] / "runs" / "smoke"), load_audio(tmp_path / "talk.wav")
     spoken = Utterance(wave, read_transcript(tmp_path / "talk.txt", wave), name="talk")
