@@ -452,6 +452,7 @@ def generate(settings: GenerateSettings) -> None:
     from semtalk.face import face_map
     from semtalk.generation.load import files_of
     from semtalk.generation.speech import SemTalk
+    from semtalk.motion.io import in_place
     from semtalk.tasks.speed import trainer_device
 
     device = trainer_device(settings.trainer.accelerator)
@@ -472,6 +473,8 @@ def generate(settings: GenerateSettings) -> None:
         LOG.info(line)
     write_environment(folder, device)
     for name, result in zip(names, results, strict=True):
+        if settings.in_place:
+            result.motion = in_place(result.motion)
         utterance = result.utterance
         written = [
             result.save(folder / f"{name}.{SUFFIXES.get(kind, kind)}", arkit, settings.arkit_fps)

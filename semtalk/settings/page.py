@@ -145,9 +145,9 @@ HELP = {
         (
             "audio=FILE", "transcript=FILE", "whisper=small", "language=es", "speaker=1", "emotion=happiness",
             "motion=FILE.npz", "betas=FILE.npz", "format=[bvh,glb,arkit]", "arkit_fps=60", "arkit_matrix=FILE.npy",
-            "batch=16", "precision=bf16", "name=NAME", "ckpt=DIR", "beta=0.5", "decoding.face=expected",
-            "decoding.body=coherent", "decoding.sparse=likeliest", "samples=4", "seed=0", "video=false",
-            "video_seconds=60", "trust=[PACKAGE]", "out=DIR",
+            "in_place=true", "batch=16", "precision=bf16", "name=NAME", "ckpt=DIR", "beta=0.5",
+            "decoding.face=expected", "decoding.body=coherent", "decoding.sparse=likeliest", "samples=4", "seed=0",
+            "video=false", "video_seconds=60", "trust=[PACKAGE]", "out=DIR",
         ),
     ),
     "prepare": Help(
