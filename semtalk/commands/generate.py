@@ -100,3 +100,4 @@ def _draw_speech(result, path: Path, seconds: float | None, beta: float) -> list
     utterance = result.utterance
     scene = Scene({"generated": result.motion}, utterance.wave, result.psi, beta, words=utterance.words)
     return write_video(scene, path, seconds)
+    from semtalk.motion.io import in_place

@@ -111,13 +111,15 @@ def send_frames(
     start = clock.now() + MARGIN
     begin(MARGIN)
     index, last = 0, []
-    while not outbox.is_over(index):
+    while True:
         clock.wait_until(start + index / FPS)
-        last = outbox.take(index) or last
+        datagrams = outbox.take(index)
+        if datagrams is None and outbox.is_over(index):
+            return index
+        last = datagrams or last
         for datagram in last:
             send(datagram)
         index += 1
-    return index
 
 
 def send_speech(

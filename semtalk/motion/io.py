@@ -1,6 +1,6 @@
 """Motion of one take and its npz file, with the keys that BEAT2 and its Blender add-on read."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +41,13 @@ class Motion:
 
     def __getitem__(self, frames: slice) -> "Motion":
         return Motion(self.poses[frames], self.expressions[frames], self.trans[frames], self.betas)
+
+
+def in_place(motion: Motion) -> Motion:
+    """The same motion without travel: the figure stays over where it begins, and rises and sinks as before."""
+    trans = motion.trans.copy()
+    trans[:, [0, 2]] = trans[:1, [0, 2]]
+    return replace(motion, trans=trans)
 
 
 def save_motion(path: str | Path, motion: Motion) -> None:

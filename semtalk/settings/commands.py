@@ -430,6 +430,8 @@ class GenerateSettings(Command, Rollout):
     """Recordings at once."""
     format: Format | Annotated[list[Format], Field(min_length=1), AfterValidator(distinct)]
     """What is written; npz always is. arkit is the face's 52 weights as a csv of Live Link Face."""
+    in_place: bool
+    """Whether figures stay where they begin, for engines that move them; feet slide where they stepped."""
     arkit_fps: Literal[30, 60]
     """Rows a second of format=arkit."""
     arkit_matrix: PathText | None

@@ -148,7 +148,7 @@ HELP = {
             "pose=[FILE.npz@SECONDS]", "format=[bvh,glb,arkit]", "arkit_fps=60", "arkit_matrix=FILE.npy", "batch=16",
             "precision=bf16", "name=NAME", "ckpt=DIR", "beta=0.5", "decoding.face=expected", "decoding.body=coherent",
             "decoding.sparse=likeliest", "samples=4", "seed=0", "video=false", "video_seconds=60", "trust=[PACKAGE]",
-            "out=DIR",
+            "in_place=true", "out=DIR",
         ),
     ),
     "prepare": Help(

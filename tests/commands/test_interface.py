@@ -24,8 +24,8 @@ INTERFACE = {
     "MotionNetwork Passes Prediction RVQVAE Readout Sizes SparseMotionNetwork "
     "SparseMotionPrediction SpeechFeatures Standardise Tokenizer TranslationNetwork step_mean "
     "step_repeat",
-    "semtalk.motion": "BODY_PARTS FPS Frames Motion PARTS SAMPLE_RATE batch_frames load_motion merge_parts "
-    "part_channels poses_from_rotation rotation_from_poses save_motion split_parts",
+    "semtalk.motion": "BODY_PARTS FPS Frames Motion PARTS SAMPLE_RATE batch_frames in_place load_motion "
+    "merge_parts part_channels poses_from_rotation rotation_from_poses save_motion split_parts",
     "semtalk.tasks": "AlignmentTask BaseMotionTask EmbedderTask Facts PHASES RVQVAETask SparseMotionTask StageTask "
     "Stamp TranslationTask build_network fit_phase latent_statistics load_network load_tokenizer "
     "make_task new_stamp new_task",
