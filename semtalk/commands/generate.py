@@ -57,6 +57,7 @@ def generate(settings: GenerateSettings) -> None:
     from semtalk.face import face_map
     from semtalk.generation.load import files_of
     from semtalk.generation.speech import SemTalk
+    from semtalk.motion.io import in_place
     from semtalk.settings.line import generate_line
     from semtalk.tasks.speed import trainer_device
 
@@ -78,6 +79,8 @@ def generate(settings: GenerateSettings) -> None:
         LOG.info(line)
     write_environment(folder, device, command=generate_line(settings, settings.ckpt or str(run_dir(settings))))
     for name, result in zip(names, results, strict=True):
+        if settings.in_place:
+            result.motion = in_place(result.motion)
         utterance = result.utterance
         written = [
             result.save(folder / f"{name}.{SUFFIXES.get(kind, kind)}", arkit, settings.arkit_fps)
@@ -100,4 +103,3 @@ def _draw_speech(result, path: Path, seconds: float | None, beta: float) -> list
     utterance = result.utterance
     scene = Scene({"generated": result.motion}, utterance.wave, result.psi, beta, words=utterance.words)
     return write_video(scene, path, seconds)
-    from semtalk.motion.io import in_place
