@@ -24,6 +24,20 @@ def folder(tmp_path):
     return made.written(tmp_path / "study", made.plan(questions=("realism", "speech"), pages=6))
 
 
+@pytest.fixture
+def started():
+    """Starts a server of a folder in a process of its own; all are killed in the end."""
+    servers = []
+
+    def start(folder) -> made.Process:
+        servers.append(made.Process(folder))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.kill()
+
+
 def joined(address: str) -> str:
     return asked(address, "/join", {})[1]["rater"]
 
@@ -227,8 +241,8 @@ def test_two_failed_checks_end_a_session_and_four_skipped_pages_too_and_their_sl
     assert [store.session(store.join())["slot"] for _ in range(3)] == [0, 1, 3]
 
 
-def test_no_answer_is_lost_when_the_server_is_killed_between_any_two_clicks(folder):
-    server = made.Process(folder)
+def test_no_answer_is_lost_when_the_server_is_killed_between_any_two_clicks(folder, started):
+    server = started(folder)
     rater = joined(server.address)
     store = Store(folder, made.plan(questions=("realism", "speech"), pages=6))
     sent = []
@@ -238,15 +252,15 @@ def test_no_answer_is_lost_when_the_server_is_killed_between_any_two_clicks(fold
         assert status == 200
         server.kill()
         if at < 7:
-            server = made.Process(folder)
+            server = started(folder)
             shown = asked(server.address, f"/page?rater={rater}")[1]
             assert shown["page"] == at + 1, "it goes on where it stopped"
     given_now = store.session(rater)["given"]
     assert [given_now[at]["answer"] for at in range(8)] == sent and said["status"] == "finish"
 
 
-def test_what_was_acknowledged_is_there_when_the_server_is_killed_amid_requests(folder):
-    server = made.Process(folder)
+def test_what_was_acknowledged_is_there_when_the_server_is_killed_amid_requests(folder, started):
+    server = started(folder)
     store = Store(folder, made.plan(questions=("realism", "speech"), pages=6))
     raters, acknowledged = [joined(server.address) for _ in range(4)], []
 
