@@ -121,8 +121,11 @@ def read_features(path: Path, metric: str, row: str, takes: int) -> tuple[list[n
     return tuple(np.split(rows, np.cumsum(lengths)[:-1]) for rows, lengths in found)
 
 
-OF_SEEDS = ("seed", "seeds", "name", "suffix", "seed_in_name", "runs_dir", "resume", "init", "tokenizer", "embedder")
-"""What configurations of runs that differ by seed may differ in: names and folders, and what was taken over."""
+OF_SEEDS = ("seed", "seeds", "name", "suffix", "seed_in_name", "runs_dir", "resume")
+"""What configurations of runs that differ by seed may differ in: their names and folders."""
+
+TAKEN_OVER = ("init", "tokenizer", "embedder")
+"""Of which it counts whether they are set, not to which run."""
 
 
 def seeds_of(path: str, split: str) -> list[str]:
@@ -163,7 +166,8 @@ def refuse_other_settings(path: str, runs: list[Path]) -> None:
                 continue
             stamped = checkpoint_facts(kept).get("semtalk")
             config = stamped.get("config", {}) if isinstance(stamped, dict) else {}
-            flat = dict(_flat({key: value for key, value in config.items() if key not in OF_SEEDS}))
+            flat = dict(_flat({key: value for key, value in config.items() if key not in (*OF_SEEDS, *TAKEN_OVER)}))
+            flat |= {key: "another run" if config.get(key) else None for key in TAKEN_OVER}
             known = first.setdefault(phase, flat)
             if other := sorted(key for key in {*flat, *known} if flat.get(key) != known.get(key)):
                 raise SemTalkError(
@@ -267,6 +271,10 @@ def compare(paths: list[str], split: str, seed: int = 0) -> dict:
             f"FGD is left out: {why}; measure each with one embedder, as in `{called('eval')} ckpt=RUN "
             f"embedder={first.name}`"
         )
+    said = find_protocol(first.result.protocol).said
+    embedder = " ".join(filter(None, (first.result.embedder["source"], first.result.embedder["sha256"])))
+    notes += [f"body: {first.result.body}; FGD embedder of {first.name}: {embedder}", *([said] if said else [])]
+    notes += dict.fromkeys(note for run in runs for note in run.result.notes)
     return {
         "runs": table,
         "takes": len(first.takes),

@@ -20,7 +20,7 @@ from semtalk.evaluation.files import Files
 from semtalk.evaluation.folder import joint_speed_of, takes_of
 from semtalk.evaluation.hearing import OTHER, Hearing, add_other_sound, filled_table, hearings, other_sounds
 from semtalk.evaluation.known_answers import KnownAnswers
-from semtalk.evaluation.measure import Measurement
+from semtalk.evaluation.measure import Measurement, thin_rows
 from semtalk.evaluation.metrics import chosen_metrics
 from semtalk.evaluation.protocol import find_protocol
 from semtalk.evaluation.result import Measured, Result
@@ -90,7 +90,11 @@ def split_note(data: Data) -> list[str]:
     path = getattr(data, "split_file", None)
     if path is None:
         return []
-    return [f"split of {path} (sha256 {hashlib.sha256(Path(path).read_bytes()).hexdigest()[:12]})"]
+    sha256 = hashlib.sha256(Path(path).read_bytes()).hexdigest()[:12]
+    return [
+        f"split of {path} (sha256 {sha256}), clips of {data.min_frames or 1} frames and {data.min_seconds:g} s of "
+        "motion and more"
+    ]
 
 
 def gate_report(takes: list[Take], beta: float) -> dict[str, float]:
@@ -173,7 +177,7 @@ class Evaluator:
     @cached_property
     def others(self) -> list[StoredRecording]:
         """Whose sound each of the recordings gets instead of its own; none where that is not measured."""
-        return other_sounds(self.recordings) if self.evaluation.extended or self.knows else []
+        return other_sounds(self.recordings, self.maker.counted) if self.evaluation.extended or self.knows else []
 
     @property
     def pieces(self) -> int:
@@ -239,7 +243,9 @@ class Evaluator:
             samples={"count": evaluation.samples, "diversity": diversity}, too_short=self.short,
             weights={phase: digest(network.state_dict()) for phase, network in run.networks.items()},
             notes=[
-                *sorted({*self.corpus.notes, *run.facts.notes, *split_note(self.settings.data)}), *self.unscored,
+                *sorted({*self.corpus.notes, *split_note(self.settings.data)}),
+                *(f"trained on: {note}" for note in run.facts.notes if note not in self.corpus.notes),
+                *thin_rows(measured, self.metrics), *self.unscored,
             ],
             alignment=found.alignment.numbers(self.scorer, self.settings.seed) if found.alignment else {},
         )  # fmt: skip
@@ -367,7 +373,8 @@ def evaluate_folder(settings: EvalSettings, files: Files, body: BodyModel) -> tu
         settings.motions, settings.split, count, settings.protocol, body.name, body.stand_in, embedded, source,
         settings.plain(), measured.table, {name: metric.heading for name, metric in metrics.items()},
         {name: metric.scale for name, metric in metrics.items()},
-        hearing=filled_table(heard, measured.table) if heard else {}, notes=[*files.notes, *said],
+        hearing=filled_table(heard, measured.table) if heard else {},
+        notes=[*files.notes, *said, *thin_rows(measured, metrics)],
         alignment=alignment.numbers(scorer, settings.seed) if scorer else {},
         samples={"count": files.samples, "diversity": mean_diversity(diversity, files.frames)},
     )  # fmt: skip

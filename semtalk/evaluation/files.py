@@ -161,11 +161,11 @@ def read_files(settings: EvalSettings) -> Files:
         lengths.append((min(map(len, pair.samples)), len(pair.truth)))
         _ = pair.wave  # or an error
         pairs.append(pair)
-    notes = [
-        f"{len(set(files) - set(names))} files of {key} have no partner: {', '.join(sorted(set(files) - set(names)))}"
-        for key, files in (("motions", own), ("truth", true))
-        if set(files) - set(names)
-    ]
+    notes = []
+    for key, files in (("motions", own), ("truth", true)):
+        if alone := sorted(set(files) - set(names)):
+            more = ", ..." if len(alone) > 3 else ""
+            notes.append(f"{len(alone)} files of {key} have no partner: {', '.join(alone[:3])}{more}")
     if differing := sum(method != truth for method, truth in lengths):
         notes.append(f"{differing} of {len(names)} pairs differ in length and were cut to the shorter one")
     if not audio:

@@ -2,6 +2,7 @@
 
 import math
 from collections import defaultdict
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -36,16 +37,20 @@ HEARD = {
 """Name of each number -> what it is."""
 
 
-def other_sounds(recordings: list[StoredRecording]) -> list[StoredRecording]:
+def other_sounds(
+    recordings: list[StoredRecording], counted: Callable[[int], int] = legacy_frames
+) -> list[StoredRecording]:
     """For each recording one that sounds otherwise: another one that lasts as long, of the same speaker if possible.
 
     Where there is none, it is the recording itself with its features rolled by half its length.
+
+    Args:
+        recordings: Of a split.
+        counted: Frames of a take -> those that count.
     """
     others = []
     for recording in recordings:
-        candidates = [
-            r for r in recordings if r.id != recording.id and legacy_frames(r.frames) >= legacy_frames(recording.frames)
-        ]
+        candidates = [r for r in recordings if r.id != recording.id and counted(r.frames) >= counted(recording.frames)]
         same = [r for r in candidates if r.info["speaker"] == recording.info["speaker"]]
         others.append((same or candidates or [_rolled(recording)])[0])
     return others

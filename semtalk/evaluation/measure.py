@@ -133,3 +133,16 @@ def _named(name: str, seen: TakeRow) -> Iterator[None]:
     except (TypeError, ValueError, KeyError, IndexError, AttributeError, RuntimeError, ZeroDivisionError) as error:
         said = f"{type(error).__name__}: {error}"
         raise SemTalkError(f"the metric {name} fails on the row {seen.row} of take {seen.take.id} ({said}).") from error
+
+
+def thin_rows(found: Measured, metrics: Mapping[str, Metric]) -> list[str]:
+    """Of which distances the rows are too few for a covariance: what a reader must know."""
+    said = []
+    for name, rows in found.features.items():
+        count, width = sum(map(len, rows["truth"])), rows["truth"][0].shape[1]
+        if count <= width:
+            said.append(
+                f"{metrics[name].title}: {count} rows of {width} numbers are too few for a covariance; it is left out, "
+                "or high and of little worth"
+            )
+    return said

@@ -237,6 +237,8 @@ METRICS = {
 """Name in results -> metric."""
 MAIN = ("fgd", "bc", "div", "mse", "lvd")
 """Those of published tables."""
+AS_BEAT2_COUNTS = ("srgr", "bc_smooth")
+"""Extended ones that follow BEAT2's protocols, and stand in no other's table."""
 
 
 def suite(protocol: str) -> dict[str, Metric]:
@@ -256,7 +258,8 @@ def chosen_metrics(metrics: str | Sequence[str], protocol: str = "legacy") -> di
         SemTalkError: There is no such metric.
     """
     words = [metrics] if isinstance(metrics, str) else metrics
-    further = {name: metric for name, metric in METRICS.items() if name not in MAIN}
+    counted = () if PROTOCOLS[protocol].suite is None else AS_BEAT2_COUNTS
+    further = {name: metric for name, metric in METRICS.items() if name not in (*MAIN, *counted)}
     found = suite(protocol) | (further if "extended" in words else {})
     own = {}
     for word in words:

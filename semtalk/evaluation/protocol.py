@@ -43,8 +43,9 @@ class Protocol:
 
 TALKSHOW = (
     "all frames of whole clips; FGD of the axis-angle of joints 3, 6, 9, 10, 11, 14 to 21 and both hands (neck, left "
-    "collar are out, feet are in); samples 0 and 1 are released2's, 0 to 15 paper16's; a single sample is given each "
-    "time, and its Variation is 0 by definition"
+    "collar are out, feet are in); samples 0 and 1 are released2's, whose BC is of "
+    "sample 0, and 0 to 15 paper16's; a single sample is given each time, and its Variation is 0 by definition; the "
+    "first 4 true frames begin every clip of a run"
 )
 DIFFSHEG = (
     "windows of 88 frames one behind the other, what is left of a clip is dropped; gesture is the axis-angle of joints "

@@ -48,10 +48,14 @@ def comparable(result: Result) -> list[Row]:
     """Published rows that a result may be compared with; none unless everything is the same.
 
     The corpus, its speakers, the split, the protocol, the licensed body and the released embedder must be those of
-    the table.
+    the table. The leaderboard's rows never stand beside one: which of its two FGD they are, and which BA, is not known.
     """
     data = result.config.get("data", {})
     if result.stand_in or result.embedder["source"] != "released" or result.config.get("motions") is not None:
         return []
     same = (data.get("reader"), str(data.get("speakers")), result.split, result.protocol)
-    return [row for row in published_rows() if (row.corpus, str(row.speakers), row.split, row.protocol) == same]
+    return [
+        row
+        for row in published_rows()
+        if (row.corpus, str(row.speakers), row.split, row.protocol) == same and row.protocol != "genea"
+    ]

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -28,6 +29,8 @@ ROW_NAMES = {
     OTHER: "other sound", SHIFTED: "shifted truth",
 }  # fmt: skip
 MISSED = "missed"
+FROM_TRUTH = re.compile(r" \([+-][^)]*\)$")
+"""At the end of a cell: how far its value lies from the truth's."""
 COMPARED = ("value", "95% interval", "differs")
 SEEDS = "over seeds"
 
@@ -54,9 +57,10 @@ class Lines(NamedTuple):
         return ["", *(f"| {' | '.join(row)} |" for row in rows)]
 
     def csv(self) -> str:
-        """As comma-separated values."""
+        """As comma-separated values; numbers alone, without how far they lie from the truth."""
         out = io.StringIO(newline="")
-        csv.writer(out).writerows([self.columns, *self.rows])
+        rows = ([FROM_TRUTH.sub("", cell) for cell in row] for row in self.rows)
+        csv.writer(out).writerows([self.columns, *rows])
         return out.getvalue()
 
     def latex(self) -> str:
@@ -152,7 +156,7 @@ def notes(result: Result) -> list[str]:
     rules = PROTOCOLS.get(result.protocol)
     if rules is not None and rules.said:
         lines.append(rules.said)
-    if rules is None or rules.suite is None:
+    if rules is None or rules.suite in (None, "genea"):
         lines.append(f"mean joint speed for BC: {result.mean_joint_speed}")
     if result.stand_in:
         lines.append(
@@ -165,6 +169,8 @@ def notes(result: Result) -> list[str]:
         lines.append(f"alignment: scorer {scorer['run']} {scorer['sha256']}; by chance 50%{by_chance}")
     if result.gate:
         lines.append("gate per code step: " + ", ".join(f"{name} {v:.3f}" for name, v in result.gate.items()))
+    if rules is not None and rules.suite is not None:
+        lines.append(f"samples of each take: {result.samples.get('count', 1)}")
     if result.samples.get("diversity") is not None:
         count, diversity = result.samples["count"], result.samples["diversity"]
         lines.append(f"diversity over {count} samples: {diversity:.4g} m, on the scale of DIV")
@@ -238,14 +244,14 @@ def print_comparison(comparison: dict, folder: Path) -> None:
     for metric in metrics:
         title = titles[metric]
         for name, cells in comparison["runs"].items():
-            value, low, high = (f"{cells[metric][key] / scales[metric]:.4g}" for key in ("value", "low", "high"))
+            value, low, high = (_shown(cells[metric][key], scales[metric]) for key in ("value", "low", "high"))
             gap = _from_truth(cells[metric]["value"], cells[metric].get("truth", math.nan), scales[metric])
             value += f" ({gap})" if gap else ""
             row = [
                 title,
                 name,
                 value,
-                "-" if low == "nan" else f"{low} to {high}",
+                "-" if low == "-" else f"{low} to {high}",
                 "*" if cells[metric].get("differs") else "",
             ]
             rows.append([*row, *([_over_seeds(cells[metric], scales[metric])] if seeds else [])])

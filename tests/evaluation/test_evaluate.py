@@ -23,12 +23,12 @@ from semtalk.evaluation.comparison import compare, resampled
 from semtalk.evaluation.evaluate import evaluate_folder, evaluate_run, gate_report
 from semtalk.evaluation.files import plain_name, read_files
 from semtalk.evaluation.known_answers import seam_ratio
-from semtalk.evaluation.measure import evaluate_rows
+from semtalk.evaluation.measure import evaluate_rows, thin_rows
 from semtalk.evaluation.metrics import MAIN, Metric, chosen_metrics, metric_joints
 from semtalk.evaluation.protocol import PROTOCOLS
 from semtalk.evaluation.published_rows import comparable, published_rows
 from semtalk.evaluation.report import Lines, metrics_table, notes, print_comparison, result_page
-from semtalk.evaluation.result import Result
+from semtalk.evaluation.result import Measured, Result
 from semtalk.evaluation.takes import Take, TakeMaker, add_sound
 from semtalk.features.extract import FRAME_SLOTS, WINDOW_SLOTS
 from semtalk.features.utterance import fit_wave
@@ -428,8 +428,25 @@ def test_published_rows_stand_only_beside_what_is_the_same():
         assert comparable(replace(result, **change)) == []
     everyone = {"data": {"reader": "beat2", "speakers": "all"}}
     assert comparable(replace(result, config=everyone)) == []
+    assert comparable(replace(result, config=everyone, protocol="genea")) == [], "which FGD those rows are is not known"
     later = comparable(replace(result, config=everyone, protocol="evaltools"))
     assert [row.method for row in later] == ["SemTalk, later release", "EchoMask, later release"]
+
+
+def test_rows_too_few_for_a_covariance_are_said():
+    found = Measured(features={"fgd": {"truth": [np.zeros((3, 4)), np.zeros((1, 4))]}})
+    (said,) = thin_rows(found, chosen_metrics("main"))
+    assert said.startswith("FGD: 4 rows of 4 numbers are too few for a covariance")
+    found.features["fgd"]["truth"].append(np.zeros((1, 4)))
+    assert thin_rows(found, chosen_metrics("main")) == []
+
+
+def test_other_protocols_have_no_column_that_counts_as_beat2s():
+    for protocol in ("talkshow", "diffsheg", "genea"):
+        chosen = chosen_metrics(["extended"], protocol)
+        assert not {"srgr", "bc_smooth", "bc", "fgd"} & set(chosen) and "jerk" in chosen
+        assert len({metric.heading for metric in chosen.values()}) == len(chosen), "no two columns of one title"
+    assert "srgr" in chosen_metrics("extended") and "bc_smooth" in chosen_metrics("extended", "corrected")
 
 
 def test_every_published_row_says_what_it_is():
@@ -447,7 +464,7 @@ def test_tables_say_how_far_a_value_lies_from_the_truth():
     table = metrics_table(result)
     assert table.rows[0] == ["SemTalk", "7 (+0.5)", "10 (-2)", "2"] and table.rows[1][1:] == ["6.5", "12", "0"]
     assert any("how far a value lies from the ground truth's" in line for line in notes(result))
-    assert table.csv().splitlines()[1] == "SemTalk,7 (+0.5),10 (-2),2"
+    assert table.csv().splitlines()[1] == "SemTalk,7,10,2"
     latex = Lines("a_b", ["", "x_1 & 5%"], [["r", "1"]]).latex().splitlines()
     assert latex[1:3] == [r"\begin{tabular}{lr}", r"\toprule"] and r" & x\_1 \& 5\% \\" in latex
 

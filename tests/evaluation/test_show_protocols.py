@@ -94,11 +94,12 @@ def test_talkshows_table_by_plain_formulas(takes):
         (first, first_points), (second, second_points) = (sitting(take, row) for row in rows)
         true_joints, true_points = sitting(take, "truth")
         onsets = F.audio_onsets(S.heard(take.wave.numpy(), take.frames))
-        totals += [S.beat_consistency(joints, onsets) for joints in (first, second)]
+        totals.append(S.beat_consistency(first, onsets))  # of sample 0 alone
+        assert S.beat_consistency(second, onsets) != totals[-1]
         lvd.append(S.body_lvd(true_joints, np.stack([first, second])))
         error.append(S.body_error(true_points, np.stack([first_points, second_points])))
         variation.append(S.variation(np.stack([first_points, second_points])))
-    assert len(set(totals)) > 2, "there are beats"
+    assert len(set(totals)) > 1, "there are beats"
     assert found["released2_bc"] == pytest.approx(S.pooled(totals), rel=1e-9)
     assert found["body_lvd"] == pytest.approx(np.mean(lvd), rel=1e-9)
     assert found["body_error"] == pytest.approx(np.mean(error), rel=1e-5)
