@@ -120,7 +120,7 @@ def streamed(generator: MotionGenerator, features: dict[str, Tensor], speaker: T
         stream = WindowStream(generator, speaker, beta=beta, **options)
         times = []
         for first in range(0, features["rhythm"].shape[1] - SEED_FRAMES, NEW_FRAMES):
-            window = generator._features(features, first, STRIDE)
+            window = generator.features_of(features, first, STRIDE)
             began = time.perf_counter()
             frames, _ = stream.push(window)
             frames.rotation.cpu()

@@ -62,7 +62,7 @@ def rollout(
     windows: list[Codes] = []
     scores = []
     for first in range(0, features["rhythm"].shape[1] - SEED_FRAMES, NEW_FRAMES):
-        batch = generator._features(features, first, stride) | {"speaker": speaker}
+        batch = generator.features_of(features, first, stride) | {"speaker": speaker}
         motion = torch.cat([channels, channels.new_zeros(len(channels), NEW_FRAMES, channels.shape[-1])], dim=1)
         mask = seed_mask(channels.device).expand(1, *motion.shape)
         base = generator.base(batch, motion, mask, Passes())

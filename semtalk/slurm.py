@@ -38,7 +38,9 @@ def _requeue(number: int, frame) -> None:
     array = os.environ.get("SLURM_ARRAY_JOB_ID")
     job = f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}" if array else os.environ["SLURM_JOB_ID"]
     try:
-        subprocess.run(["scontrol", "requeue", job], check=True, capture_output=True, text=True)
+        subprocess.run(
+            ["scontrol", "requeue", job], check=True, capture_output=True, text=True, start_new_session=True
+        )  # what ends this job does not end it
     except (OSError, subprocess.CalledProcessError) as error:
         said = getattr(error, "stderr", None) or error
         print(f"SLURM does not take job {job} back ({str(said).strip()}); it goes on to its end.", file=sys.stderr)

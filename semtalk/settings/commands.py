@@ -571,13 +571,13 @@ class LiveSettings(Command):
     generation: Literal["auto", "default", "release"]
     """The rollout; auto is what the networks were trained for."""
     lookahead: Annotated[int, between(0, 1000)]
-    """Code steps that must follow a step before its frames are given; 30 gives the motion of generate.py."""
+    """Code steps that must follow a step before its frames are given; 30 gives the motion of a whole recording."""
     play: Literal["auto"] | bool
     """Whether the sound is played in step with the motion; auto is where sounddevice is installed."""
     face: Literal["arkit", "vrm", "none"]
     """Names of the face's weights: ARKit's 51 (PerfectSync), five vowels and the lids of VRM, or no face."""
     arkit_matrix: PathText | None
-    """As in generate.py."""
+    """Matrix (51, 100) from expressions to the weights, npy, as for format=arkit."""
     arkit_order: Literal["alphabetical", "apple"]
     """Of the weights in ``arkit_matrix``."""
     jaw: bool

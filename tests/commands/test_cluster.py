@@ -15,6 +15,7 @@ from conftest import ROOT, plain, run_command, run_program
 from omegaconf import OmegaConf
 
 from semtalk import run, slurm
+from semtalk.commands.train import _objective
 from semtalk.errors import DivergedError, SemTalkError
 from semtalk.settings import compose
 from semtalk.settings.compose import refuse_missing_plugins
@@ -134,9 +135,9 @@ def test_a_search_makes_a_figure_of_validation_small(tmp_path):
 
 def test_an_objective_is_the_smaller_the_better():
     row = {"phase": "base", "select": "jaw_r", "validation": {"jaw_r": 0.6, "loss": 2.0}}
-    assert run._objective(None, row) == -0.6 and run._objective("loss", row) == 2.0
+    assert _objective(None, row) == -0.6 and _objective("loss", row) == 2.0
     with pytest.raises(SemTalkError, match="objective=fgd: the validation of base has none; choose one of jaw_r, loss"):
-        run._objective("fgd", row)
+        _objective("fgd", row)
 
 
 def test_a_training_that_diverges_ends_no_search(monkeypatch, capsys):
@@ -167,10 +168,10 @@ def test_seeds_are_measured_with_one_embedder_however_they_were_trained(smoke, t
         shutil.copytree(folder / "runs" / "smoke", tmp_path / f"many_seed{seed}")
     words = [*words, f"runs_dir={tmp_path}", "name=many", "seed_in_name=true"]
     for seed in (10, 2):
-        assert run._shared_embedder(compose("eval", *words, f"seed={seed}")) == f"{tmp_path}/many_seed0"
-    assert run._shared_embedder(compose("eval", *words[:-1], "seed=2")) is None
+        assert run.shared_embedder(compose("eval", *words, f"seed={seed}")) == f"{tmp_path}/many_seed0"
+    assert run.shared_embedder(compose("eval", *words[:-1], "seed=2")) is None
     run_command("eval.py", *words, "seed=2", "video=false")
     found = json.loads((tmp_path / "many_seed2" / "eval" / "test" / "metrics.json").read_text())
     assert found["config"]["embedder"] == f"{tmp_path}/many_seed0"
     shutil.rmtree(tmp_path / "many_seed0" / "fgd")
-    assert run._shared_embedder(compose("eval", *words, "seed=10")) == f"{tmp_path}/many_seed2", "2 comes before 10"
+    assert run.shared_embedder(compose("eval", *words, "seed=10")) == f"{tmp_path}/many_seed2", "2 comes before 10"

@@ -10,6 +10,7 @@ from torch import nn
 
 from semtalk.body import load_body
 from semtalk.losses import motion_differences, reconstruction_losses, skating_loss
+from semtalk.models.embedder import MotionEmbedder
 from semtalk.models.translation import TranslationNetwork
 from semtalk.motion.parts import batch_frames, part_channels, poses_from_rotation, rotation_from_poses
 from semtalk.motion.rotation import axis_angle_to_matrix, rotation_6d_to_matrix
@@ -231,18 +232,18 @@ def test_translation_is_not_told_root_and_contact():
 
 
 def test_every_term_of_the_embedder_by_hand(batch):
-    class Wrong(nn.Module):
+    class Wrong(MotionEmbedder):
         def forward(self, x):
-            return x + error
+            return x + wrong
 
-    error = 0.1 * torch.randn(2, 64, 330, generator=torch.Generator().manual_seed(5))
+    wrong = 0.1 * torch.randn(2, 64, 330, generator=torch.Generator().manual_seed(5))
     weights = {"rotation": 2.0, "velocity": 3.0, "acceleration": 5.0}
     recipe = tiny_settings(*(f"recipe.fgd.losses.{k}={v}" for k, v in weights.items())).recipe.fgd
     task = EmbedderTask(Wrong(), recipe)
     losses = task.losses(batch)
-    change = error.diff(dim=1)
+    change = wrong.diff(dim=1)
     expected = {
-        "rotation": error.square().mean(), "velocity": change.abs().mean(),
+        "rotation": wrong.square().mean(), "velocity": change.abs().mean(),
         "acceleration": change.diff(dim=1).abs().mean(),
     }  # fmt: skip
     assert {key: value.item() for key, value in losses.items()} == pytest.approx(
@@ -250,9 +251,9 @@ def test_every_term_of_the_embedder_by_hand(batch):
     )
     total = sum(weights[key] * value for key, value in expected.items())
     assert task.total(losses).item() == pytest.approx(total.item(), rel=1e-3)
-    own = rotation_6d_to_matrix((batch["rotation"].flatten(-2) + error).view_as(batch["rotation"]))
-    wrong = angles(own, rotation_6d_to_matrix(batch["rotation"])).mean()
-    assert task.figures(batch)["degrees"].item() == pytest.approx(math.degrees(wrong), rel=1e-3)
+    own = rotation_6d_to_matrix((batch["rotation"].flatten(-2) + wrong).view_as(batch["rotation"]))
+    angle = angles(own, rotation_6d_to_matrix(batch["rotation"])).mean()
+    assert task.figures(batch)["degrees"].item() == pytest.approx(math.degrees(angle), rel=1e-3)
 
 
 def test_the_batch_is_a_true_one(batch):
