@@ -577,7 +577,7 @@ class LiveSettings(Command):
     face: Literal["arkit", "vrm", "none"]
     """Names of the face's weights: ARKit's 51 (PerfectSync), five vowels and the lids of VRM, or no face."""
     arkit_matrix: PathText | None
-    """Matrix (51, 100) from expressions to the weights, npy, as for format=arkit."""
+    """File of a matrix from ARKit's weights to expressions; null for a fit to SMPL-X's face, or jaw and gaze alone."""
     arkit_order: Literal["alphabetical", "apple"]
     """Of the weights in ``arkit_matrix``."""
     jaw: bool
