@@ -16,6 +16,7 @@ from semtalk.evaluation.metrics import Metric, known_metric, suite
 from semtalk.evaluation.protocol import find_protocol
 from semtalk.evaluation.result import WEIGHT, Result, again
 from semtalk.files import checkpoint_facts, read_text
+from semtalk.metrics.genea import ranks_by_closeness
 from semtalk.places import called, checkpoint_path, runs_of_seeds
 from semtalk.settings.commands import PHASE_NAMES
 
@@ -271,6 +272,12 @@ def compare(paths: list[str], split: str, seed: int = 0) -> dict:
             f"FGD is left out: {why}; measure each with one embedder, as in `{called('eval')} ckpt=RUN "
             f"embedder={first.name}`"
         )
+    for metric in metrics:
+        cells = {name: table[name][metric] for name in table}
+        truths = [cell["truth"] for cell in cells.values() if "truth" in cell]
+        if truths and len(cells) > 1:
+            for name, rank in ranks_by_closeness({n: cell["value"] for n, cell in cells.items()}, truths[0]).items():
+                cells[name]["rank"] = rank
     said = find_protocol(first.result.protocol).said
     embedder = " ".join(filter(None, (first.result.embedder["source"], first.result.embedder["sha256"])))
     notes += [f"body: {first.result.body}; FGD embedder of {first.name}: {embedder}", *([said] if said else [])]

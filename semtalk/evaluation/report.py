@@ -246,7 +246,8 @@ def print_comparison(comparison: dict, folder: Path) -> None:
         for name, cells in comparison["runs"].items():
             value, low, high = (_shown(cells[metric][key], scales[metric]) for key in ("value", "low", "high"))
             gap = _from_truth(cells[metric]["value"], cells[metric].get("truth", math.nan), scales[metric])
-            value += f" ({gap})" if gap else ""
+            place = f"; {cells[metric]['rank']}." if "rank" in cells[metric] else ""
+            value += f" ({gap}{place})" if gap else ""
             row = [
                 title,
                 name,
@@ -259,7 +260,9 @@ def print_comparison(comparison: dict, folder: Path) -> None:
     table = Lines(named, ["metric", "run", *shown], rows, shown)
     said = ["intervals: bootstrap over takes; * differs significantly from the first (paired bootstrap)"]
     if any("truth" in cell for cells in comparison["runs"].values() for cell in cells.values()):
-        said.append("in brackets: how far a value lies from the ground truth's, which is the best one")
+        said.append(
+            "in brackets: how far a value lies from the ground truth's, which is the best one, and its place by that"
+        )
     if seeds:
         said.append(f"{SEEDS}: standard deviation, number and range of the seeds, whose mean is the value")
     said += comparison["notes"]

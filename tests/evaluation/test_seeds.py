@@ -125,3 +125,20 @@ def test_a_figure_names_runs_without_the_folder_that_they_all_lie_in(tmp_path, m
     monkeypatch.chdir(tmp_path)
     assert short_names(["runs/a", f"{tmp_path}/runs/b_*"]) == ["a", "b_*"]
     assert short_names(["runs/a", "other/b"]) == ["runs/a", "other/b"] and short_names(["runs/a"]) == ["a"]
+
+
+def test_runs_are_placed_by_closeness_where_the_truth_is_the_best(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "160")
+    values = {"far": 9.0, "near": 11.5, "nearest": 11.8}
+    for name, div in values.items():
+        write_evaluation(tmp_path / name)
+        rows = ["take,row,frames,div"]
+        for take, frames in TAKES.items():
+            rows += [f"{take},fused,{frames},{div}", f"{take},truth,{frames},12.0"]
+        (tmp_path / name / "per_take.csv").write_text("\n".join(rows) + "\n")
+        changed(tmp_path / name / "metrics.json", metrics={"fused": {"div": div}, "truth": {"div": 12.0}})
+    paths = [f"{tmp_path}/{name}" for name in values]
+    found = compare(paths, "test")
+    assert [found["runs"][path]["div"]["rank"] for path in paths] == [3, 2, 1]
+    print_comparison(found, tmp_path / "compare")
+    assert "(-0.2; 1.)" in capsys.readouterr().out
