@@ -6,7 +6,7 @@ import pickle
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from semtalk.errors import SemTalkError
 from semtalk.log import LOG
@@ -74,15 +74,7 @@ def load_pickle(path: Path, stand_in: Callable[[str, str], bool] = lambda module
     Raises:
         SemTalkError: The file is missing, damaged, or asks for anything that is not on the list.
     """
-    if not path.is_file():
-        raise SemTalkError(f"{path}: no such file.")
-    try:
-        with path.open("rb") as file:
-            return _AllowList(file, path, stand_in).load()
-    except SemTalkError:
-        raise
-    except Exception as error:
-        raise SemTalkError(f"{path}: not a readable pickle ({type(error).__name__}: {error}).") from error
+    return _unpickled(path, "pickle", stand_in)
 
 
 def load_pickled_npy(path: Path) -> Any:
@@ -93,16 +85,26 @@ def load_pickled_npy(path: Path) -> Any:
     """
     from semtalk.arrays import read_header
 
+    array = _unpickled(path, "npy of an object", lambda module, name: False, read_header)
+    if getattr(array, "size", 0) != 1:
+        raise SemTalkError(f"{path}: not a readable npy of an object (it holds none, or several).")
+    return array.item()
+
+
+def _unpickled(
+    path: Path, kind: str, stand_in: Callable[[str, str], bool], skip: Callable[[BinaryIO], Any] = lambda file: None
+) -> Any:
+    """What a file has pickled behind its head, by the list alone."""
     if not path.is_file():
         raise SemTalkError(f"{path}: no such file.")
     try:
         with path.open("rb") as file:
-            read_header(file)
-            return _AllowList(file, path, lambda module, name: False).load().item()
+            skip(file)
+            return _AllowList(file, path, stand_in).load()
     except SemTalkError:
         raise
     except Exception as error:
-        raise SemTalkError(f"{path}: not a readable npy of an object ({type(error).__name__}: {error}).") from error
+        raise SemTalkError(f"{path}: not a readable {kind} ({type(error).__name__}: {error}).") from error
 
 
 class _WithoutTensors(_AllowList):

@@ -4,7 +4,6 @@ import csv
 import glob
 import io
 import re
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from semtalk.files import checkpoint_facts, read_text
 from semtalk.metrics.genea import ranks_by_closeness
 from semtalk.places import called, checkpoint_path, runs_of_seeds
 from semtalk.settings.commands import PHASE_NAMES
+from semtalk.tasks.sizes import flat
 
 REPEATS = 1000
 FGD_REPEATS = 200
@@ -167,22 +167,14 @@ def refuse_other_settings(path: str, runs: list[Path]) -> None:
                 continue
             stamped = checkpoint_facts(kept).get("semtalk")
             config = stamped.get("config", {}) if isinstance(stamped, dict) else {}
-            flat = dict(_flat({key: value for key, value in config.items() if key not in (*OF_SEEDS, *TAKEN_OVER)}))
-            flat |= {key: "another run" if config.get(key) else None for key in TAKEN_OVER}
-            known = first.setdefault(phase, flat)
-            if other := sorted(key for key in {*flat, *known} if flat.get(key) != known.get(key)):
+            own = dict(flat({key: value for key, value in config.items() if key not in (*OF_SEEDS, *TAKEN_OVER)}))
+            own |= {key: "another run" if config.get(key) else None for key in TAKEN_OVER}
+            known = first.setdefault(phase, own)
+            if other := sorted(key for key in {*own, *known} if own.get(key) != known.get(key)):
                 raise SemTalkError(
                     f"compare: {path} stands for runs that differ by more than their seed: {other[0]} is "
-                    f"{known.get(other[0])} in {runs[0]} and {flat.get(other[0])} in {run}; compare them one by one."
+                    f"{known.get(other[0])} in {runs[0]} and {own.get(other[0])} in {run}; compare them one by one."
                 )
-
-
-def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, value
 
 
 def resampled(run: Evaluation, metric: str, draws: np.ndarray) -> np.ndarray:
@@ -279,8 +271,10 @@ def compare(paths: list[str], split: str, seed: int = 0) -> dict:
             for name, rank in ranks_by_closeness({n: cell["value"] for n, cell in cells.items()}, truths[0]).items():
                 cells[name]["rank"] = rank
     said = find_protocol(first.result.protocol).said
-    embedder = " ".join(filter(None, (first.result.embedder["source"], first.result.embedder["sha256"])))
-    notes += [f"body: {first.result.body}; FGD embedder of {first.name}: {embedder}", *([said] if said else [])]
+    notes += [
+        f"body: {first.result.body}; FGD embedder of {first.name}: {first.result.embedder_said}",
+        *([said] if said else []),
+    ]
     notes += dict.fromkeys(note for run in runs for note in run.result.notes)
     return {
         "runs": table,

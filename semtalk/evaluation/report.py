@@ -151,8 +151,7 @@ def known_lines(result: Result) -> Lines | None:
 
 def notes(result: Result) -> list[str]:
     """What a reader must know beside the numbers."""
-    embedder = " ".join(filter(None, (result.embedder["source"], result.embedder["sha256"])))
-    lines = [f"protocol {result.protocol}; body: {result.body}; FGD embedder: {embedder}"]
+    lines = [f"protocol {result.protocol}; body: {result.body}; FGD embedder: {result.embedder_said}"]
     rules = PROTOCOLS.get(result.protocol)
     if rules is not None and rules.said:
         lines.append(rules.said)

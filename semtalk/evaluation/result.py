@@ -75,6 +75,11 @@ class Result:
     weights: dict[str, str] = field(default_factory=dict)
     alignment: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def embedder_said(self) -> str:
+        """Where the FGD embedder is from, and its file's hash."""
+        return " ".join(filter(None, (self.embedder["source"], self.embedder["sha256"])))
+
     @classmethod
     def read(cls, path: Path) -> "Result":
         """Read ``metrics.json``.

@@ -34,9 +34,14 @@ def samples_of(seen: TakeRow, count: int) -> list[TakeRow]:
     return found * count if len(found) == 1 else []
 
 
+def distinct_samples(seen: TakeRow, count: int) -> list[TakeRow]:
+    """:func:`samples_of`, where a single one is there once: its copies are all alike."""
+    return samples_of(seen, count) if len(seen.samples) > 1 else [seen]
+
+
 def _stacked(of, seen: TakeRow, count: int) -> np.ndarray:
-    """(B, T, ...) of distinct samples: those of a row with a single one are all alike."""
-    return np.stack([own.once(of) for own in (samples_of(seen, count) if len(seen.samples) > 1 else [seen])])
+    """(B, T, ...) of distinct samples."""
+    return np.stack([own.once(of) for own in distinct_samples(seen, count)])
 
 
 def _pose(pose: np.ndarray) -> torch.Tensor:
@@ -75,17 +80,19 @@ def _feature_rows(seen: TakeRow, count: int) -> np.ndarray:
     return np.concatenate(rows) if rows else np.zeros((0, seen.features["fgd"].shape[1]))
 
 
-def _onsets(seen: TakeRow, whole: bool) -> np.ndarray:
-    wave = seen.take.wave.numpy()
-    return F.audio_onsets(wave if whole else S.heard(wave, seen.take.frames))
+def _onsets(seen: TakeRow) -> np.ndarray:
+    return F.audio_onsets(S.heard(seen.take.wave.numpy(), seen.take.frames))
+
+
+def _whole_onsets(seen: TakeRow) -> np.ndarray:
+    return F.audio_onsets(seen.take.wave.numpy())
 
 
 def _beats(seen: TakeRow, count: int, whole: bool = False) -> Weighted | None:
     if seen.take.wave is None:
         return None
-    onsets = _onsets(seen, whole)
-    chosen = samples_of(seen, count) if len(seen.samples) > 1 else [seen]
-    parts = [S.beat_consistency(own.once(_body_joints), onsets) for own in chosen]
+    onsets = seen.once(_whole_onsets if whole else _onsets)
+    parts = [S.beat_consistency(own.once(_body_joints), onsets) for own in distinct_samples(seen, count)]
     weight = sum(number for _, number in parts)
     return Weighted(S.pooled(parts), weight) if weight else None
 

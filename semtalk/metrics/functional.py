@@ -43,13 +43,22 @@ def frechet_distance(a: np.ndarray, b: np.ndarray, eps: Offset = "legacy") -> fl
     Raises:
         ValueError: Fewer than two rows, different widths, or values that are not finite.
     """
+    return frechet_of_gaussians(*gaussians(a, b), eps)
+
+
+def gaussians(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Means (D,) and unbiased covariances (D, D) of feature sets (N, D) and (M, D), in float64: of a, then of b.
+
+    Raises:
+        ValueError: Fewer than two rows, different widths, or values that are not finite.
+    """
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or min(len(a), len(b)) < 2:
         raise ValueError(f"features must be (N, D) and (M, D) with N, M >= 2, got {a.shape} and {b.shape}.")
     if not (np.isfinite(a).all() and np.isfinite(b).all()):
         raise ValueError("features hold NaN or infinite values.")
     cov_a, cov_b = (np.atleast_2d(np.cov(rows, rowvar=False)) for rows in (a, b))
-    return frechet_of_gaussians(a.mean(axis=0), cov_a, b.mean(axis=0), cov_b, eps)
+    return a.mean(axis=0), cov_a, b.mean(axis=0), cov_b
 
 
 def frechet_of_gaussians(

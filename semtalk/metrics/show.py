@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from semtalk.metrics.functional import gaussians
 from semtalk.motion.skeleton import FPS, JAW, SAMPLE_RATE, SHOW_WINDOW, pose_columns
 
 SITTING = {
@@ -50,13 +51,8 @@ def frechet(a: np.ndarray, b: np.ndarray) -> float:
     Raises:
         ValueError: Fewer than two rows, different widths, or values that are not finite.
     """
-    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
-    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or min(len(a), len(b)) < 2:
-        raise ValueError(f"features must be (N, D) and (M, D) with N, M >= 2, got {a.shape} and {b.shape}.")
-    if not (np.isfinite(a).all() and np.isfinite(b).all()):
-        raise ValueError("features hold NaN or infinite values.")
-    gap = a.mean(axis=0) - b.mean(axis=0)
-    cov_a, cov_b = np.atleast_2d(np.cov(a, rowvar=False)), np.atleast_2d(np.cov(b, rowvar=False))
+    mean_a, cov_a, mean_b, cov_b = gaussians(a, b)
+    gap = mean_a - mean_b
     values, vectors = np.linalg.eigh(cov_a)
     root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
     product = root @ cov_b @ root
