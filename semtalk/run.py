@@ -47,18 +47,11 @@ def start(main: Callable[[], None], name: str, help_of: str | None = None) -> No
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names of files need not be text
     if any(not word.startswith(("-", "hydra.")) for word in sys.argv[1:]):  # --help waits for no settings
-        from semtalk.settings.compose import (
-            refuse_bare_words,
-            refuse_missing_plugins,
-            refuse_null_groups,
-            without_options,
-        )
+        from semtalk.settings.refuse import refuse
         from semtalk.settings.words import SEEDED, for_hydra, seeds_swept
 
         try:
-            refuse_bare_words(name, without_options(sys.argv[1:]))
-            refuse_null_groups(sys.argv[1:])
-            refuse_missing_plugins(sys.argv[1:])
+            refuse(name, sys.argv[1:])
             words = seeds_swept(sys.argv[1:]) if name in SEEDED else sys.argv[1:]
             sys.argv[1:] = for_hydra(name, words)
         except SemTalkError as error:

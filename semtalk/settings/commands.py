@@ -48,7 +48,7 @@ class Trainer(Settings):
     """What ``pl.Trainer`` takes; :data:`SET_ELSEWHERE` says where the rest is set.
 
     Keys without a value in ``configs/trainer`` are Lightning's own, and are
-    given as in ``+trainer.max_time=00:08:00:00``.
+    given as in ``trainer.max_time=00:08:00:00``.
     """
 
     accelerator: Literal["auto", "cpu", "gpu"]

@@ -119,7 +119,7 @@ HELP = {
             "data.root=DIR", "data.speakers=[2]", "parts=[hands]", "name=NAME", "experiment=beat2", "features=light",
             "dry_run=true", "init=RUN", "tokenizer=RUN", "embedder=RUN", "resume=true", "seed=0", "body.path=DIR",
             "recipe.base.epochs=N", "recipe.base.steps=N", "speed=plain", "trainer.devices=2",
-            "+trainer.accumulate_grad_batches=4", "strict=true",
+            "trainer.accumulate_grad_batches=4", "strict=true",
         ),
     ),
     "eval": Help(

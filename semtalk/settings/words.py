@@ -49,7 +49,8 @@ def for_hydra(name: str, words: Sequence[str]) -> list[str]:
         SemTalkError: A list has an empty element.
     """
     keys, sweeps = text_keys(COMMANDS[name]), not set(words).isdisjoint(MULTIRUN)
-    given = [_quoted(word, keys, sweeps) for word in words]
+    left_out = optional_keys(COMMANDS[name])
+    given = [_added(_quoted(word, keys, sweeps), left_out) for word in words]
     if name in SEEDED and sweeps:
         values = {match[2]: match[3] for word in given if (match := WORD.fullmatch(word))}
         given += _names_apart(name, values, any(word.startswith(SEARCHES) for word in words))
@@ -110,6 +111,19 @@ def text_keys(model: type[BaseModel], prefix: str = "") -> dict[str, set[str]]:
         if kinds & {*LITERAL, "text"} and "other" not in kinds:
             keys[prefix + name] = kinds
     return keys
+
+
+@cache
+def optional_keys(model: type[BaseModel], prefix: str = "") -> set[str]:
+    """Keys that configurations may leave out, for which Hydra wants a plus before them."""
+    keys = {prefix + name for name, field in fields_of(model).items() if not field.is_required()}
+    for name, field in fields_of(model).items():
+        keys = keys.union(*(optional_keys(inner, f"{prefix}{name}.") for inner in models_of(field.annotation)))
+    return keys
+
+
+def _added(word: str, left_out: set[str]) -> str:
+    return f"++{word}" if word.partition("=")[0] in left_out else word
 
 
 def path_keys(model: type[BaseModel]) -> dict[str, set[str]]:

@@ -178,7 +178,7 @@ class StageTask(pl.LightningModule):
         wrong = wrong or [f"the norm of the gradients is {norm.item()} (losses are finite)"]
         raise DivergedError(
             f"{self.phase}, step {self.global_step + 1}: {wrong[0]}; the training stops, and the checkpoint before it "
-            "stays. Choose a lower recipe.*.lr, or find the operation with +trainer.detect_anomaly=true."
+            "stays. Choose a lower recipe.*.lr, or find the operation with trainer.detect_anomaly=true."
         )
 
     def on_load_checkpoint(self, checkpoint: dict) -> None:

@@ -145,9 +145,9 @@ def test_help_is_quick_and_says_what_matters(script):
     [
         (["train.py", "data=beat2"], "data.root is not set"),
         (["train.py", "parts=[head]"], "parts.0=head: give a list, each one of face, upper, hands, lower"),
-        (["train.py", "stage=nothing"], "Could not find 'stage/nothing'"),
-        (["train.py", "experiment=beat3", "dry_run=true"], "Could not find 'experiment/beat3'"),
-        (["train.py", "modle=small"], "modle"),
+        (["train.py", "stage=nothing"], "stage=nothing: choose one of alignment, all, base,"),
+        (["train.py", "experiment=beat3", "dry_run=true"], "experiment=beat3: choose one of ablation/"),
+        (["train.py", "modle=small"], "error: modle: there is no such key; did you mean model?"),
         (["eval.py", "runs_dir=/nowhere"], "train.py stage=rvqvae"),
         (["train.py", "trainer.precision=fp8"], "trainer.precision=fp8: choose one of auto, 32-true"),
         (["train.py", "speed.compile=fast"], "speed.compile=fast: choose one of auto, default"),
@@ -195,7 +195,7 @@ def test_errors_are_one_sentence(arguments, says):
     [
         (["train.py", "data=beat2"], "error: data.root is not set"),
         (["eval.py", "beta=2"], "error: beta=2: give a number from 0 to 1."),
-        (["generate.py", "modle=small"], "modle"),
+        (["generate.py", "modle=small"], "error: modle: there is no such key; did you mean model?"),
         (["train.py", "model=null"], "error: model=null: choose one of paper, release, small, strong."),
     ],
 )

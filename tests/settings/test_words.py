@@ -14,8 +14,8 @@ from omegaconf import OmegaConf
 from semtalk.errors import SemTalkError
 from semtalk.settings import compose, settings_of
 from semtalk.settings.commands import COMMANDS
-from semtalk.settings.compose import refuse_bare_words, without_options
 from semtalk.settings.inputs import Slot
+from semtalk.settings.refuse import refuse, unknown_key, without_options
 from semtalk.settings.words import for_hydra, path_keys, seeds_swept
 
 NAMES = [
@@ -203,11 +203,60 @@ def test_sweeps_are_swept(tmp_path, monkeypatch):
         ["-m", "seed=1"], ["seed=1", "--multirun"], ["--help"], ["--hydra-help"], ["--cfg", "job", "seed=1"],
         ["seed=1", "-c", "all", "--resolve"], ["-cn", "eval"], ["--config-name=eval"], ["--config-dir", "X", "seed=1"],
         ["-cd", "X"], ["-cp", "X"], ["--info"], ["--info", "plugins"], ["-p", "data", "--cfg=job"], ["~recipe.fgd"],
-        ["~data", "+x=1", "++y=2", "experiment@_global_=smoke", "hydra.mode=MULTIRUN"], ["out=-m", "name=~x"],
+        ["~data", "+x=1", "++y=2", "experiment@_global_=smoke", "hydra.mode=MULTIRUN"], ["data.root=-m", "name=~x"],
     ],
 )  # fmt: skip
 def test_words_that_hydra_knows_go_through(words):
-    refuse_bare_words("train", without_options(words))
+    refuse("train", words)
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "says"),
+    [
+        ("eval", ["protocl=talkshow"], "protocl: there is no such key; did you mean protocol?"),
+        (
+            "train",
+            ["seed=1", "recipe.base.lrr=3"],
+            "recipe.base.lrr: there is no such key; did you mean recipe.base.lr?",
+        ),
+        ("train", ["recipe.base.xyzzy=3"], "recipe.base.xyzzy: there is no such key; choose one of steps, "),
+        ("train", ["trainer.max_epochs=3"], "trainer.max_epochs: this is not set by trainer, but by recipe.*.epochs."),
+        ("train", ["model=big"], "model=big: choose one of paper, release, small, strong."),
+        ("train", ["-m", "model=small,big"], "model=small,big: choose one of paper, release, small, strong."),
+        ("train", ["experiment=[smoke,none]"], "experiment=[smoke,none]: choose one of ablation/"),
+        ("train", ["~foo"], "foo: there is no such key; choose one of seeds,"),
+        ("generate", ["dir/x=y.wav"], "dir/x=y.wav: give it as key=value, as in audio=dir/x=y.wav."),
+    ],
+)
+def test_a_key_or_an_option_that_is_none_is_one_sentence(name, words, says):
+    with pytest.raises(SemTalkError) as error:
+        refuse(name, words)
+    assert str(error.value).startswith(says) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["experiment=ablation/no_beats"], ["experiment=null"], ["experiment=[smoke,beat2]"], ["logger=csv"],
+        ["data.anything.else=1", "--config-dir", "X"], ["data=mine", "hydra.searchpath=[file://X]"],
+        ["hydra/launcher=joblib", "hydra.job.num=1"], ["-m", "model=choice(small,paper)", "recipe.base.lr=1e-3,1e-4"],
+        ["body.path=x", "data.root=x", "trainer.devices=2", "recipe.fgd.losses.rotation=1"],
+    ],
+)  # fmt: skip
+def test_keys_and_options_that_are_there_go_through(words, monkeypatch):
+    monkeypatch.setattr("semtalk.settings.refuse.find_spec", lambda module: True)
+    refuse("train", words)
+
+
+def test_a_key_that_configurations_leave_out_needs_no_plus():
+    settings = compose("train", "trainer.profiler=simple", "trainer.limit_val_batches=2", "seed=3")
+    assert (settings.trainer.profiler, settings.trainer.limit_val_batches, settings.seed) == ("simple", 2, 3)
+
+
+def test_every_key_of_every_command_is_known():
+    for name, model in COMMANDS.items():
+        for key in path_keys(model):
+            assert unknown_key(model, key.split(".")) is None, (name, key)
 
 
 def test_a_word_alone_is_one_sentence_in_python_too():
