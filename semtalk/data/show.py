@@ -175,11 +175,11 @@ class SHOWCorpus:
     def _frames(self) -> dict[str, int | None]:
         """Frames of motion of the sequences in a split, by their files; kept, and counted again when a file changes."""
         path = self.made / "frames.json"
-        known, stamps = read_kept(path), {clip.id: file_stamp(clip.path.with_suffix(".pkl")) for clip in self._splits}
+        known, stamps = read_kept(path), {clip.id: file_stamp(clip.file(".pkl")) for clip in self._splits}
         found = {one: known[one] for one, stamp in stamps.items() if one in known and known[one][0] == stamp}
         lacking = [clip for clip in self._splits if clip.id not in found]
         for clip in track(lacking, f"Counting frames of {self.name}", transient=True) if lacking else ():
-            found[clip.id] = [stamps[clip.id], count_frames(clip.path.with_suffix(".pkl"))]
+            found[clip.id] = [stamps[clip.id], count_frames(clip.file(".pkl"))]
         if lacking:
             with contextlib.suppress(OSError):  # a folder that may not be written to: they are counted again
                 write_json(path, known | found)
@@ -212,17 +212,19 @@ class SHOWCorpus:
                 f"Left out: {unsplit:,} sequences that are not in {where}, {short:,} that are too short "
                 "(data.min_frames, data.min_seconds)."
             )
+        for made, path in (("words that Whisper heard", self._words_path), ("labels of a gate", self._semantics_path)):
+            if count := sum(path(entry.id).is_file() for entry in self._entries):
+                lines.append(f"With {made}, instead of anyone's own: {count:,} of {len(self._entries):,} clips.")
         return lines
 
     def seconds(self, entry: Entry) -> float | None:
         """Length of the sequence's motion, or none where there is no motion or no sound."""
-        frames, wave = self._frames[entry.id], self._clips[entry.id].path.with_suffix(".wav")
+        frames, wave = self._frames[entry.id], self._clips[entry.id].file(".wav")
         return frames / FPS if frames and wave.is_file() else None
 
     def stamp(self, entry: Entry) -> str:
         """Of the sequence's files, what was made for it and SMPL-X, and how its hands and words are made."""
-        path = self._clips[entry.id].path
-        files = [path.with_suffix(suffix) for suffix in (".pkl", ".wav", *TRANSCRIPTS)]
+        files = [self._clips[entry.id].file(suffix) for suffix in (".pkl", ".wav", *TRANSCRIPTS)]
         files += [self._words_path(entry.id), self._semantics_path(entry.id)]
         files += [] if self.body.source is None else [self.body.source]
         return f"{file_stamp(*files)},{self.words},{'mean' if self.hands is None else 'smplx'}"
@@ -233,11 +235,11 @@ class SHOWCorpus:
         Raises:
             SemTalkError: A file is missing or bad, or the sound is shorter than the motion.
         """
-        path = self._clips[entry.id].path
-        arrays = read_show_pickle(path.with_suffix(".pkl"))
-        wave = load_audio(path.with_suffix(".wav"))
+        sound = self._clips[entry.id].file(".wav")
+        arrays = read_show_pickle(self._clips[entry.id].file(".pkl"))
+        wave = load_audio(sound)
         motion = self._motion(arrays)
-        refuse_shorter(path.with_suffix(".wav"), len(wave), len(motion))
+        refuse_shorter(sound, len(wave), len(motion))
         labels = self._semantics_path(entry.id)
         return Recording(
             id=entry.id,
@@ -245,7 +247,7 @@ class SHOWCorpus:
             split=entry.split,
             wave=wave,
             motion=motion,
-            words=self._read_words(entry.id, path, wave),
+            words=self._read_words(entry.id, wave),
             semantics=read_semantics(labels) if labels.is_file() else None,
             whole_sound=True,
             window_frames=len(motion) // FPS * FPS,
@@ -269,7 +271,7 @@ class SHOWCorpus:
         """Whether Whisper is needed: words are wanted, and some sequence has none yet."""
         return self.words == "whisper" and any(
             not self._words_path(entry.id).is_file()
-            and not any(self._clips[entry.id].path.with_suffix(suffix).is_file() for suffix in TRANSCRIPTS)
+            and not any(self._clips[entry.id].file(suffix).is_file() for suffix in TRANSCRIPTS)
             for entry in self._entries
         )
 
@@ -279,12 +281,12 @@ class SHOWCorpus:
     def _words_path(self, identifier: str) -> Path:
         return self.made / "words" / f"{identifier}.json"
 
-    def _read_words(self, identifier: str, path: Path, wave: np.ndarray) -> list[Word]:
+    def _read_words(self, identifier: str, wave: np.ndarray) -> list[Word]:
         if self.words == "none":
             return []
         for suffix in TRANSCRIPTS:
-            if path.with_suffix(suffix).is_file():
-                return read_transcript(path.with_suffix(suffix), wave)
+            if (path := self._clips[identifier].file(suffix)).is_file():
+                return read_transcript(path, wave)
         kept = self._words_path(identifier)
         if not kept.is_file():
             words = [{"word": word.text, "start": word.start, "end": word.end} for word in self._recogniser(wave)]

@@ -50,6 +50,10 @@ class Clip:
     video: str
     split: str | None
 
+    def file(self, suffix: str) -> Path:
+        """One of its files; its name may have dots of its own."""
+        return self.path.with_name(self.path.name + suffix)
+
     @property
     def name(self) -> str:
         """Of the sequence; unique in the corpus."""

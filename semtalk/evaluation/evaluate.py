@@ -1,6 +1,5 @@
 """Evaluates a trained run, or any folder of motion files: the rows, the known answers, and all that a result states."""
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial, reduce
@@ -14,106 +13,30 @@ from semtalk.body import BodyModel, load_body
 from semtalk.data.open import open_corpus, open_store
 from semtalk.data.recording import Corpus
 from semtalk.data.store import Store, StoredRecording, sampled
-from semtalk.errors import SemTalkError
 from semtalk.evaluation.alignment import Alignment, scorer_of_files, scorer_of_run
+from semtalk.evaluation.embedding import embedder_of, refuse_short
 from semtalk.evaluation.files import Files
 from semtalk.evaluation.folder import joint_speed_of, takes_of
+from semtalk.evaluation.gate import gate_numbers, gates_of
 from semtalk.evaluation.hearing import OTHER, Hearing, add_other_sound, filled_table, hearings, other_sounds
 from semtalk.evaluation.known_answers import KnownAnswers
-from semtalk.evaluation.measure import Measurement, thin_rows
+from semtalk.evaluation.measure import Measurement, missing_values, thin_rows
 from semtalk.evaluation.metrics import chosen_metrics
+from semtalk.evaluation.notes import corpus_notes
 from semtalk.evaluation.protocol import find_protocol
 from semtalk.evaluation.result import Measured, Result
-from semtalk.evaluation.samples import add_samples, diversity_of_takes, mean_diversity
+from semtalk.evaluation.samples import add_samples, diversity_of_takes, draws_numbers, mean_diversity
 from semtalk.evaluation.shares import in_processes, joined, own_device
 from semtalk.evaluation.takes import Shown, Take, TakeMaker, add_sound, add_still, mean_frame
 from semtalk.generation.load import files_of, load_generator
 from semtalk.log import LOG
-from semtalk.metrics import functional as F
-from semtalk.models.embedder import MULTIPLE
-from semtalk.models.fusion import active_steps
-from semtalk.places import called, checkpoint_path
-from semtalk.settings.commands import EvalSettings, Evaluation, TrainSettings, run_name
-from semtalk.settings.inputs import Data
-from semtalk.tasks.checkpoint import load_network
-from semtalk.tasks.stamp import Stamp, digest
+from semtalk.settings.commands import EvalSettings, Evaluation, TrainSettings
+from semtalk.tasks.stamp import digest
 
 ROWS = ("fused", "base", "truth", "mean")
+UNDRAWN = "the run draws no random numbers: one sample of each take stands for the {} that were asked for"
 TAKES_AT_ONCE = 8
 """Takes of a split that are generated together, measured, and let go of: a piece, of which processes have some each."""
-
-
-def embedder_of(
-    folder: Path, protocol: str = "legacy", asked: bool = True
-) -> tuple[torch.nn.Module | None, dict[str, str]]:
-    """The FGD embedder of a run, and what a result says of it: network, where its weights are from, its file's hash.
-
-    Args:
-        folder: Of the run.
-        protocol: What is measured by; it says whose network FGD is of.
-        asked: Whether the embedder was asked for; else a run's own of another architecture leaves FGD out.
-
-    Raises:
-        SemTalkError: It was asked for, and is of another architecture than the protocol's.
-    """
-    wanted = find_protocol(protocol).embedder
-    network, stamp = load_network(folder, "fgd")
-    own = stamp.settings.model.embedder
-    if own != wanted:
-        how = (
-            f"protocol={protocol} measures with {wanted}'s network, and that of {folder} is {own}'s; train one with "
-            f"`{called('train')} stage=fgd model.embedder={wanted} name=NAME` and give embedder=runs/NAME"
-        )
-        if asked:
-            raise SemTalkError(f"embedder={folder}: {how}.")
-        return None, {"source": f"none: {how}", "sha256": "", "network": wanted}
-    sha256 = hashlib.sha256(checkpoint_path(folder, "fgd").read_bytes()).hexdigest()[:12]
-    return network, {"source": source_of(network, stamp, folder), "sha256": sha256, "network": own}
-
-
-def source_of(network: torch.nn.Module, stamp: Stamp, folder: Path) -> str:
-    """Where a network's weights are from: ``released`` where they are the authors' own, or the training that made them.
-
-    A checkpoint that was copied into another run is still of the training that its stamp names.
-    """
-    if stamp.facts.released and stamp.facts.released == digest(network.state_dict()):
-        return "released"
-    config = stamp.config
-    if "name" not in config:
-        return f"{folder}, of unknown origin"
-    trained = f"trained by {Path(config.get('runs_dir', '')) / run_name(config)}"
-    return f"{trained}, from init={config['init']}" if config.get("init") else trained
-
-
-def split_note(data: Data) -> list[str]:
-    """Which file says whose takes are test, by its hash; nothing where none does."""
-    path = getattr(data, "split_file", None)
-    if path is None:
-        return []
-    sha256 = hashlib.sha256(Path(path).read_bytes()).hexdigest()[:12]
-    return [
-        f"split of {path} (sha256 {sha256}), clips of {data.min_frames or 1} frames and {data.min_seconds:g} s of "
-        "motion and more"
-    ]
-
-
-def gate_report(takes: list[Take], beta: float) -> dict[str, float]:
-    """Precision, recall and F1 of the trained gate per code step, where takes are labelled."""
-    return gate_numbers(gates_of(takes), beta)
-
-
-def gates_of(takes: list[Take]) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """Score (T/4,) of the trained gate and what is right, of takes that are labelled."""
-    labelled = [take for take in takes if take.semantic is not None and take.gate is not None]
-    return [(take.gate, take.semantic_steps) for take in labelled]
-
-
-def gate_numbers(gates: list[tuple[torch.Tensor, torch.Tensor]], beta: float) -> dict[str, float]:
-    """See :func:`gate_report`."""
-    if not gates:
-        return {}
-    scores, true = (torch.cat(steps) for steps in zip(*gates, strict=True))
-    return F.precision_recall_f1(active_steps(scores, beta).numpy(), true.numpy())
 
 
 @dataclass
@@ -167,6 +90,8 @@ class Evaluator:
         self.scorer, self.unscored = scorer_of_run(
             settings, folder, self.run.features, takes, evaluation.segment_windows
         )
+        drawn = evaluation.samples == 1 or draws_numbers(self.run.generator, evaluation.gate)
+        self.samples, self.undrawn = (evaluation.samples, []) if drawn else (1, [UNDRAWN.format(evaluation.samples)])
         self.knows = settings.data.reader == "sample" and self.run.generator.sparse is not None
 
     @cached_property
@@ -204,8 +129,8 @@ class Evaluator:
         if heard:
             add_other_sound(takes, self.maker, self.others[chosen])
         diversity = []
-        if self.evaluation.samples > 1:
-            add_samples(takes, self.evaluation.samples, self.maker)
+        if self.samples > 1:
+            add_samples(takes, self.samples, self.maker)
             diversity = diversity_of_takes(takes, "fused", self.body)
         known = KnownAnswers() if self.knows else None
         if known:
@@ -240,12 +165,13 @@ class Evaluator:
             hearing=filled_table(found.heard, measured.table) if found.heard else {},
             known_answers=known,
             gate=gate_numbers(found.gates, evaluation.beta) if evaluation.extended else {},
-            samples={"count": evaluation.samples, "diversity": diversity}, too_short=self.short,
+            samples={"count": self.samples, "diversity": diversity}, too_short=self.short,
             weights={phase: digest(network.state_dict()) for phase, network in run.networks.items()},
             notes=[
-                *sorted({*self.corpus.notes, *split_note(self.settings.data)}),
+                *corpus_notes(self.corpus, self.store, self.settings.data),
                 *(f"trained on: {note}" for note in run.facts.notes if note not in self.corpus.notes),
-                *thin_rows(measured, self.metrics), *self.unscored,
+                *thin_rows(measured, self.metrics), *missing_values(measured, self.metrics), *self.unscored,
+                *self.undrawn,
             ],
             alignment=found.alignment.numbers(self.scorer, self.settings.seed) if found.alignment else {},
         )  # fmt: skip
@@ -322,20 +248,6 @@ def _opened(
     return piece
 
 
-def refuse_short(files: Files) -> None:
-    """See that FGD can be measured.
-
-    Raises:
-        SemTalkError: A take is too short for a row of its features.
-    """
-    for pair, frames in zip(files.pairs, files.frames, strict=True):
-        if frames < MULTIPLE:
-            raise SemTalkError(
-                f"{pair.name}.npz: motion and truth have {frames} frames in common, and FGD needs {MULTIPLE}; "
-                "leave the take out, or FGD (embedder=null)."
-            )
-
-
 def evaluate_folder(settings: EvalSettings, files: Files, body: BodyModel) -> tuple[Result, Measured]:
     """Measure a folder of motion files of any method against the truth; no model is needed.
 
@@ -374,7 +286,7 @@ def evaluate_folder(settings: EvalSettings, files: Files, body: BodyModel) -> tu
         settings.plain(), measured.table, {name: metric.heading for name, metric in metrics.items()},
         {name: metric.scale for name, metric in metrics.items()},
         hearing=filled_table(heard, measured.table) if heard else {},
-        notes=[*files.notes, *said, *thin_rows(measured, metrics)],
+        notes=[*files.notes, *said, *thin_rows(measured, metrics), *missing_values(measured, metrics)],
         alignment=alignment.numbers(scorer, settings.seed) if scorer else {},
         samples={"count": files.samples, "diversity": mean_diversity(diversity, files.frames)},
     )  # fmt: skip

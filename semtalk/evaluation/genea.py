@@ -11,21 +11,14 @@ from semtalk.data.recording import Corpus
 from semtalk.data.store import Store, StoredRecording
 from semtalk.errors import SemTalkError
 from semtalk.evaluation.evaluate import TAKES_AT_ONCE
+from semtalk.evaluation.samples import draws_numbers
 from semtalk.evaluation.submission import file_name
 from semtalk.evaluation.takes import TakeMaker
-from semtalk.generation.rollout import MotionGenerator
 from semtalk.motion.io import save_motion
-from semtalk.motion.skeleton import PARTS, SEED_FRAMES
+from semtalk.motion.skeleton import SEED_FRAMES
 from semtalk.places import checkpoint_path
 from semtalk.tasks.checkpoint import read_stamp
 from semtalk.tasks.phases import PHASES
-
-
-def draws_numbers(generator: MotionGenerator, gate: str) -> bool:
-    """Whether the samples of a recording differ."""
-    decoding, sparse = generator.decoding, generator.sparse is not None and gate != "never"
-    drawn = sparse and (decoding.sparse == "coherent" or gate.startswith("random"))
-    return drawn or any(decoding.way(part) == "coherent" for part in PARTS)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from torch import nn
 
 from semtalk.body import BodyModel
 from semtalk.data.store import Store, StoredRecording
-from semtalk.evaluation.evaluate import gate_report
+from semtalk.evaluation.gate import gate_report
 from semtalk.evaluation.hearing import OTHER, add_other_sound, hearing, shares
 from semtalk.evaluation.measure import evaluate_rows
 from semtalk.evaluation.metrics import METRICS

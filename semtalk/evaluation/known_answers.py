@@ -6,11 +6,10 @@ import torch
 from torch import Tensor
 
 from semtalk.data.store import StoredRecording, in_turn
+from semtalk.evaluation.gate import gate_numbers
 from semtalk.evaluation.hearing import other_sounds
 from semtalk.evaluation.takes import Take, TakeMaker, true_frames
 from semtalk.generation.rollout import NEW_FRAMES, MotionGenerator
-from semtalk.metrics import functional as F
-from semtalk.models.fusion import active_steps
 from semtalk.motion.parts import Frames, part_channels, rotation_error
 from semtalk.motion.rotation import geodesic_distance, rotation_6d_to_matrix
 from semtalk.motion.skeleton import HAND_JOINTS, PARTS, UPPER_JOINTS, WINDOW
@@ -109,10 +108,8 @@ class KnownAnswers:
         """The numbers of the takes, with those of their recordings and of the training split."""
         generator, inside = maker.generator, torch.cat(self.inside)
         joined = {row: torch.cat(values) for row, values in self.errors.items()}
-        predicted, true = (torch.cat(steps) for steps in zip(*self.gates, strict=True))
-        gate = F.precision_recall_f1(active_steps(predicted, maker.beta).numpy(), true.numpy())
         return {
-            "gate_f1": gate["f1"],
+            "gate_f1": gate_numbers(self.gates, maker.beta)["f1"],
             "inside_ratio": (joined["fused"][inside].mean() / joined["base"][inside].mean()).item(),
             "outside_ratio": (joined["fused"][~inside].mean() / joined["base"][~inside].mean()).item(),
             "own_audio_ratio": (joined["fused"].mean() / joined["foreign"].mean()).item(),

@@ -146,3 +146,20 @@ def thin_rows(found: Measured, metrics: Mapping[str, Metric]) -> list[str]:
                 "or high and of little worth"
             )
     return said
+
+
+def missing_values(found: Measured, metrics: Mapping[str, Metric]) -> list[str]:
+    """Which columns some takes, or all of them, have no value in: too short, without sound or labels, another body."""
+    takes = [entry for entry in found.per_take if entry["row"] == "truth"]
+    said, absent = [], []
+    for name, metric in metrics.items():
+        if metric.measure is None:
+            continue
+        count = sum(not math.isnan(entry[name]) for entry in takes)
+        if not count:
+            absent.append(metric.title)
+        elif count < len(takes):
+            said.append(f"{metric.title} is of {count} of {len(takes)} takes: the others lack what it is measured on")
+    if absent:
+        said.append(f"no take has what {', '.join(absent)} would be measured on, or the body has not")
+    return said

@@ -1,11 +1,20 @@
-"""How far the samples of one speech differ from each other."""
+"""Samples of one speech, and how far they differ from each other."""
 
 import torch
 
 from semtalk.body import BodyModel
 from semtalk.evaluation.metrics import metric_joints
 from semtalk.evaluation.takes import Take, TakeMaker
+from semtalk.generation.rollout import MotionGenerator
 from semtalk.metrics import functional as F
+from semtalk.motion.skeleton import PARTS
+
+
+def draws_numbers(generator: MotionGenerator, gate: str) -> bool:
+    """Whether the samples of a recording differ."""
+    decoding, sparse = generator.decoding, generator.sparse is not None and gate != "never"
+    drawn = sparse and (decoding.sparse == "coherent" or gate.startswith("random"))
+    return drawn or any(decoding.way(part) == "coherent" for part in PARTS)
 
 
 def add_samples(takes: list[Take], samples: int, maker: TakeMaker) -> None:

@@ -1,7 +1,9 @@
 """SHOW as it is released: three layouts, the official list, sound and motion of different length, speakers by name."""
 
+import itertools
 import json
 import logging
+import shutil
 
 import numpy as np
 import pytest
@@ -244,6 +246,18 @@ def test_splits_within_videos_and_between_them_have_different_names(traps, tmp_p
     assert split_name(clips, listed, False) == "split of train_val_test.json, video-disjoint split"
     for name in (by_list.split_name, by_video.split_name, official.split_name, split_name(clips, listed, False)):
         assert split_note(name).startswith(f"SHOW, {name}: ")
+
+
+def test_a_clips_name_may_have_dots(traps, tmp_path):
+    """clip.1 and clip.2 were one clip, whose sound was that of clip.wav."""
+    copied = tmp_path / "SHOW"
+    shutil.copytree(traps[0], copied)
+    path = next(one for one in (copied / "conan").rglob("*.pkl") if one.with_suffix(".wav").is_file())
+    for number, suffix in itertools.product((1, 2), (".pkl", ".wav")):
+        shutil.copy(path.with_suffix(suffix), path.with_name(f"clip.{number}{suffix}"))
+    corpus = corpus_of(copied, tmp_path, min_frames=1)
+    dotted = [entry for entry in corpus.entries() if "clip." in entry.id]
+    assert len(dotted) == 2 and all(len(corpus.read(entry).motion) for entry in dotted)
 
 
 def test_a_split_by_video_does_not_hang_on_what_counts(traps, tmp_path):

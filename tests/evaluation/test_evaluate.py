@@ -20,8 +20,9 @@ from semtalk.data.sample import SampleCorpus
 from semtalk.data.store import StoredRecording
 from semtalk.errors import SemTalkError
 from semtalk.evaluation.comparison import compare, resampled
-from semtalk.evaluation.evaluate import evaluate_folder, evaluate_run, gate_report
+from semtalk.evaluation.evaluate import evaluate_folder, evaluate_run
 from semtalk.evaluation.files import plain_name, read_files
+from semtalk.evaluation.gate import gate_report
 from semtalk.evaluation.known_answers import seam_ratio
 from semtalk.evaluation.measure import evaluate_rows, thin_rows
 from semtalk.evaluation.metrics import MAIN, Metric, chosen_metrics, metric_joints

@@ -12,7 +12,7 @@ from semtalk.body import load_body
 from semtalk.data.open import open_corpus, open_store
 from semtalk.data.store import Store, mean_joint_speed
 from semtalk.evaluation import ridge as R
-from semtalk.evaluation.evaluate import gate_report
+from semtalk.evaluation.gate import gate_report
 from semtalk.evaluation.hearing import OTHER, add_other_sound, hearing
 from semtalk.evaluation.judge import Judge, chosen_takes, hears_less
 from semtalk.evaluation.measure import evaluate_rows

@@ -7,7 +7,8 @@ from scipy.ndimage import gaussian_filter1d
 
 from semtalk.body import load_body
 from semtalk.errors import SemTalkError
-from semtalk.evaluation.evaluate import embedder_of, evaluate_folder
+from semtalk.evaluation.embedding import embedder_of
+from semtalk.evaluation.evaluate import evaluate_folder
 from semtalk.evaluation.files import read_files
 from semtalk.evaluation.measure import evaluate_rows
 from semtalk.evaluation.metrics import chosen_metrics

@@ -7,7 +7,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from semtalk.body import load_body
 from semtalk.data.store import speed_of_joints
-from semtalk.evaluation.evaluate import gate_report
+from semtalk.evaluation.gate import gate_report
 from semtalk.evaluation.measure import evaluate_rows
 from semtalk.evaluation.metrics import CHUNK, MAIN, METRICS, Metric, TakeRow, face_pairs, metric_joints
 from semtalk.evaluation.protocol import find_protocol

@@ -10,7 +10,7 @@ import torch
 from conftest import run_script
 
 from semtalk.errors import SemTalkError
-from semtalk.evaluation.evaluate import embedder_of
+from semtalk.evaluation.embedding import embedder_of
 from semtalk.models.extractors import DiffSHEGExtractor, TalkSHOWExtractor
 from semtalk.release import extractors as module
 from semtalk.release.extractors import DIFFSHEG_FILES, DIFFSHEG_STATISTICS, TALKSHOW_FILE, convert_extractor

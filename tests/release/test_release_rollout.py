@@ -9,7 +9,7 @@ import torch
 from conftest import run_command
 from tiny import save_clip, save_hubert, write_vocabulary
 
-from semtalk.evaluation.evaluate import embedder_of
+from semtalk.evaluation.embedding import embedder_of
 from semtalk.evaluation.published_rows import comparable
 from semtalk.evaluation.result import Result
 from semtalk.generation.load import load_generator

@@ -108,6 +108,7 @@ def test_a_run_goes_on_with_show_and_its_checkpoint_has_names_and_the_split(smok
     assert any(note.startswith("SHOW, split of train_val_test.json, within videos") for note in result.notes)
     assert any(note.startswith(f"split of {tmp_path}") and "sha256" in note for note in result.notes)
     assert any("clips of 61 frames and 0 s of motion and more" in note for note in result.notes)
+    assert any(note.startswith("Clips of train / val / test: 4 / 2 / 3") for note in result.notes)
     assert (
         "samples 0 and 1 are released2's, whose BC is of sample 0" in " ".join(said.split())
         and "FGD embedder: none: protocol=talksh" in said
