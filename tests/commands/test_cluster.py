@@ -18,7 +18,7 @@ from semtalk import run, slurm
 from semtalk.commands.train import _objective
 from semtalk.errors import DivergedError, SemTalkError
 from semtalk.settings import compose
-from semtalk.settings.compose import refuse_missing_plugins
+from semtalk.settings.refuse import refuse
 
 STEPS = 60
 TRAINING = [
@@ -51,11 +51,11 @@ def whole(run_dir) -> None:
     assert steps == sorted(set(steps)) and len(steps) == STEPS // 10
 
 
-def test_a_job_that_sbatch_started_goes_on_after_its_warning(cluster, tmp_path):
+def test_a_job_that_sbatch_started_goes_on_after_its_warning(cluster, smoke, tmp_path):
     script = tmp_path / "train.sbatch"
     text = (ROOT / "scripts" / "train.sbatch").read_text()
     script.write_text(text.replace("srun python train.py", f"srun {sys.executable} {ROOT}/train.py"))
-    words = [*TRAINING, f"runs_dir={tmp_path}/runs", f"data_dir={tmp_path}/data"]
+    words = [*TRAINING, f"runs_dir={tmp_path}/runs", f"data_dir={smoke[0]}/data"]
     said = subprocess.run(["sbatch", str(script), *words], cwd=ROOT, check=True, capture_output=True, text=True)
     assert said.stdout == "Submitted batch job 1\n"
     said = warned_once(cluster, tmp_path / "runs" / "job", signal.SIGUSR1)
@@ -116,11 +116,11 @@ def test_handlers_are_for_jobs_alone_and_leave_those_there_are(monkeypatch):
             signal.signal(number, handler)
 
 
-def test_a_search_makes_a_figure_of_validation_small(tmp_path):
+def test_a_search_makes_a_figure_of_validation_small(smoke, tmp_path):
     words = ["experiment=smoke", "stage=fgd", "recipe.fgd.steps=2", "name=job", "trainer.precision=32-true"]
     run_program(
         "train.py", "-m", "hydra/sweeper=optuna_val", "hydra.sweeper.n_trials=2", *words, "objective=degrees",
-        "recipe.fgd.lr=tag(log,interval(1e-5,1e-2))", f"runs_dir={tmp_path}/runs", f"data_dir={tmp_path}/data",
+        "recipe.fgd.lr=tag(log,interval(1e-5,1e-2))", f"runs_dir={tmp_path}/runs", f"data_dir={smoke[0]}/data",
     )  # fmt: skip
     found = OmegaConf.load(tmp_path / "runs" / "optimization_results.yaml")
     numbers = {}
@@ -158,8 +158,8 @@ def test_a_launcher_that_is_not_installed_is_named(monkeypatch):
                           ("hydra/sweeper=optuna_val", "hydra-optuna-sweeper"),
                           ("hydra/launcher=joblib", "hydra-joblib-launcher")):  # fmt: skip
         with pytest.raises(SemTalkError, match=f"{word}: it is of a package .* `pip install {package}`"):
-            refuse_missing_plugins(["-m", word])
-    refuse_missing_plugins(["hydra/launcher=basic", "name=slurm"])
+            refuse("train", ["-m", word])
+    refuse("train", ["hydra/launcher=basic", "name=slurm"])
 
 
 def test_seeds_are_measured_with_one_embedder_however_they_were_trained(smoke, tmp_path):

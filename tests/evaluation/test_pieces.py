@@ -25,7 +25,7 @@ from semtalk.motion.io import save_motion
 from semtalk.settings import compose
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def evaluated(smoke, body):
     """Evaluates the smoke run's test takes, so many at once."""
     from semtalk.data.open import open_corpus, open_store
@@ -44,11 +44,24 @@ def evaluated(smoke, body):
     return run
 
 
-def test_takes_some_at_a_time_give_the_same_numbers(evaluated):
-    whole, numbers = evaluated(32)
+@pytest.fixture(scope="module")
+def at_once(evaluated):
+    """Result and numbers of all takes at once, and the takes."""
+    takes: list[Take] = []
+    return *evaluated(32, takes.extend), takes
+
+
+@pytest.fixture(scope="module")
+def alone(evaluated):
+    """Result and numbers of one take after another, and the takes."""
+    takes: list[Take] = []
+    return *evaluated(1, takes.extend), takes
+
+
+def test_takes_some_at_a_time_give_the_same_numbers(evaluated, at_once, alone):
+    whole, numbers, _ = at_once
     assert whole.takes == 4 and whole.hearing and whole.known_answers and whole.gate and whole.samples["diversity"] > 0
-    for at_once in (1, 3):
-        found, pieces = evaluated(at_once)
+    for found, pieces in (alone[:2], evaluated(3)):
         for name in ("metrics", "hearing", "known_answers", "gate", "samples"):
             got, wanted = (dict(flat(getattr(result, name))) for result in (found, whole))
             assert got == pytest.approx(wanted, rel=1e-3, abs=1e-4, nan_ok=True), name
@@ -56,16 +69,16 @@ def test_takes_some_at_a_time_give_the_same_numbers(evaluated):
         assert all(len(pieces.features["fgd"][row]) == 4 for row in module.ROWS)
 
 
-def test_processes_that_share_the_takes_find_the_same_to_the_last_digit(evaluated):
-    alone, shared = [], []
-    wanted, numbers = evaluated(1, alone.extend)
+def test_processes_that_share_the_takes_find_the_same_to_the_last_digit(evaluated, alone):
+    shared: list[Take] = []
+    wanted, numbers, takes = alone
     found, others = evaluated(1, shared.extend, processes=2)
     assert json.dumps(asdict(found)) == json.dumps(asdict(wanted))  # where what is no number equals itself
     assert json.dumps(others.per_take) == json.dumps(numbers.per_take)
     for row, features in numbers.features["fgd"].items():
         assert all(np.array_equal(a, b) for a, b in zip(features, others.features["fgd"][row], strict=True)), row
-    assert [take.id for take in shared] == [take.id for take in alone]
-    assert torch.equal(shared[3].rotation["fused"], alone[3].rotation["fused"])
+    assert [take.id for take in shared] == [take.id for take in takes]
+    assert torch.equal(shared[3].rotation["fused"], takes[3].rotation["fused"])
 
 
 def killed(number: int) -> int:
@@ -95,10 +108,11 @@ def flat(table: dict, prefix: str = ""):
 
 def test_no_more_takes_are_in_memory_than_are_measured_together(evaluated, monkeypatch):
     alive, make = [], TakeMaker.rollout
+    others = sum(type(one) is Take for one in gc.get_objects())
 
     def count(*args, **kwargs):
         gc.collect()
-        alive.append(sum(type(one) is Take for one in gc.get_objects()))
+        alive.append(sum(type(one) is Take for one in gc.get_objects()) - others)
         return make(*args, **kwargs)
 
     monkeypatch.setattr(TakeMaker, "rollout", count)
@@ -108,14 +122,13 @@ def test_no_more_takes_are_in_memory_than_are_measured_together(evaluated, monke
     assert shown.take is not None
 
 
-def test_the_take_to_look_at_is_the_same_however_many_come_at_once(evaluated):
-    takes: list[Take] = []
-    evaluated(32, takes.extend)
+def test_the_take_to_look_at_is_the_same_however_many_come_at_once(at_once):
+    *_, takes = at_once
     chosen = []
-    for at_once in (1, 2, 4):
+    for count in (1, 2, 4):
         shown = Shown(None)
-        for begin in range(0, 4, at_once):
-            shown(takes[begin : begin + at_once])
+        for begin in range(0, 4, count):
+            shown(takes[begin : begin + count])
         chosen.append(shown.take)
     assert chosen[0] is chosen[1] is chosen[2]
 
@@ -148,9 +161,11 @@ def test_files_of_a_folder_are_read_one_take_after_another(body, tmp_path, monke
             save_motion(tmp_path / kind / f"{number}.npz", Motion(poses, *still))
     settings = compose("eval", f"motions={tmp_path}/motions", f"truth={tmp_path}/truth", "metrics=extended")
     alive, measure = [], Measurement.of
+    alive, measure = [], Measurement.of
+    others = sum(type(one) is Take for one in gc.get_objects())
 
     def count(self, take):
-        alive.append(sum(type(one) is Take for one in gc.get_objects()))
+        alive.append(sum(type(one) is Take for one in gc.get_objects()) - others)
         return measure(self, take)
 
     monkeypatch.setattr(Measurement, "of", count)

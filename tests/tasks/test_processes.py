@@ -96,9 +96,23 @@ def one():
     return every_phase(0, 1)
 
 
-@pytest.mark.parametrize("world", [2, pytest.param(4, marks=pytest.mark.slow)])
-def test_several_processes_train_as_one_does(one, world, tmp_path):
-    for rank, found in enumerate(together(every_phase, world, tmp_path)):
+def everything(rank: int, world: int) -> dict:
+    """What the tests of several processes look at, in one start of them."""
+    return {
+        "phases": every_phase(rank, world),
+        **{work.__name__: work(rank, world) for work in (begun, different, pooled)},
+    }
+
+
+@pytest.fixture(scope="module", params=[2, pytest.param(4, marks=pytest.mark.slow)])
+def several(request, tmp_path_factory):
+    """What each of some processes found."""
+    return together(everything, request.param, tmp_path_factory.mktemp("together"))
+
+
+def test_several_processes_train_as_one_does(one, several):
+    for rank, processes in enumerate(several):
+        found = processes["phases"]
         for phase, expected in one.items():
             assert found[phase]["gradients"].keys() == expected["gradients"].keys()
             norm = torch.nn.utils.get_total_norm(expected["gradients"].values())
@@ -117,21 +131,22 @@ def begun(rank: int, world: int) -> torch.Tensor:
     return quantizer.levels[0].codebook
 
 
-def test_codes_begin_with_the_windows_of_all_processes(tmp_path):
-    assert all(torch.equal(found, begun(0, 1)) for found in together(begun, 2, tmp_path))
+def test_codes_begin_with_the_windows_of_all_processes(several):
+    assert all(torch.equal(found["begun"], begun(0, 1)) for found in several)
 
 
 def different(rank: int, world: int) -> str:
     try:
-        refuse_different({"version": "1", "configuration": f"of {rank // 2}"})
+        refuse_different({"version": "1", "configuration": f"of {rank == world - 1}"})
     except SemTalkError as error:
         return str(error)
     return ""
 
 
-def test_a_process_with_another_configuration_is_refused_by_all(tmp_path):
-    said = together(different, 3, tmp_path)
-    assert len(set(said)) == 1 and "process 2 of the training has another configuration than process 0" in said[0]
+def test_a_process_with_another_configuration_is_refused_by_all(several):
+    said = [found["different"] for found in several]
+    last = len(several) - 1
+    assert len(set(said)) == 1 and f"process {last} of the training has another configuration than process 0" in said[0]
 
 
 def pooled(rank: int, world: int) -> torch.Tensor:
@@ -139,8 +154,8 @@ def pooled(rank: int, world: int) -> torch.Tensor:
     return global_consistency(motion[rank::world], speech[rank::world], everyone=world > 1)
 
 
-def test_clips_of_all_processes_are_the_negatives(tmp_path):
-    found = together(pooled, 2, tmp_path)
+def test_clips_of_all_processes_are_the_negatives(several):
+    found = [process["pooled"] for process in several]
     assert torch.stack(found).mean().item() == pytest.approx(pooled(0, 1).item(), rel=1e-5)
 
 
@@ -230,7 +245,7 @@ def second(first: int) -> int:
     return int(next(one for one in children if b"train.py" in Path(f"/proc/{one}/cmdline").read_bytes()))
 
 
-@pytest.mark.parametrize("what", ["killed", "full disk"])
+@pytest.mark.parametrize("what", ["killed", pytest.param("full disk", marks=pytest.mark.slow)])
 def test_where_one_process_is_gone_the_other_says_so_in_one_sentence_and_the_training_goes_on(smoke, what):
     folder, places = smoke
     name = f"name={what.replace(' ', '_')}"
