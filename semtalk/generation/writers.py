@@ -1,7 +1,5 @@
 """Writes motion for other programs: BEAT2 npz, BVH skeletons, and glTF figures, skinned and animated (.glb)."""
 
-import json
-import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,14 +12,13 @@ from semtalk.face import FaceMap, face_map
 from semtalk.files import atomic_write
 from semtalk.generation.inputs import SUFFIXES
 from semtalk.generation.live_link import write_live_link
+from semtalk.gltf import FLOAT, UNSIGNED_INT, UNSIGNED_SHORT, Buffer, write_glb_file
 from semtalk.log import LOG
 from semtalk.motion.io import Motion, save_motion
 from semtalk.motion.rotation import matrix_to_axis_angle
 from semtalk.motion.skeleton import FPS, HAND_JOINTS, JAW, JOINT_NAMES, NUM_JOINTS, PARENTS
 
 CENTIMETRES = 100.0
-FLOAT, UNSIGNED_SHORT, UNSIGNED_INT = 5126, 5123, 5125
-"""Component types of glTF."""
 
 
 def local_rotations(motion: Motion, body: BodyModel) -> torch.Tensor:
@@ -123,27 +120,6 @@ def figure_mesh(betas: np.ndarray, rest: np.ndarray) -> tuple[np.ndarray, np.nda
     return still.astype(np.float32), np.asarray(model.faces, np.uint32), weights / weights.sum(axis=1, keepdims=True)
 
 
-class _Buffer:
-    """Binary data of a glb file, with its views and accessors."""
-
-    def __init__(self):
-        self.data = bytearray()
-        self.views: list[dict] = []
-        self.accessors: list[dict] = []
-
-    def add(self, array: np.ndarray, kind: str, component: int, bounds: bool = False) -> int:
-        """Append an array; returns the number of its accessor."""
-        raw = np.ascontiguousarray(array).tobytes()
-        self.views.append({"buffer": 0, "byteOffset": len(self.data), "byteLength": len(raw)})
-        self.data += raw + bytes(-len(raw) % 4)
-        accessor = {"bufferView": len(self.views) - 1, "componentType": component, "count": len(array), "type": kind}
-        if bounds:
-            rows = array.reshape(len(array), -1)
-            accessor |= {"min": rows.min(axis=0).tolist(), "max": rows.max(axis=0).tolist()}
-        self.accessors.append(accessor)
-        return len(self.accessors) - 1
-
-
 def _nodes(offsets: np.ndarray) -> list[dict]:
     nodes = []
     for joint, name in enumerate(JOINT_NAMES):
@@ -160,9 +136,7 @@ def write_glb(path: Path, motion: Motion, body: BodyModel) -> None:
     rest, offsets = rest_offsets(motion, body)
     vertices, faces, carried = figure_mesh(motion.betas, rest)
     quaternions = roma.rotvec_to_unitquat(local_rotations(motion, body)).numpy()
-    flips = np.sign((quaternions[1:] * quaternions[:-1]).sum(axis=-1, keepdims=True))
-    quaternions[1:] *= np.cumprod(np.where(flips == 0, 1, flips), axis=0)  # neighbours on one side of the sphere
-    buffer = _Buffer()
+    buffer = Buffer()
     joints = np.argsort(-carried, axis=1)[:, :4].astype(np.uint16)
     weights = np.take_along_axis(carried, joints.astype(int), axis=1).astype(np.float32)
     weights /= weights.sum(axis=1, keepdims=True)
@@ -175,12 +149,9 @@ def write_glb(path: Path, motion: Motion, body: BodyModel) -> None:
     }
     mesh = {"attributes": attributes, "indices": buffer.add(faces.reshape(-1), "SCALAR", UNSIGNED_INT), "material": 0}
     skin = {"joints": list(range(NUM_JOINTS)), "inverseBindMatrices": buffer.add(inverse, "MAT4", FLOAT), "skeleton": 0}
-    times = buffer.add((np.arange(len(motion)) / FPS).astype(np.float32), "SCALAR", FLOAT, bounds=True)
-    place = buffer.add((motion.trans + rest[0]).astype(np.float32), "VEC3", FLOAT)
-    tracks = [("translation", 0, place)] + [
-        ("rotation", joint, buffer.add(quaternions[:, joint].astype(np.float32), "VEC4", FLOAT))
-        for joint in range(NUM_JOINTS)
-    ]
+    tracks = [("translation", 0, motion.trans + rest[0])]
+    tracks += [("rotation", joint, quaternions[:, joint]) for joint in range(NUM_JOINTS)]
+    animation = buffer.animation("motion", np.arange(len(motion)) / FPS, tracks)
     document = {
         "asset": {"version": "2.0", "generator": "semtalk"},
         "scene": 0,
@@ -189,31 +160,12 @@ def write_glb(path: Path, motion: Motion, body: BodyModel) -> None:
         "meshes": [{"primitives": [mesh]}],
         "materials": [{"pbrMetallicRoughness": {"baseColorFactor": [0.6, 0.42, 0.2, 1], "metallicFactor": 0.0}}],
         "skins": [skin],
-        "animations": [
-            {
-                "name": "motion",
-                "samplers": [{"input": times, "output": track} for _, _, track in tracks],
-                "channels": [
-                    {"sampler": number, "target": {"node": joint, "path": kind}}
-                    for number, (kind, joint, _) in enumerate(tracks)
-                ],
-            }
-        ],
+        "animations": [animation],
         "buffers": [{"byteLength": len(buffer.data)}],
         "bufferViews": buffer.views,
         "accessors": buffer.accessors,
     }
-    text = json.dumps(document, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 4)
-    size = 12 + 8 + len(text) + 8 + len(buffer.data)
-
-    def write(temporary: Path) -> None:
-        with temporary.open("wb") as file:
-            file.write(struct.pack("<4sII", b"glTF", 2, size))
-            file.write(struct.pack("<I4s", len(text), b"JSON") + text)
-            file.write(struct.pack("<I4s", len(buffer.data), b"BIN\0") + buffer.data)
-
-    atomic_write(path, write)
+    write_glb_file(path, document, buffer.data)
 
 
 WRITERS = {"npz": lambda path, motion, body: save_motion(path, motion), "bvh": write_bvh, "glb": write_glb}

@@ -26,7 +26,7 @@ FOLDER = ROOT / "configs" / "experiment"
 EXPERIMENTS = sorted(str(path.relative_to(FOLDER).with_suffix("")) for path in FOLDER.rglob("*.yaml"))
 LAYERS = [
     {"errors", "lazy", "log", "places", "threads"}, {"catalogue", "arrays", "processes", "slurm"}, {"settings"},
-    {"swap"}, {"files"}, {"environment", "claim"}, {"motion"}, {"body"}, {"face", "features"},
+    {"swap"}, {"files"}, {"environment", "claim", "gltf"}, {"motion"}, {"body"}, {"face", "features"},
     {"data", "models", "losses", "metrics", "viz"}, {"needs"}, {"fetch"},
     {"tasks"}, {"generation", "release"}, {"evaluation", "live"}, {"study"}, {"run", "runs"}, {"commands"},
     {"__main__"},
