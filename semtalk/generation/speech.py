@@ -58,17 +58,24 @@ class Generated:
     body: BodyModel
     sample: int = 0
 
-    def save(self, path: str | Path, arkit: FaceMap | None = None, arkit_fps: int = FPS) -> Path:
-        """Write ``.npz`` (for BEAT2's Blender add-on), ``.bvh``, ``.glb``, or the face as ``.csv``; return the path.
+    def save(self, path: str | Path, arkit: FaceMap | None = None, arkit_fps: int = FPS, bvh: str = "smplx") -> Path:
+        """Write ``.npz`` (for BEAT2's Blender add-on), ``.bvh``, ``.glb``, ``.fbx``, or the face as ``.csv``.
+
+        A character of one's own that moves so is written by :func:`semtalk.avatar.write_avatar`.
 
         Args:
             path: Its suffix says the format.
             arkit: How a csv's weights are found, see :func:`semtalk.face.face_map`; by default of the body alone.
             arkit_fps: Rows of a csv a second, 30 or 60.
+            bvh: Whose names a bvh's joints have: ``smplx``, ``vrm`` or ``mixamo``.
+
+        Returns:
+            The path.
         """
         path = given_path("path", path)
+        check_options({"bvh": bvh})
         try:
-            write_motion(path, self.motion, self.body, arkit, arkit_fps)
+            write_motion(path, self.motion, self.body, arkit, arkit_fps, bvh)
         except OSError as error:
             raise SemTalkError(f"{path}: it cannot be written ({error.strerror}); give another path.") from error
         return path

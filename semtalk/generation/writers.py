@@ -1,4 +1,4 @@
-"""Writes motion for other programs: BEAT2 npz, BVH skeletons, and glTF figures, skinned and animated (.glb)."""
+"""Writes motion for other programs: BEAT2 npz, BVH skeletons, and figures, skinned and animated (.glb, .fbx)."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from semtalk.avatar.blender import write_fbx
+from semtalk.avatar.names import BVH_NAMES
 from semtalk.body import BodyModel
 from semtalk.errors import SemTalkError
 from semtalk.face import FaceMap, face_map
@@ -44,9 +46,9 @@ def bvh_order() -> list[int]:
     return order
 
 
-def _hierarchy(joint: int, offsets: np.ndarray, depth: int) -> Iterator[str]:
+def _hierarchy(joint: int, offsets: np.ndarray, names: tuple[str, ...], depth: int = 0) -> Iterator[str]:
     pad = "  " * depth
-    yield f"{pad}{'ROOT' if joint == 0 else 'JOINT'} {JOINT_NAMES[joint]}"
+    yield f"{pad}{'ROOT' if joint == 0 else 'JOINT'} {names[joint]}"
     yield pad + "{"
     offset = " ".join(f"{value * CENTIMETRES:.5f}" for value in offsets[joint])
     yield f"{pad}  OFFSET {offset}"
@@ -54,15 +56,22 @@ def _hierarchy(joint: int, offsets: np.ndarray, depth: int) -> Iterator[str]:
     yield f"{pad}  CHANNELS " + (f"6 Xposition Yposition Zposition {rotations}" if joint == 0 else f"3 {rotations}")
     children = [child for child in range(NUM_JOINTS) if PARENTS[child] == joint]
     for child in children:
-        yield from _hierarchy(child, offsets, depth + 1)
+        yield from _hierarchy(child, offsets, names, depth + 1)
     if not children:
         end = " ".join(f"{value * CENTIMETRES * 0.5:.5f}" for value in offsets[joint])
         yield from (f"{pad}  End Site", pad + "  {", f"{pad}    OFFSET {end}", pad + "  }")
     yield pad + "}"
 
 
-def write_bvh(path: Path, motion: Motion, body: BodyModel) -> None:
-    """Write a BVH file: 55 joints, centimetres, degrees in the order Z X Y; expressions have no place in it."""
+def write_bvh(path: Path, motion: Motion, body: BodyModel, names: str = "smplx") -> None:
+    """Write a BVH file: 55 joints, centimetres, degrees in the order Z X Y; expressions have no place in it.
+
+    Args:
+        path: Of the file.
+        motion: The motion.
+        body: Of its joints.
+        names: Whose names joints have, of :data:`semtalk.avatar.names.BVH_NAMES`.
+    """
     from scipy.spatial.transform import Rotation
 
     rest, offsets = rest_offsets(motion, body)
@@ -76,7 +85,7 @@ def write_bvh(path: Path, motion: Motion, body: BodyModel) -> None:
 
     def write(temporary: Path) -> None:
         with temporary.open("w", encoding="utf-8") as file:
-            file.write("HIERARCHY\n" + "\n".join(_hierarchy(0, still, 0)) + "\n")
+            file.write("HIERARCHY\n" + "\n".join(_hierarchy(0, still, BVH_NAMES[names])) + "\n")
             file.write(f"MOTION\nFrames: {len(rows)}\nFrame Time: {1 / FPS:.8f}\n")
             np.savetxt(file, rows, fmt="%.5f")
 
@@ -168,13 +177,23 @@ def write_glb(path: Path, motion: Motion, body: BodyModel) -> None:
     write_glb_file(path, document, buffer.data)
 
 
-WRITERS = {"npz": lambda path, motion, body: save_motion(path, motion), "bvh": write_bvh, "glb": write_glb}
+WRITERS = {
+    "npz": lambda path, motion, body: save_motion(path, motion),
+    "bvh": write_bvh,
+    "glb": write_glb,
+    "fbx": lambda path, motion, body: write_fbx(path, lambda glb: write_glb(glb, motion, body)),
+}
 
 
 def write_motion(
-    path: Path, motion: Motion, body: BodyModel, arkit: FaceMap | None = None, arkit_fps: int = FPS
+    path: Path,
+    motion: Motion,
+    body: BodyModel,
+    arkit: FaceMap | None = None,
+    arkit_fps: int = FPS,
+    bvh: str = "smplx",
 ) -> None:
-    """Write a motion in the format of the path's suffix: .npz, .bvh, .glb, or .csv for the face.
+    """Write a motion in the format of the path's suffix: .npz, .bvh, .glb, .fbx, or .csv for the face.
 
     Args:
         path: Of the file.
@@ -182,9 +201,10 @@ def write_motion(
         body: Of its joints and its face.
         arkit: How a csv's weights are found; by default as :func:`semtalk.face.face_map` does, which is said.
         arkit_fps: Rows of a csv a second, 30 or 60.
+        bvh: Whose names a bvh's joints have: smplx, vrm or mixamo.
 
     Raises:
-        SemTalkError: The suffix is another one.
+        SemTalkError: The suffix is another one, or Blender, which writes .fbx, is missing or fails.
     """
     kind = path.suffix.removeprefix(".").lower()
     if kind == SUFFIXES["arkit"]:
@@ -192,6 +212,8 @@ def write_motion(
             arkit = face_map(body)
             LOG.info(arkit.said)
         write_live_link(path, motion, arkit, arkit_fps)
+    elif kind == "bvh":
+        write_bvh(path, motion, body, bvh)
     elif kind in WRITERS:
         WRITERS[kind](path, motion, body)
     else:

@@ -5,19 +5,14 @@ import roma
 import torch
 from torch import Tensor
 
+from semtalk.avatar.names import VRM
 from semtalk.body import BodyModel
+from semtalk.body.base import world_rotations
 from semtalk.motion.io import Motion
 from semtalk.motion.skeleton import NUM_JOINTS, PARENTS
 
 FINGERS = ("Index", "Middle", "Little", "Ring", "Thumb")
-BONES = (
-    "Hips", "LeftUpperLeg", "RightUpperLeg", "Spine", "LeftLowerLeg", "RightLowerLeg", "Chest", "LeftFoot",
-    "RightFoot", "UpperChest", "LeftToes", "RightToes", "Neck", "LeftShoulder", "RightShoulder", "Head",
-    "LeftUpperArm", "RightUpperArm", "LeftLowerArm", "RightLowerArm", "LeftHand", "RightHand", "Jaw", "LeftEye",
-    "RightEye",
-    *(f"{side}{finger}{part}" for side in ("Left", "Right") for finger in FINGERS
-      for part in ("Proximal", "Intermediate", "Distal")),
-)  # fmt: skip
+BONES = tuple(name[0].upper() + name[1:] for name in VRM)
 """By SMPL-X joint; bones have the parents of their joints."""
 JAW = BONES.index("Jaw")
 LEAST_TURN = np.radians(1)
@@ -95,10 +90,7 @@ class Bones:
     def __call__(self, motion: Motion) -> tuple[np.ndarray, np.ndarray]:
         """Places (T, 55, 3) in metres and quaternions x, y, z, w (T, 55, 4)."""
         local = self.body.matrices(torch.from_numpy(motion.poses)).double()
-        world = torch.empty_like(local)
-        for joint, parent in enumerate(PARENTS):
-            world[:, joint] = local[:, joint] if parent < 0 else world[:, parent] @ local[:, joint]
-        bones = world @ self.turns
+        bones = world_rotations(local) @ self.turns
         sent = bones.clone()
         sent[:, 1:] = bones[:, list(PARENTS[1:])].mT @ bones[:, 1:]
         turns = mirrored_turns(roma.rotmat_to_unitquat(sent).numpy())

@@ -10,6 +10,7 @@ import numpy as np
 
 from semtalk.errors import MissingModelError
 from semtalk.face.names import ARKIT, INDEX, TONGUE, pascal
+from semtalk.face.vowels import VOWELS, vowels
 from semtalk.live.bones import BONES, JAW
 from semtalk.places import CHECKOUT
 
@@ -61,23 +62,11 @@ def bundled(messages: Iterable[bytes]) -> Iterator[bytes]:
         yield head + bundle
 
 
-def vowels(weights: np.ndarray) -> dict[str, float]:
-    """Presets of VRM 0 from ARKit's weights (52,): the five vowels and both lids."""
-    of = {name: float(weights[INDEX[name]]) for name in ARKIT}
-    opened, round_ = of["jawOpen"], max(of["mouthPucker"], of["mouthFunnel"])
-    wide = sum(of[name] for name in ("mouthStretchLeft", "mouthStretchRight", "mouthSmileLeft", "mouthSmileRight"))
-    wide = min(1.0, wide / 2)
-    return {
-        "A": opened * (1 - round_) * (1 - wide), "I": (1 - opened) * wide * 0.7, "U": (1 - opened) * round_,
-        "E": opened * wide, "O": opened * round_, "Blink_L": of["eyeBlinkLeft"], "Blink_R": of["eyeBlinkRight"],
-    }  # fmt: skip
-
-
 def face_values(weights: np.ndarray, face: str) -> dict[str, float]:
     """Names and values of the face's blend shapes: ``arkit``, ``vrm`` or ``none``."""
     if face == "arkit":
         return {pascal(name): float(weights[INDEX[name]]) for name in ARKIT if name != TONGUE}
-    return vowels(weights) if face == "vrm" else {}
+    return {VOWELS[name]: float(value) for name, value in vowels(weights).items()} if face == "vrm" else {}
 
 
 def frame_messages(

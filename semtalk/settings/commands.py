@@ -388,7 +388,7 @@ class EvalSettings(Command, Seeded, Evaluation):
         return self
 
 
-Format = Literal["npz", "bvh", "glb", "arkit"]
+Format = Literal["npz", "bvh", "glb", "fbx", "arkit"]
 
 
 class GenerateSettings(Command, Rollout):
@@ -429,7 +429,13 @@ class GenerateSettings(Command, Rollout):
     batch: Annotated[int, between(1, 100_000)]
     """Recordings at once."""
     format: Format | Annotated[list[Format], Field(min_length=1), AfterValidator(distinct)]
-    """What is written; npz always is. arkit is the face's 52 weights as a csv of Live Link Face."""
+    """What is written; npz always is. arkit is the face's 52 weights as a csv of Live Link Face, fbx needs Blender."""
+    bvh: Literal["smplx", "vrm", "mixamo"]
+    """Whose names joints of format=bvh have."""
+    avatar: PathText | None
+    """A rigged character (.glb, .vrm, or .fbx by Blender) that is written too, moving as NAME_avatar."""
+    avatar_map: PathText | None
+    """A yaml of names of the character's bones that are not known, as in ``leftUpperArm: arm_l``."""
     in_place: bool
     """Whether figures stay where they begin, for engines that move them; feet slide where they stepped."""
     arkit_fps: Literal[30, 60]
@@ -439,13 +445,20 @@ class GenerateSettings(Command, Rollout):
     arkit_order: Literal["alphabetical", "apple"]
     """Of the weights in ``arkit_matrix``."""
 
+    @property
+    def formats(self) -> list[str]:
+        """What is written."""
+        return [self.format] if isinstance(self.format, str) else self.format
+
     @model_validator(mode="after")
-    def matrix_is_for_arkit(self) -> "GenerateSettings":
-        """A matrix is read for one format."""
-        if self.arkit_matrix is not None and "arkit" not in (
-            [self.format] if isinstance(self.format, str) else self.format
-        ):
-            raise ValueError("arkit_matrix is for format=arkit, which is not among the formats.")
+    def what_goes_with_what(self) -> "GenerateSettings":
+        """A matrix is for faces, names of joints for one format, and names of bones for a character."""
+        if self.arkit_matrix is not None and "arkit" not in self.formats and self.avatar is None:
+            raise ValueError("arkit_matrix is for format=arkit, which is not among the formats, or an avatar.")
+        if self.bvh != "smplx" and "bvh" not in self.formats:
+            raise ValueError("bvh is for format=bvh, which is not among the formats.")
+        if self.avatar_map is not None and self.avatar is None:
+            raise ValueError("avatar_map is for avatar=FILE, which is not set.")
         return self
 
 

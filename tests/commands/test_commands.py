@@ -27,7 +27,7 @@ EXPERIMENTS = sorted(str(path.relative_to(FOLDER).with_suffix("")) for path in F
 LAYERS = [
     {"errors", "lazy", "log", "places", "threads"}, {"catalogue", "arrays", "processes", "slurm"}, {"settings"},
     {"swap"}, {"files"}, {"environment", "claim", "gltf"}, {"motion"}, {"body"}, {"face", "features"},
-    {"data", "models", "losses", "metrics", "viz"}, {"needs"}, {"fetch"},
+    {"avatar", "data", "models", "losses", "metrics", "viz"}, {"needs"}, {"fetch"},
     {"tasks"}, {"generation", "release"}, {"evaluation", "live"}, {"study"}, {"run", "runs"}, {"commands"},
     {"__main__"},
 ]  # fmt: skip

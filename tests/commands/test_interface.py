@@ -9,6 +9,7 @@ from conftest import ROOT
 
 INTERFACE = {
     "semtalk": "SemTalk SemTalkError compose",
+    "semtalk.avatar": "Avatar read_avatar write_avatar",
     "semtalk.body": "BodyModel forward_kinematics load_body",
     "semtalk.data": "BEAT2DataModule Corpus CorpusDataModule Entry MotionDataModule Recording SHOWDataModule "
     "SampleDataModule SemanticInterval Store file_stamp prepare read_semantics",
