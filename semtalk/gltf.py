@@ -16,6 +16,8 @@ COMPONENTS = {5120: "i1", 5121: "u1", 5122: "<i2", UNSIGNED_SHORT: "<u2", UNSIGN
 WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
 KINDS = {"translation": "VEC3", "rotation": "VEC4", "weights": "SCALAR"}
 """What an animation moves -> type of its values."""
+LEAST = 1e-7
+"""Length below which a vector of a sparse array is 0."""
 HEAD, CHUNK = struct.Struct("<4sII"), struct.Struct("<I4s")
 
 
@@ -35,15 +37,39 @@ class Buffer:
 
     def add(self, array: np.ndarray, kind: str, component: int, bounds: bool = False) -> int:
         """Append an array; returns the number of its accessor."""
-        raw = np.ascontiguousarray(array).tobytes()
-        self.views.append({"buffer": 0, "byteOffset": len(self.data), "byteLength": len(raw)})
-        self.data += raw + bytes(-len(raw) % 4)
-        accessor = {"bufferView": len(self.views) - 1, "componentType": component, "count": len(array), "type": kind}
+        accessor = {"bufferView": self.view(array), "componentType": component, "count": len(array), "type": kind}
         if bounds:
             rows = array.reshape(len(array), -1)
             accessor |= {"min": rows.min(axis=0).tolist(), "max": rows.max(axis=0).tolist()}
         self.accessors.append(accessor)
         return len(self.accessors) - 1
+
+    def add_sparse(self, array: np.ndarray, zeros: int) -> int:
+        """Append vectors (N, 3) that are mostly 0, of which only the others are kept; returns their accessor.
+
+        Args:
+            array: The vectors.
+            zeros: View of N zero vectors or more: some readers, as VTK, want one below what is sparse.
+        """
+        moved = np.flatnonzero(np.abs(array).max(axis=1) > LEAST)
+        kept = np.zeros_like(array)
+        kept[moved] = array[moved]
+        accessor = {"bufferView": zeros, "componentType": FLOAT, "count": len(array), "type": "VEC3"}
+        accessor |= {"min": kept.min(axis=0).tolist(), "max": kept.max(axis=0).tolist()}
+        if len(moved):
+            parts = (moved.astype(np.uint16), array[moved].astype(np.float32))
+            indices, values = ({"bufferView": self.view(part), "byteOffset": 0} for part in parts)
+            indices["componentType"] = UNSIGNED_SHORT
+            accessor["sparse"] = {"count": len(moved), "indices": indices, "values": values}
+        self.accessors.append(accessor)
+        return len(self.accessors) - 1
+
+    def view(self, array: np.ndarray) -> int:
+        """Append the bytes of an array; returns the number of their view."""
+        raw = np.ascontiguousarray(array).tobytes()
+        self.views.append({"buffer": 0, "byteOffset": len(self.data), "byteLength": len(raw)})
+        self.data += raw + bytes(-len(raw) % 4)
+        return len(self.views) - 1
 
     def animation(self, name: str, seconds: np.ndarray, tracks: list[tuple[str, int, np.ndarray]]) -> dict[str, Any]:
         """Append the arrays of an animation; returns what the document says of it.

@@ -106,6 +106,13 @@ class BodyModel(nn.Module):
         """
         return None
 
+    def surface(self) -> tuple[Tensor, Tensor] | None:
+        """Corners (F, 3) of what :meth:`face_vertices` gives, and how its vertices hang on the joints (V, 55).
+
+        None of a body whose face is not to be drawn.
+        """
+        return None
+
     def face_landmarks(self, jaw: Tensor, expressions: Tensor, betas: Tensor) -> Tensor:
         """The last 51 points of the 68-point scheme (T, 51, 3) in metres, moved as in :meth:`face_vertices`."""
         raise NotImplementedError(f"{self.name} has no landmarks of the face.")

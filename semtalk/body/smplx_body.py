@@ -88,6 +88,10 @@ class SMPLXBody(BodyModel):
             right_hand_pose=jaw.new_zeros(count, 45), leye_pose=zeros, reye_pose=zeros,
         ).vertices  # fmt: skip
 
+    def surface(self) -> tuple[Tensor, Tensor]:
+        """See :class:`BodyModel`."""
+        return self.model.faces_tensor, self.model.lbs_weights
+
     def face_landmarks(self, jaw: Tensor, expressions: Tensor, betas: Tensor) -> Tensor:
         """See :class:`BodyModel`."""
         corners = self.model.faces_tensor[self.model.lmk_faces_idx]

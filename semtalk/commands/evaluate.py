@@ -56,9 +56,12 @@ def _evaluate_folder(settings: EvalSettings) -> None:
 def evaluate_trained(settings: EvalSettings | TrainSettings, evaluation: Evaluation, out: str | None) -> None:
     """Generate and measure the takes of a run; print the tables and write the numbers, a take and its video."""
     from semtalk.data.open import open_corpus, open_store
+    from semtalk.face.talk import refuse_faceless
     from semtalk.generation.hub import located_model
     from semtalk.tasks.checkpoint import read_stamp
 
+    if evaluation.video:
+        refuse_faceless(evaluation.view, settings.body.path)
     folder = located_model(getattr(settings, "ckpt", None) or run_dir(settings), getattr(settings, "revision", None))
     if settings.embedder is None and getattr(settings, "ckpt", None) is None:
         settings = settings.model_copy(update={"embedder": shared_embedder(settings)})
@@ -85,7 +88,7 @@ def evaluate_trained(settings: EvalSettings | TrainSettings, evaluation: Evaluat
     print_result(result)
     output = Path(out or results_dir(settings) / "eval" / evaluation.folder)
     paths = write_result(result, result_pages(result), measured, output, device)
-    paths += _draw_take(shown.take, evaluation, output)
+    paths += _draw_take(shown.take, evaluation, output, body, settings.data.reader)
     if settings.logger.name == "wandb":
         video = next((path for path in paths if path.suffix == ".mp4"), None)
         log_wandb(result, video, settings.logger.project, settings.run_name, output)
@@ -111,9 +114,10 @@ def with_own_features(settings: EvalSettings | TrainSettings | GeneaSettings, fo
     return settings.model_copy(update={"features": features})
 
 
-def _draw_take(take, evaluation: Evaluation, output: Path) -> list[Path]:
+def _draw_take(take, evaluation: Evaluation, output: Path, body, corpus: str) -> list[Path]:
     """Write the generated take as npz and, if wished, its video beside the truth."""
     from semtalk.evaluation.scene import take_motion, take_scene
+    from semtalk.face.talk import find_face
     from semtalk.motion.io import save_motion
     from semtalk.viz.video import write_video
 
@@ -121,5 +125,6 @@ def _draw_take(take, evaluation: Evaluation, output: Path) -> list[Path]:
     save_motion(path, take_motion(take, "fused"))
     if not evaluation.video:
         return [path]
-    scene = take_scene(take, evaluation.beta)
+    face = None if evaluation.view == "body" else find_face(evaluation.view, body, corpus)
+    scene = take_scene(take, evaluation.beta, face, evaluation.view)
     return [path, *write_video(scene, path.with_suffix(".mp4"), evaluation.video_seconds)]

@@ -21,6 +21,7 @@ def generate(settings: GenerateSettings) -> None:
         raise SemTalkError(f"audio is not set: give a voice recording, as in `{called('generate')} audio=FILE.wav`.")
     from semtalk.avatar import read_avatar
     from semtalk.avatar.blender import refuse_without_blender
+    from semtalk.face.talk import refuse_faceless
     from semtalk.features.audio import find_audio
     from semtalk.generation.inputs import (
         SUFFIXES,
@@ -33,6 +34,8 @@ def generate(settings: GenerateSettings) -> None:
     from semtalk.generation.wishes import pose_files, read_wishes
     from semtalk.motion.skeleton import FPS
 
+    if settings.video:
+        refuse_faceless(settings.view, settings.body.path)
     paths = find_audio(settings.audio)
     utterances, bad = read_utterances(paths, settings.transcript)
     motion = None if settings.motion is None else read_seed(settings.motion)
@@ -66,7 +69,6 @@ def generate(settings: GenerateSettings) -> None:
     from semtalk.avatar import write_avatar
     from semtalk.body import load_body
     from semtalk.environment import write_environment
-    from semtalk.face import face_map
     from semtalk.generation.load import files_of
     from semtalk.generation.speech import SemTalk
     from semtalk.motion.io import in_place
@@ -74,14 +76,13 @@ def generate(settings: GenerateSettings) -> None:
     from semtalk.tasks.speed import trainer_device
 
     device = trainer_device(settings.trainer.accelerator)
-    body, arkit = load_body(settings.body.path, settings.body.model), None
-    if "arkit" in formats or (avatar and avatar.shapes.driven):
-        arkit = face_map(body, settings.arkit_matrix, settings.arkit_order)
-        LOG.info(arkit.said)
+    body = load_body(settings.body.path, settings.body.model)
     model = SemTalk.from_pretrained(
         settings.ckpt or run_dir(settings), settings.generation, str(device), body, settings.precision,
         dict(settings.decoding), settings.trust, settings.revision, files_of(settings.features),
     )  # fmt: skip
+    driven = avatar is not None and avatar.shapes.driven
+    arkit, worn, shown = _faces(settings, formats, driven, body, model.corpus)
     hear_words(utterances, settings.transcript, settings.whisper, settings.language)
     results = model.generate(
         utterances, settings.speaker, settings.emotion, motion, betas, settings.beta, settings.gate,
@@ -96,17 +97,17 @@ def generate(settings: GenerateSettings) -> None:
             result.motion = in_place(result.motion)
         utterance = result.utterance
         written = [
-            result.save(folder / f"{name}.{SUFFIXES.get(kind, kind)}", arkit, settings.arkit_fps, settings.bvh)
+            result.save(folder / f"{name}.{SUFFIXES.get(kind, kind)}", arkit, settings.arkit_fps, settings.bvh, worn)
             for kind in sorted(formats - {"fbx"})
         ]
         if settings.video:
-            written += _draw_speech(result, folder / f"{name}.mp4", settings.video_seconds, settings.beta)
+            written += _draw_speech(result, folder / f"{name}.mp4", settings, shown)
         for suffix in sorted(moved):
             written += _unless_it_fails(
                 lost, write_avatar, folder / f"{name}_avatar{suffix}", result.motion, avatar, body, arkit
             )
         if "fbx" in formats:
-            written += _unless_it_fails(lost, result.save, folder / f"{name}.fbx")
+            written += _unless_it_fails(lost, partial(result.save, face=worn), folder / f"{name}.fbx")
         LOG.info(f"{name}: {utterance.frames} frames ({utterance.frames / FPS:.1f} s)")
         LOG.info("\n".join(map(str, written)))
     if bad:
@@ -124,12 +125,35 @@ def _unless_it_fails(lost: list[str], write: Callable[..., Path], *given) -> lis
         return []
 
 
-def _draw_speech(result, path: Path, seconds: float | None, beta: float) -> list[Path]:
+def _faces(settings: GenerateSettings, formats: set[str], driven: bool, body, corpus: str | None) -> tuple:
+    """How ARKit's weights are found, the face in a glb or fbx, and that in videos; each only where it is wanted."""
+    from semtalk.face import face_map
+    from semtalk.face.own import OwnFace
+    from semtalk.face.talk import find_face, free_face
+
+    mapped = {"matrix": settings.arkit_matrix, "order": settings.arkit_order, "corpus": corpus}
+    arkit = worn = shown = None
+    if "arkit" in formats or driven:
+        arkit = face_map(body, **mapped)
+        LOG.info(arkit.said)
+    seen = settings.video and settings.view != "body"
+    if seen:
+        shown = find_face(settings.view, body, **mapped)
+    if {"glb", "fbx"} & formats:
+        worn = shown if seen and not isinstance(shown, OwnFace) else free_face(body, **mapped)
+    return arkit, worn, shown
+
+
+def _draw_speech(result, path: Path, settings: GenerateSettings, face) -> list[Path]:
     from semtalk.motion.skeleton import FPS
     from semtalk.viz.video import Scene, write_video
 
+    seconds = settings.video_seconds
     if seconds is not None and len(result.motion) > seconds * FPS:
         LOG.info(f"The video shows the first {seconds:g} s (video_seconds=null for all).")
     utterance = result.utterance
-    scene = Scene({"generated": result.motion}, utterance.wave, result.psi, beta, words=utterance.words)
+    scene = Scene(
+        {"generated": result.motion}, utterance.wave, result.psi, settings.beta, words=utterance.words, face=face,
+        view=settings.view,
+    )  # fmt: skip
     return write_video(scene, path, seconds)

@@ -52,13 +52,13 @@ def _live_frames(settings: LiveSettings, wave, words: list) -> Iterator[list[byt
     from semtalk.tasks.speed import trainer_device
 
     body = load_body(settings.body.path, settings.body.model)
-    face = face_map(body, settings.arkit_matrix, settings.arkit_order)
-    LOG.info(face.said)
     model = SemTalk.from_pretrained(
         settings.ckpt or run_dir(settings), settings.generation, str(trainer_device(settings.trainer.accelerator)),
         body, decoding=dict(settings.decoding), trust=settings.trust, revision=settings.revision,
         files=files_of(settings.features),
     )  # fmt: skip
+    face = face_map(body, settings.arkit_matrix, settings.arkit_order, model.corpus)
+    LOG.info(face.said)
     stream = SpeechStream(
         model, settings.speaker, settings.emotion, settings.beta, settings.lookahead, name=Path(settings.audio).stem,
         seed=settings.seed,

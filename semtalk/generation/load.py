@@ -35,11 +35,13 @@ class Run:
         generator: Its networks.
         features: What they hear and read, with the files of the run's folder where they are now.
         facts: Of its data and method.
+        corpus: Reader of the corpus that it was trained on, where it is said.
     """
 
     generator: MotionGenerator
     features: Features
     facts: Facts
+    corpus: str | None = None
 
     @property
     def networks(self) -> dict[str, nn.Module]:
@@ -155,4 +157,6 @@ def load_generator(
         tokenizer_of(trained), trained["translation"], trained["base"], trained.get("sparse"),
         decoding_of(settings.recipe.decoding, decoding),
     )  # fmt: skip
-    return Run(generator, located(settings.features, Path(run_dir), files), stamp.facts)
+    data = stamp.config.get("data") or {}
+    corpus = data.get("reader", data.get("name"))  # a published model says the name alone
+    return Run(generator, located(settings.features, Path(run_dir), files), stamp.facts, corpus)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 from semtalk.body import BodyModel, load_body
 from semtalk.errors import SemTalkError
 from semtalk.face import FaceMap
+from semtalk.face.talk import FreeFace
 from semtalk.features.audio import load_audio
 from semtalk.features.emotion import EMOTIONS
 from semtalk.features.extract import build_encoders, count_lines, encode, stack_features
@@ -48,6 +49,7 @@ class Generated:
         utterance: The recording at 16 kHz, with the words that it was made with.
         body: For formats that hold a skeleton.
         sample: Number of the sample.
+        corpus: That the run was trained on, whose expressions these are; see :func:`semtalk.face.face_map`.
     """
 
     motion: Motion
@@ -57,17 +59,22 @@ class Generated:
     utterance: Utterance
     body: BodyModel
     sample: int = 0
+    corpus: str | None = None
 
-    def save(self, path: str | Path, arkit: FaceMap | None = None, arkit_fps: int = FPS, bvh: str = "smplx") -> Path:
+    def save(
+        self, path: str | Path, arkit: FaceMap | None = None, arkit_fps: int = FPS, bvh: str = "smplx",
+        face: FreeFace | None | Literal["auto"] = "auto",
+    ) -> Path:  # fmt: skip
         """Write ``.npz`` (for BEAT2's Blender add-on), ``.bvh``, ``.glb``, ``.fbx``, or the face as ``.csv``.
 
         A character of one's own that moves so is written by :func:`semtalk.avatar.write_avatar`.
 
         Args:
             path: Its suffix says the format.
-            arkit: How a csv's weights are found, see :func:`semtalk.face.face_map`; by default of the body alone.
+            arkit: How a csv's weights are found, see :func:`semtalk.face.face_map`; by default as this run needs it.
             arkit_fps: Rows of a csv a second, 30 or 60.
             bvh: Whose names a bvh's joints have: ``smplx``, ``vrm`` or ``mixamo``.
+            face: Of the figure in a glb or fbx, or none; by default a free head where it is installed.
 
         Returns:
             The path.
@@ -75,7 +82,7 @@ class Generated:
         path = given_path("path", path)
         check_options({"bvh": bvh})
         try:
-            write_motion(path, self.motion, self.body, arkit, arkit_fps, bvh)
+            write_motion(path, self.motion, self.body, arkit, arkit_fps, bvh, face, self.corpus)
         except OSError as error:
             raise SemTalkError(f"{path}: it cannot be written ({error.strerror}); give another path.") from error
         return path
@@ -89,7 +96,7 @@ class SemTalk:
 
     def __init__(
         self, generator: MotionGenerator, features: Features, speakers: list, body: BodyModel, device: torch.device,
-        folder: Path | None = None,
+        folder: Path | None = None, corpus: str | None = None,
     ):  # fmt: skip
         self.generator = generator.to(device)
         self.features = features
@@ -97,6 +104,7 @@ class SemTalk:
         self.body = body
         self.device = device
         self.folder = folder
+        self.corpus = corpus
         self.encoders = build_encoders(self.features)
 
     @classmethod
@@ -137,7 +145,8 @@ class SemTalk:
         folder = located_model(run_dir, revision)
         run = load_generator(folder, generation, decoding, trust, files)
         generator = run.generator.in_bf16() if precision == "bf16" else run.generator
-        return cls(generator, run.features, run.facts.speakers, body or load_body(None), pick_device(device), folder)
+        speakers, body = run.facts.speakers, body or load_body(None)
+        return cls(generator, run.features, speakers, body, pick_device(device), folder, run.corpus)
 
     def save_pretrained(
         self, folder: str | Path, data_licence: str | None = None, evaluation: str | Path = EVALUATION
@@ -340,7 +349,7 @@ class SemTalk:
             rollout.motion(take, utterance.frames, shape), rollout.psi[take, :steps].cpu().numpy(),
             {part: index[0].cpu().numpy() for part, index in codes.items()},
             {part: latent[0].cpu().numpy() for part, latent in latents.items()},
-            utterance, self.body, sample,
+            utterance, self.body, sample, self.corpus,
         )  # fmt: skip
 
     def _encode(self, utterance: Utterance, emotion: str) -> dict[str, Tensor]:

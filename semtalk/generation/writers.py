@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -11,7 +12,10 @@ from semtalk.avatar.names import BVH_NAMES
 from semtalk.body import BodyModel
 from semtalk.errors import SemTalkError
 from semtalk.face import FaceMap, face_map
+from semtalk.face.mesh import HEAD
+from semtalk.face.talk import FreeFace, free_face
 from semtalk.files import atomic_write
+from semtalk.generation.glb_face import add_face
 from semtalk.generation.inputs import SUFFIXES
 from semtalk.generation.live_link import write_live_link
 from semtalk.gltf import FLOAT, UNSIGNED_INT, UNSIGNED_SHORT, Buffer, write_glb_file
@@ -138,12 +142,21 @@ def _nodes(offsets: np.ndarray) -> list[dict]:
     return [*nodes, {"name": "figure", "mesh": 0, "skin": 0}]
 
 
-def write_glb(path: Path, motion: Motion, body: BodyModel) -> None:
-    """Write a glTF 2.0 binary: the wooden figure, skinned to 55 joints and animated; metres, y up."""
+def write_glb(path: Path, motion: Motion, body: BodyModel, face: FreeFace | None = None) -> None:
+    """Write a glTF 2.0 binary: the wooden figure, skinned to 55 joints and animated; metres, y up.
+
+    Args:
+        path: Of the file.
+        motion: The motion.
+        body: Of its joints.
+        face: Of the figure, as a mesh of its own; without one its head is of wood.
+    """
     import roma
 
     rest, offsets = rest_offsets(motion, body)
     vertices, faces, carried = figure_mesh(motion.betas, rest)
+    if face is not None:
+        faces = faces[~(carried[:, HEAD] > 0)[faces].any(axis=1)]
     quaternions = roma.rotvec_to_unitquat(local_rotations(motion, body)).numpy()
     buffer = Buffer()
     joints = np.argsort(-carried, axis=1)[:, :4].astype(np.uint16)
@@ -174,25 +187,19 @@ def write_glb(path: Path, motion: Motion, body: BodyModel) -> None:
         "bufferViews": buffer.views,
         "accessors": buffer.accessors,
     }
+    if face is not None:
+        add_face(document, buffer, face.talk(motion, rest), rest, animation["samplers"][0]["input"])
+        document["buffers"][0]["byteLength"] = len(buffer.data)
     write_glb_file(path, document, buffer.data)
 
 
-WRITERS = {
-    "npz": lambda path, motion, body: save_motion(path, motion),
-    "bvh": write_bvh,
-    "glb": write_glb,
-    "fbx": lambda path, motion, body: write_fbx(path, lambda glb: write_glb(glb, motion, body)),
-}
+KINDS = ("npz", "bvh", "glb", "fbx", *SUFFIXES.values())
 
 
 def write_motion(
-    path: Path,
-    motion: Motion,
-    body: BodyModel,
-    arkit: FaceMap | None = None,
-    arkit_fps: int = FPS,
-    bvh: str = "smplx",
-) -> None:
+    path: Path, motion: Motion, body: BodyModel, arkit: FaceMap | None = None, arkit_fps: int = FPS,
+    bvh: str = "smplx", face: FreeFace | None | Literal["auto"] = "auto", corpus: str | None = None,
+) -> None:  # fmt: skip
     """Write a motion in the format of the path's suffix: .npz, .bvh, .glb, .fbx, or .csv for the face.
 
     Args:
@@ -202,20 +209,27 @@ def write_motion(
         arkit: How a csv's weights are found; by default as :func:`semtalk.face.face_map` does, which is said.
         arkit_fps: Rows of a csv a second, 30 or 60.
         bvh: Whose names a bvh's joints have: smplx, vrm or mixamo.
+        face: Of a glb's or fbx's figure, or none; by default the free head where it is installed, which is said.
+        corpus: That the expressions are of, see :func:`semtalk.face.face_map`.
 
     Raises:
         SemTalkError: The suffix is another one, or Blender, which writes .fbx, is missing or fails.
     """
     kind = path.suffix.removeprefix(".").lower()
-    if kind == SUFFIXES["arkit"]:
-        if arkit is None:
-            arkit = face_map(body)
-            LOG.info(arkit.said)
-        write_live_link(path, motion, arkit, arkit_fps)
+    if kind not in KINDS:
+        raise SemTalkError(f"{path}: motion is written as {', '.join(f'.{name}' for name in KINDS)}.")
+    if kind in ("glb", "fbx") and face == "auto":
+        face = free_face(body, corpus=corpus)
+    if kind == "npz":
+        save_motion(path, motion)
     elif kind == "bvh":
         write_bvh(path, motion, body, bvh)
-    elif kind in WRITERS:
-        WRITERS[kind](path, motion, body)
+    elif kind == "glb":
+        write_glb(path, motion, body, face)
+    elif kind == "fbx":
+        write_fbx(path, lambda glb: write_glb(glb, motion, body, face))
     else:
-        kinds = ", ".join(f".{name}" for name in (*WRITERS, *SUFFIXES.values()))
-        raise SemTalkError(f"{path}: motion is written as {kinds}.")
+        if arkit is None:
+            arkit = face_map(body, corpus=corpus)
+            LOG.info(arkit.said)
+        write_live_link(path, motion, arkit, arkit_fps)

@@ -277,8 +277,14 @@ class Rollout(Settings):
     """Seconds of a take that its video shows; null for all."""
 
 
+View = Literal["body", "face", "both"]
+
+
 class Evaluation(Rollout):
     """What is evaluated, and how: ``configs/evaluation``."""
+
+    view: View
+    """What videos show; faces need the extra face, or SMPL-X's file."""
 
     split: Literal["train", "val", "test"]
     """Whose takes are generated and measured."""
@@ -444,6 +450,8 @@ class GenerateSettings(Command, Rollout):
     """File of a matrix from ARKit's weights to expressions; null for a fit to SMPL-X's face, or jaw and gaze alone."""
     arkit_order: Literal["alphabetical", "apple"]
     """Of the weights in ``arkit_matrix``."""
+    view: View
+    """What videos show; faces need the extra face, or SMPL-X's file."""
 
     @property
     def formats(self) -> list[str]:
@@ -453,8 +461,9 @@ class GenerateSettings(Command, Rollout):
     @model_validator(mode="after")
     def what_goes_with_what(self) -> "GenerateSettings":
         """A matrix is for faces, names of joints for one format, and names of bones for a character."""
-        if self.arkit_matrix is not None and "arkit" not in self.formats and self.avatar is None:
-            raise ValueError("arkit_matrix is for format=arkit, which is not among the formats, or an avatar.")
+        faces = self.video or self.avatar or {"arkit", "glb", "fbx"} & set(self.formats)
+        if self.arkit_matrix is not None and not faces:
+            raise ValueError("arkit_matrix is for faces: format=arkit, glb or fbx, an avatar, or a video.")
         if self.bvh != "smplx" and "bvh" not in self.formats:
             raise ValueError("bvh is for format=bvh, which is not among the formats.")
         if self.avatar_map is not None and self.avatar is None:

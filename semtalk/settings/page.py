@@ -135,7 +135,7 @@ HELP = {
             "name=NAME", "ckpt=DIR", "split=test", "protocol=legacy", "metrics=extended", "embedder=RUN", "scorer=RUN",
             "mean_speed=FILE.npy", "beta=0.5", "decoding.face=expected", "decoding.body=coherent",
             "decoding.sparse=likeliest", "samples=4", "gate=learned", "tag=NAME", "body.path=DIR", "video=true",
-            "video_seconds=10", "trust=[PACKAGE]", "out=DIR",
+            "video_seconds=10", "view=face", "trust=[PACKAGE]", "out=DIR",
         ),
     ),
     "generate": Help(
@@ -147,8 +147,8 @@ HELP = {
             "motion=FILE.npz", "betas=FILE.npz", "emphasise=[WORD,WORD@SECONDS]", "calm=[WORD]", "psi=FILE.csv",
             "pose=[FILE.npz@SECONDS]", "format=[bvh,glb,arkit]", "arkit_fps=60", "arkit_matrix=FILE.npy", "batch=16",
             "precision=bf16", "name=NAME", "ckpt=DIR", "beta=0.5", "decoding.face=expected", "decoding.body=coherent",
-            "decoding.sparse=likeliest", "samples=4", "seed=0", "video=false", "video_seconds=60", "trust=[PACKAGE]",
-            "in_place=true", "out=DIR",
+            "decoding.sparse=likeliest", "samples=4", "seed=0", "video=false", "video_seconds=60", "view=face",
+            "trust=[PACKAGE]", "in_place=true", "out=DIR",
         ),
     ),
     "prepare": Help(

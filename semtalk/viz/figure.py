@@ -4,7 +4,6 @@ Drawing takes about 70 ms for each figure and frame on one core, so that frames 
 plain programs that are fed through pipes: those of ``multiprocessing`` would run the script again that asked for them.
 """
 
-import math
 import os
 import pickle
 import signal
@@ -16,40 +15,30 @@ import numpy as np
 
 from semtalk.environment import cores
 from semtalk.errors import SemTalkError
+from semtalk.face.mesh import HEAD
+from semtalk.face.talk import DrawnFace, drawn_rest
 from semtalk.motion.io import Motion
+from semtalk.motion.skeleton import EYES
+from semtalk.viz.face import CLOSE_ANGLE, FaceActor, Head, head_of, look_at
+from semtalk.viz.stage import ANGLE, SPACING, Stage, View, distance, stage
 
 COLOURS = ("#9aa5b1", "#c9a26b")
-SPACING, SIDES = 1.5, 2.3
-"""Metres between figures, and what is seen beside the outer two, half of it on either side."""
-VIEW = 30.0
-"""Degrees from top to bottom of the picture."""
-NEAREST = 4.0
-"""Metres from the camera to the figures, where these leave it room."""
+BUST = np.array([0.35, 0.3, 0.35])
+"""Metres from the neck, within which a figure is drawn in a view of its face."""
 BATCH = 12
 """Frames that a process draws at a time."""
 
 
-def distance(figures: int, size: tuple[int, int]) -> float:
-    """Metres from the camera to the figures, so that all of them are in a picture of this width and height."""
-    width = SPACING * (figures - 1) + SIDES
-    return max(NEAREST, width * size[1] / size[0] / (2 * math.tan(math.radians(VIEW / 2))))
-
-
-def figure_places(figures: int, size: tuple[int, int]) -> list[float]:
-    """Where each figure stands in the picture, from left (0) to right (1)."""
-    seen = distance(figures, size) * 2 * math.tan(math.radians(VIEW / 2)) * size[0] / size[1]
-    return [0.5 + (index - (figures - 1) / 2) * SPACING / seen for index in range(figures)]
-
-
 class FigureRenderer:
-    """A scene with one wooden figure for each motion."""
+    """A scene with one wooden figure for each motion, and views of their faces where they have some."""
 
-    def __init__(self, betas: list[np.ndarray], size: tuple[int, int]):
+    def __init__(self, betas: list[np.ndarray], place: Stage, heads: list[Head] | None = None):
         """Set up the scene.
 
         Args:
             betas: (300,) body shape of each figure.
-            size: Width and height in pixels.
+            place: What is seen where.
+            heads: Of the figures, or none for wooden ones.
         """
         import pyvista
         from mannequin import Mannequin
@@ -59,43 +48,100 @@ class FigureRenderer:
         vtkLogger.SetStderrVerbosity(vtkLogger.VERBOSITY_OFF)
 
         self.models = [Mannequin("wooden", shape=np.asarray(shape[:10], np.float32)) for shape in betas]
-        self.plotter = pyvista.Plotter(off_screen=True, window_size=list(size), lighting="three lights")
+        boxes = ([place.bodies] if place.bodies else []) + list(place.faces)
+        self.plotter = pyvista.Plotter(
+            off_screen=True, window_size=list(place.size), lighting="three lights", shape=(1, len(boxes)), border=False
+        )
         self.plotter.set_background("white")
-        self.meshes = []
+        for renderer, (left, top, width, height) in zip(self.plotter.renderers, boxes, strict=True):
+            bottom = place.size[1] - top - height
+            corners = (left, bottom, left + width, bottom + height)
+            renderer.viewport = [corner / place.size[side % 2] for side, corner in enumerate(corners)]
+        self.outside = np.ones(place.size[::-1], bool)
+        for left, top, width, height in boxes:
+            self.outside[top : top + height, left : left + width] = False
+        first = len(boxes) - len(place.faces)
+        self.closeups = list(self.plotter.renderers)[first:]
+        self.wood: list[list[tuple]] = []
+        self.faces = []
         for index, model in enumerate(self.models):
-            faces = np.hstack([np.full((len(model.faces), 1), 3), model.faces])
-            mesh = pyvista.PolyData(model.vertices(model.rest_pose()).astype(np.float32), faces)
+            still = model.vertices(model.rest_pose()).astype(np.float32)
             colour = COLOURS[(index + len(COLOURS) - len(betas)) % len(COLOURS)]
-            self.plotter.add_mesh(mesh, color=colour, smooth_shading=False)
-            self.meshes.append(mesh)
-        width = SPACING * len(betas) + 1.0
-        floor = pyvista.Plane(center=(0, -0.01, 0), direction=(0, 1, 0), i_size=2.4, j_size=width)
-        self.plotter.add_mesh(floor, color="#e8e6e1")
-        away = distance(len(betas), size)
-        self.plotter.camera_position = [(0, 1.2, away), (0, 0.93, 0), (0, 1, 0)]
-        self.plotter.camera.view_angle = VIEW
+            wood = model.faces if heads is None else model.faces[~own_head(model, still)[model.faces].any(axis=1)]
+            self.wood.append([])
+            for row in [0] * first + [first + index] * bool(self.closeups):
+                self.plotter.subplot(0, row)
+                seen = wood if row < first else wood[near_head(model, still)[wood].all(axis=1)]
+                used, corners = np.unique(seen, return_inverse=True)
+                mesh = pyvista.PolyData(still[used], np.insert(corners.reshape(-1, 3), 0, 3, axis=1))
+                self.plotter.add_mesh(mesh, color=colour, smooth_shading=False)
+                self.wood[-1].append((mesh, used))
+            if heads is not None:
+                self.faces.append(FaceActor(heads[index], colour))
+                for row in [0] * first + [first + index] * bool(self.closeups):
+                    self.plotter.renderers[row].AddActor(self.faces[-1].actor)
+        for closeup in self.closeups:
+            closeup.camera.view_angle = CLOSE_ANGLE
+        if place.bodies:
+            self.plotter.subplot(0, 0)
+            width = SPACING * len(betas) + 1.0
+            floor = pyvista.Plane(center=(0, -0.01, 0), direction=(0, 1, 0), i_size=2.4, j_size=width)
+            self.plotter.add_mesh(floor, color="#e8e6e1")
+            away = distance(len(betas), place.bodies[2:])
+            self.plotter.camera_position = [(0, 1.2, away), (0, 0.93, 0), (0, 1, 0)]
+            self.plotter.camera.view_angle = ANGLE
 
-    def draw(self, poses: list[np.ndarray], places: list[np.ndarray]) -> np.ndarray:
+    def draw(
+        self, poses: list[np.ndarray], places: list[np.ndarray], faces: list[np.ndarray] | None = None
+    ) -> np.ndarray:
         """Draw one frame.
 
         Args:
             poses: (55, 3) axis-angle of each figure.
             places: (3,) translation of each figure in metres.
+            faces: (V, 3) vertices of each face, see :meth:`semtalk.face.talk.Talk.at`.
 
         Returns:
             (H, W, 3) uint8 picture.
         """
         shift = (np.arange(len(poses)) - (len(poses) - 1) / 2) * SPACING
-        for model, mesh, pose, place, offset in zip(self.models, self.meshes, poses, places, shift, strict=True):
+        for index, (model, pose, where) in enumerate(zip(self.models, poses, places, strict=True)):
             parameters = model.rest_pose() | {
                 "body_pose": pose[1:22],
                 "hand_pose": pose[25:],
                 "pelvis_rotation": pose[0],
-                "global_translation": place + np.array([offset, 0, 0]),
+                "global_translation": where + np.array([shift[index], 0, 0]),
             }
-            mesh.points = model.vertices(parameters).astype(np.float32)
+            moved = model.vertices(parameters).astype(np.float32)
+            for mesh, used in self.wood[index]:
+                mesh.points = moved[used]
+            if self.faces:
+                joints = dict(zip(model.joint_names, model.joint_transforms(parameters), strict=True))
+                self.faces[index].move(faces[index], pose[list(EYES)], joints)
+        for face, closeup in zip(self.faces, self.closeups, strict=False):
+            look_at(closeup, face.middle)
         self.plotter.render()
-        return np.asarray(self.plotter.screenshot(return_img=True))[..., :3]
+        picture = np.array(self.plotter.screenshot(return_img=True)[..., :3])
+        picture[self.outside] = 255
+        return picture
+
+
+def own_head(model, still: np.ndarray) -> np.ndarray:
+    """Which vertices (V,) of a wooden figure are its head: those that turn with it.
+
+    Args:
+        model: The figure.
+        still: (V, 3) its vertices at rest.
+    """
+    turned = model.rest_pose()
+    turned["body_pose"][HEAD - 1] = 0.3, 0.2, 0.1
+    return np.abs(model.vertices(turned) - still).max(axis=1) > 1e-6
+
+
+def near_head(model, still: np.ndarray) -> np.ndarray:
+    """Which vertices (V,) of a wooden figure at rest are seen in a view of its face."""
+    joints = dict(zip(model.joint_names, model.joint_transforms(model.rest_pose()), strict=True))
+    return (np.abs(still - joints["Neck"][:3, 3]) < BUST).all(axis=1)
 
 
 def serve() -> None:
@@ -116,11 +162,11 @@ def serve() -> None:
 class Drawer:
     """A process that draws."""
 
-    def __init__(self, betas: list[np.ndarray], size: tuple[int, int]):
+    def __init__(self, *arguments):
         """Start it, with the arguments of :class:`FigureRenderer`."""
         program = f"import sys; sys.path[:] = {sys.path}; from semtalk.viz.figure import serve; serve()"
         self.process = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.send((betas, size))
+        self.send(arguments)
 
     def send(self, content) -> None:
         """Give it something to do."""
@@ -149,41 +195,58 @@ class Drawer:
         self.process.communicate()
 
 
-def draw_motions(motions: list[Motion], frames: int, size: tuple[int, int], processes: int | None = None) -> Iterator:
+def draw_motions(
+    motions: list[Motion], frames: int, size: tuple[int, int], processes: int | None = None,
+    face: DrawnFace | None = None, view: View = "body",
+) -> Iterator:  # fmt: skip
     """Draw the first ``frames`` frames of motions side by side, in order.
 
     Args:
         motions: Shown from left to right, each centred on its mean place.
         frames: How many.
-        size: Width and height in pixels.
+        size: Width and height in pixels of a picture of bodies; one with a row of faces is higher.
         processes: How many draw at once; as many as there are cores by default, at most 8.
+        face: Of all figures; without one they are of wood alone, and bodies are all that is seen.
+        view: Bodies, faces or both.
 
     Yields:
         (H, W, 3) uint8 pictures.
     """
     centres = [motion.trans[:frames].mean(axis=0) * [1, 0, 1] for motion in motions]
-    scenes = [
-        ([m.poses[t] for m in motions], [m.trans[t] - c for m, c in zip(motions, centres, strict=True)])
-        for t in range(frames)
-    ]
-    batches = [scenes[first : first + BATCH] for first in range(0, frames, BATCH)]
-    processes = min(processes or min(8, cores()), len(batches))
-    arguments = ([motion.betas for motion in motions], size)
+    rests = [drawn_rest(motion.betas) for motion in motions] if face else []
+    talks = [face.talk(motion[:frames], rest) for motion, rest in zip(motions, rests, strict=True)] if face else []
+    starts = range(0, frames, BATCH)
+
+    def batch(first: int) -> list[tuple]:
+        last = min(first + BATCH, frames)
+        moved = [talk.at(first, last) for talk in talks]
+        return [
+            (
+                [m.poses[t] for m in motions],
+                [m.trans[t] - c for m, c in zip(motions, centres, strict=True)],
+                [points[t - first] for points in moved],
+            )
+            for t in range(first, last)
+        ]
+
+    processes = min(processes or min(8, cores()), len(starts))
+    heads = [head_of(talk, rest) for talk, rest in zip(talks, rests, strict=True)] or None
+    arguments = ([motion.betas for motion in motions], stage(len(motions), size, view if face else "body"), heads)
     if processes == 1:  # a process of its own takes longer to start than a few frames to draw
         renderer = FigureRenderer(*arguments)
-        yield from (renderer.draw(*scene) for scene in scenes)
+        yield from (renderer.draw(*scene) for first in starts for scene in batch(first))
         return
     drawers: list[Drawer] = []
     try:
         for _ in range(processes):
             drawers.append(Drawer(*arguments))
-        for drawer, batch in zip(drawers, batches[:processes], strict=True):
-            drawer.send(batch)
-        for index in range(len(batches)):
+        for drawer, first in zip(drawers, starts[:processes], strict=True):
+            drawer.send(batch(first))
+        for index in range(len(starts)):
             drawer = drawers[index % processes]
             pictures = drawer.receive()
-            if index + processes < len(batches):
-                drawer.send(batches[index + processes])
+            if index + processes < len(starts):
+                drawer.send(batch(starts[index + processes]))
             yield from pictures
     finally:
         for drawer in drawers:

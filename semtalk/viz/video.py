@@ -9,10 +9,12 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from rich.progress import track
 
+from semtalk.face.talk import DrawnFace
 from semtalk.files import atomic_write
 from semtalk.motion.io import Motion
 from semtalk.motion.skeleton import DOWNSAMPLE, FPS, SAMPLE_RATE
-from semtalk.viz.figure import draw_motions, figure_places
+from semtalk.viz.figure import draw_motions
+from semtalk.viz.stage import Stage, View, stage
 
 SCENE = (960, 540)
 STRIP_HEIGHT = 150
@@ -37,6 +39,8 @@ class Scene:
         beta: Threshold.
         keywords: (text, start s, end s) of labelled intervals, drawn where they fall.
         words: (text, start s, end s) of what is said; those that do not fit beside the one before are left out.
+        face: Of the figures; without one they are of wood alone, and bodies are all that is seen.
+        view: Bodies, faces or both.
     """
 
     motions: dict[str, Motion]
@@ -45,6 +49,13 @@ class Scene:
     beta: float
     keywords: list[tuple[str, float, float]] = field(default_factory=list)
     words: list[tuple[str, float, float]] = field(default_factory=list)
+    face: DrawnFace | None = None
+    view: View = "both"
+
+    @property
+    def stage(self) -> Stage:
+        """Of the pictures above the strip."""
+        return stage(len(self.motions), SCENE, self.view if self.face else "body")
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont:
@@ -106,13 +117,14 @@ class Strip:
         return picture
 
 
-def _compose(picture: np.ndarray, titles: list[str], strip: Image.Image) -> Image.Image:
-    page = Image.new("RGB", (SCENE[0], SCENE[1] + STRIP_HEIGHT), "white")
+def _compose(picture: np.ndarray, titles: list[str], strip: Image.Image, place: Stage) -> Image.Image:
+    width, height = place.size
+    page = Image.new("RGB", (width, height + STRIP_HEIGHT), "white")
     page.paste(Image.fromarray(picture))
-    page.paste(strip, (0, SCENE[1]))
+    page.paste(strip, (0, height))
     draw = ImageDraw.Draw(page)
-    middles = [SCENE[0] * place for place in figure_places(len(titles), SCENE)]
-    room = SCENE[0] if len(titles) == 1 else middles[1] - middles[0] - TITLE_GAP
+    middles = place.middles
+    room = width if len(titles) == 1 else middles[1] - middles[0] - TITLE_GAP
     for middle, title in zip(middles, titles, strict=True):
         text, font = _fitted(draw, title, room)
         draw.text((middle, 14), text, fill=INK, font=font, anchor="ma")
@@ -149,7 +161,8 @@ def write_video(
     frames = frames if seconds is None else min(frames, int(seconds * FPS))
     chosen = set(np.linspace(0, frames - 1, SHEET_FRAMES + 2).astype(int)[1:-1].tolist())
     kept: list[Image.Image] = []
-    pictures = draw_motions(list(scene.motions.values()), frames, SCENE, processes)
+    motions = list(scene.motions.values())
+    pictures = draw_motions(motions, frames, SCENE, processes, scene.face, scene.view)
     pictures = track(pictures, description="Drawing", total=frames, disable=quiet)
     atomic_write(path, lambda temporary: _encode(scene, temporary, pictures, frames, chosen, kept))
     sheet = path.with_suffix(".png")
@@ -169,13 +182,13 @@ def _encode(
     import av
 
     strip = Strip(scene, frames)
-    titles = list(scene.motions)
+    titles, place = list(scene.motions), scene.stage
     with av.open(str(path.absolute()), "w") as container:
         video = container.add_stream("libx264", rate=FPS, options={"crf": "20", "preset": "veryfast"})
-        video.width, video.height, video.pix_fmt = SCENE[0], SCENE[1] + STRIP_HEIGHT, "yuv420p"
+        video.width, video.height, video.pix_fmt = place.size[0], place.size[1] + STRIP_HEIGHT, "yuv420p"
         audio = container.add_stream("aac", rate=SAMPLE_RATE, layout="mono")
         for index, picture in enumerate(pictures):
-            page = _compose(picture, titles, strip.at(index))
+            page = _compose(picture, titles, strip.at(index), place)
             if index in chosen:
                 kept.append(page)
             container.mux(video.encode(av.VideoFrame.from_ndarray(np.asarray(page), format="rgb24")))
