@@ -333,4 +333,4 @@ def test_generate_writes_the_face_with_the_matrix_that_is_given(smoke, tmp_path)
     said = run_command("generate.py", *arguments, *words, *matrix).stdout
     assert f"by the matrix {path}" in said and len((tmp_path / "made" / "a.csv").read_text().splitlines()) == 61
     said = run_command("generate.py", *arguments, *words[:-1], matrix[0], check=False)
-    assert said.returncode == 1 and "arkit_matrix is for format=arkit" in said.stderr
+    assert said.returncode == 1 and "arkit_matrix is for faces: format=arkit" in said.stderr
