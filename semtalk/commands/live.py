@@ -61,7 +61,7 @@ def _live_frames(settings: LiveSettings, wave, words: list) -> Iterator[list[byt
     LOG.info(face.said)
     stream = SpeechStream(
         model, settings.speaker, settings.emotion, settings.beta, settings.lookahead, name=Path(settings.audio).stem,
-        seed=settings.seed,
+        seed=settings.seed, hop=settings.hop,
     )  # fmt: skip
     encoder = Encoder(
         Bones(body, [0.0] * NUM_BETAS, settings.hips_height), face, settings.face, settings.jaw, settings.bundle

@@ -45,6 +45,8 @@ class CodeReader:
         """
         self.tokenizer, self.readouts, self.decoding = tokenizer, base.readouts, decoding
         self.base, self.takes, self.seed, self.sample = base, list(takes), seed, sample
+        self.step: int | None = None
+        """Step that the next window begins with, where windows share more than one; it never goes back."""
         self.codebooks = {part: tokenizer.codebooks(part) for part in PARTS}
         self.noise = {
             part: CoherentNoise(
@@ -69,6 +71,8 @@ class CodeReader:
 
     def draw(self) -> dict[str, Tensor]:
         """Noise (B, S, L, K) of the next window for the parts that are sampled."""
+        if self.step is not None:
+            return {part: noise.since(self.step, STEPS) for part, noise in self.noise.items()}
         return {part: noise.window(STEPS) for part, noise in self.noise.items()}
 
     def draw_gate(self) -> Tensor:

@@ -1,5 +1,7 @@
 """The released method's own way from window to window: what differs from the default rollout, and nothing else."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -46,9 +48,14 @@ class ReleaseMotionGenerator(MotionGenerator):
     def next_seed(self, windows: list[Codes], start: Tensor) -> Tensor:
         """Seed (B, 4, 337) of the next window: the last frames of the latest window's codes (B, 16, L)."""
         frames = self._decoded(windows[-1])
-        frames.rotation[..., [JAW, *EYES], :] = frames.rotation.new_tensor(IDENTITY_6D)
         trans = translation_from_root(frames.root, start)
-        return self.channels(frames, trans)[:, -SEED_FRAMES:]
+        return self.seed_channels(frames, trans)[:, -SEED_FRAMES:]
+
+    def seed_channels(self, frames: Frames, trans: Tensor) -> Tensor:
+        """As :meth:`channels`, jaw and eyes at rest."""
+        rotation = frames.rotation.clone()
+        rotation[..., [JAW, *EYES], :] = rotation.new_tensor(IDENTITY_6D)
+        return self.channels(replace(frames, rotation=rotation), trans)
 
     def decode(self, codes: Codes, start: Tensor, seams: tuple[int, ...] = ()) -> tuple[Frames, Tensor]:
         """Frames and translation (B, 4S, 3) of codes (B, S, L); the translation network sees the contacts."""

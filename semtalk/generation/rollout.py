@@ -159,12 +159,16 @@ class MotionGenerator(nn.Module):
         """Channels (B, T, 337) of a known part of a window."""
         return motion_channels(frames, trans)
 
+    def seed_channels(self, frames: Frames, trans: Tensor) -> Tensor:
+        """Channels (B, 4, 337) of generated frames that a window begins with."""
+        return self.channels(frames, trans)
+
     def next_seed(self, windows: list[Codes], start: Tensor) -> Tensor:
         """Seed (B, 4, 337) of the next window: the last frames of the windows so far, each (B, 16, L)."""
         recent = join_windows(windows[-SEEN_WINDOWS:])
         frames, trans = self.decode(recent, start, last=SEED_FRAMES + self.translation.reach)
         last = frames.map(lambda value: value[:, -SEED_FRAMES:])
-        return self.channels(last, trans[:, -SEED_FRAMES:])
+        return self.seed_channels(last, trans[:, -SEED_FRAMES:])
 
     def decode(
         self, codes: Codes, start: Tensor, seams: tuple[int, ...] = (), last: int | None = None

@@ -11,6 +11,7 @@ from semtalk.errors import SemTalkError
 from semtalk.features.extract import FRAME_SLOTS, encode
 from semtalk.features.transcript import clean
 from semtalk.features.utterance import Utterance, check_words, fit_wave, mono
+from semtalk.generation.hops import HopStream
 from semtalk.generation.reader import REACH, STEPS, CodeReader
 from semtalk.generation.rollout import NEW_FRAMES, MotionGenerator, join_windows
 from semtalk.generation.speech import SemTalk
@@ -20,6 +21,7 @@ from semtalk.motion.io import Motion
 from semtalk.motion.parts import Frames, poses_from_rotation
 from semtalk.motion.skeleton import DOWNSAMPLE, FPS, NUM_BETAS, SAMPLE_RATE, WINDOW
 from semtalk.settings import choose
+from semtalk.settings.commands import no_room
 
 EXACT_LOOKAHEAD = REACH
 """Code steps that must follow for frames that nothing later changes."""
@@ -81,6 +83,26 @@ class WindowStream:
         """Code steps so far."""
         return STEPS + (len(self.windows) - 1) * (STEPS - 1) if self.windows else 0
 
+    @property
+    def first(self) -> int:
+        """Frame that the next window begins with."""
+        return len(self.windows) * NEW_FRAMES
+
+    @property
+    def until(self) -> int:
+        """Frames of sound that the next window needs."""
+        return self.first + WINDOW
+
+    @property
+    def read(self) -> int:
+        """Frames that there are codes for."""
+        return self.steps * DOWNSAMPLE
+
+    @property
+    def wait(self) -> int:
+        """Frames of sound that may follow a frame before it is given, at most."""
+        return WINDOW + self.lookahead * DOWNSAMPLE
+
     @torch.no_grad()
     def _give(self, until: int) -> tuple[Frames, Tensor]:
         """Decode steps up to ``until`` that were not given yet, with as much context as their frames depend on."""
@@ -114,6 +136,7 @@ class SpeechStream:
         name: str = "0",
         seed: int = 0,
         sample: int = 0,
+        hop: int | None = None,
     ):
         """Begin a take.
 
@@ -122,22 +145,32 @@ class SpeechStream:
             speaker: One that the run knows, by number or name; its first by default.
             emotion: Label, where the run reads labels.
             beta: Threshold of the semantic score.
-            lookahead: See :class:`WindowStream`; 0 is soonest.
+            lookahead: See :class:`WindowStream`; 0 is soonest. With a hop it has to be small.
             context_seconds: Sound before a window that its features may depend on.
             name: Of the take; with ``seed`` and ``sample`` it decides what is random, as in :meth:`SemTalk.generate`.
             seed: Of all randomness.
             sample: Number of the sample.
+            hop: Frames from one window to the next, a multiple of 4: see :mod:`semtalk.generation.hops`. None for
+                those of a whole recording, which are 60 apart.
+
+        Raises:
+            SemTalkError: An option is none that there is, or the hop leaves no room for the look-ahead.
         """
-        for key, value in {"speaker": speaker, "beta": beta, "seed": seed}.items():
+        for key, value in {"speaker": speaker, "beta": beta, "seed": seed, "hop": hop}.items():
             choose(key, value)
         if isinstance(lookahead, bool) or not isinstance(lookahead, Integral) or lookahead < 0:
             raise SemTalkError(f"lookahead={lookahead!r}: give a whole number of code steps from 0.")
+        if hop is not None and (wrong := no_room(hop, lookahead)):
+            raise SemTalkError(wrong)
         self.model = model
-        index = model.speaker_index(speaker)
-        self.stream = WindowStream(
-            model.generator, torch.tensor([index], device=model.device), beta, lookahead=lookahead,
-            reader=model.generator.reader([name], seed=seed, sample=sample),
-        )  # fmt: skip
+        index = torch.tensor([model.speaker_index(speaker)], device=model.device)
+        options = {
+            "beta": beta, "lookahead": lookahead, "reader": model.generator.reader([name], seed=seed, sample=sample),
+        }  # fmt: skip
+        if hop is None:
+            self.stream: WindowStream | HopStream = WindowStream(model.generator, index, **options)
+        else:
+            self.stream = HopStream(model.generator, index, hop, **options)
         self.emotion = model._emotion(emotion)
         self.context = int(context_seconds * FPS) // NEW_FRAMES * NEW_FRAMES
         self.wave = np.zeros(0, np.float32)
@@ -148,7 +181,7 @@ class SpeechStream:
     @property
     def delay(self) -> float:
         """Seconds by which a frame may come after its sound, at most, computation aside."""
-        return (WINDOW + self.stream.lookahead * DOWNSAMPLE) / FPS
+        return self.stream.wait / FPS
 
     def push(self, wave: np.ndarray, words: list[tuple[str, float, float]] = ()) -> Motion:
         """Add sound (S,) at 16 kHz, and words whose seconds count from the take's beginning; returns the new frames."""
@@ -156,7 +189,7 @@ class SpeechStream:
         self.wave = np.concatenate([self.wave, mono(wave)])
         self.words += clean(words)
         pieces = []
-        while self._heard >= self._first + WINDOW:
+        while self._heard >= self.stream.until:
             pieces.append(self.stream.push(self._features()))
         return self._motion(pieces)
 
@@ -164,7 +197,7 @@ class SpeechStream:
         """The rest of the frames, the last window filled up with silence; as many in all as the sound asks for."""
         total = self._heard
         pieces = []
-        while self._first + WINDOW - NEW_FRAMES < total or not self.stream.windows:
+        while self.stream.read < max(1, total):
             pieces.append(self.stream.push(self._features()))
         pieces.append(self.stream.finish())
         motion = self._motion(pieces)
@@ -175,25 +208,22 @@ class SpeechStream:
     def _heard(self) -> int:
         return (self.dropped + len(self.wave)) * FPS // SAMPLE_RATE
 
-    @property
-    def _first(self) -> int:
-        return len(self.stream.windows) * NEW_FRAMES
-
     def _features(self) -> dict[str, Tensor]:
         """Features of the next window; forgets the sound that none will need again."""
-        begin = max(0, self._first - self.context)
+        first, until = self.stream.first, self.stream.until
+        begin = max(0, first - self.context) // NEW_FRAMES * NEW_FRAMES
         keep = begin * SAMPLE_RATE // FPS
         self.wave, self.dropped = self.wave[keep - self.dropped :], keep
-        frames = self._first + WINDOW - begin
+        frames, heard = first + WINDOW - begin, until * SAMPLE_RATE // FPS - keep
         shift = begin / FPS
         words = [(text, start - shift, end - shift) for text, start, end in self.words if end > shift]
         utterance = Utterance(
-            fit_wave(self.wave, frames), [(t, max(a, 0.0), b) for t, a, b in words], frames, self.emotion
+            fit_wave(self.wave[:heard], frames), [(t, max(a, 0.0), b) for t, a, b in words], frames, self.emotion
         )
         features = {}
         for slot, encoder in self.model.encoders.items():
             value = torch.from_numpy(encode(encoder, self.model.features, slot, utterance))
-            at = self._first - begin
+            at = first - begin
             features[slot] = value[at : at + WINDOW] if slot in FRAME_SLOTS else value[at // self.model.features.stride]
         return {slot: value[None].to(self.model.device) for slot, value in features.items()}
 

@@ -126,6 +126,16 @@ class CoherentNoise:
         self.generators = [np.random.default_rng([seed, sample, number]) for number in numbers]
         self.shape, self.coherence = shape, coherence
         self.last: np.ndarray | None = None
+        self.kept: list[np.ndarray] = []
+        self.drawn = 0
+
+    def since(self, first: int, count: int) -> Tensor:
+        """Noise (B, count, ...) of the steps from one on; later calls begin there or after it."""
+        while self.drawn < first + count:
+            self.kept.append(self._steps(1)[:, 0])
+            self.drawn += 1
+        del self.kept[: len(self.kept) - (self.drawn - first)]
+        return torch.from_numpy(np.stack(self.kept[:count], axis=1))
 
     def window(self, count: int) -> Tensor:
         """Noise (B, count, ...) of the next window, whose first step is the last one of the window before."""

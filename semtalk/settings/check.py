@@ -76,8 +76,10 @@ def choose(key: str, value: Any) -> None:
     plain = value.item() if isinstance(value, Number) and hasattr(value, "item") else value  # numpy's numbers
     try:
         TypeAdapter(annotation, config=STRICT).validate_python(plain)
-    except ValidationError:
-        raise SemTalkError(f"{key}={_shown(value)}: {_wish(annotation)}.") from None
+    except ValidationError as error:
+        said = next((str(one["ctx"]["error"]) for one in error.errors() if one["type"] == "value_error"), None)
+        sentence = f"{key}={_shown(value)}: {_wish(annotation)}." if said is None else f"{key}: {said}"
+        raise SemTalkError(sentence) from None
 
 
 def _wish(annotation: Any) -> str:
