@@ -21,10 +21,13 @@ MODULES = {
     "transcripts": ("transcripts",),
     "scale": ("scale",),
     "alignment": ("alignment",),
+    "arrival": ("hops", "feet"),
 }
 """Module -> its functions, each a benchmark."""
-CONFIGURED = ("real_speech", "ablate_base", "ablate_rvqvae", "select_base", "select_sparse", "scale", "alignment")
-"""Benchmarks that take ``KEY=VALUE``; they train for long, and run only when they are named."""
+CONFIGURED = (
+    "real_speech", "ablate_base", "ablate_rvqvae", "select_base", "select_sparse", "scale", "alignment", "hops", "feet",
+)  # fmt: skip
+"""Benchmarks that take ``KEY=VALUE``; they train for long or need a run, and run only when they are named."""
 
 
 def chosen(words: list[str]) -> tuple[list[str], list[str]]:

@@ -40,7 +40,7 @@ def generate(settings: GenerateSettings) -> None:
     utterances, bad = read_utterances(paths, settings.transcript)
     motion = None if settings.motion is None else read_seed(settings.motion)
     betas = None if settings.betas is None else read_betas(settings.betas)
-    asked = (settings.emphasise, settings.calm, settings.psi, settings.pose)
+    asked = (settings.emphasise, settings.calm, settings.psi, settings.pose, settings.end)
     read_wishes(utterances, *asked, heard=settings.transcript not in ("auto", "whisper"))  # or an error
     formats = {"npz", *settings.formats}
     if "fbx" in formats:
@@ -54,8 +54,8 @@ def generate(settings: GenerateSettings) -> None:
     if settings.samples > 1:
         names = [f"{name}_{sample}" for name in names for sample in range(settings.samples)]
     files = (
-        settings.motion, settings.betas, settings.transcript, settings.psi, settings.arkit_matrix, settings.avatar,
-        settings.avatar_map,
+        settings.motion, settings.end, settings.betas, settings.transcript, settings.psi, settings.arkit_matrix,
+        settings.avatar, settings.avatar_map,
     )  # fmt: skip
     given = [*paths, *(Path(one) for one in files if isinstance(one, str)), *pose_files(settings.pose)]
     refuse_overwriting(
@@ -71,7 +71,6 @@ def generate(settings: GenerateSettings) -> None:
     from semtalk.environment import write_environment
     from semtalk.generation.load import files_of
     from semtalk.generation.speech import SemTalk
-    from semtalk.motion.io import in_place
     from semtalk.settings.line import generate_line
     from semtalk.tasks.speed import trainer_device
 
@@ -86,15 +85,14 @@ def generate(settings: GenerateSettings) -> None:
     hear_words(utterances, settings.transcript, settings.whisper, settings.language)
     results = model.generate(
         utterances, settings.speaker, settings.emotion, motion, betas, settings.beta, settings.gate,
-        settings.batch, settings.samples, settings.seed, *asked, progress=partial(track, description="Generating"),
+        settings.batch, settings.samples, settings.seed, *asked, settings.rest, settings.in_place,
+        settings.foot_lock, partial(track, description="Generating"),
     )  # fmt: skip
     for line in model.counts():
         LOG.info(line)
     write_environment(folder, device, command=generate_line(settings, settings.ckpt or str(run_dir(settings))))
     lost: list[str] = []
     for name, result in zip(names, results, strict=True):
-        if settings.in_place:
-            result.motion = in_place(result.motion)
         utterance = result.utterance
         written = [
             result.save(folder / f"{name}.{SUFFIXES.get(kind, kind)}", arkit, settings.arkit_fps, settings.bvh, worn)

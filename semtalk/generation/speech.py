@@ -20,17 +20,18 @@ from semtalk.features.pretrained import pick_device
 from semtalk.features.transcript import clean, read_transcript
 from semtalk.features.utterance import Utterance, fit_wave, mono, refuse_short
 from semtalk.generation.edit import Edits
+from semtalk.generation.finish import Finish
 from semtalk.generation.hub import located_model
 from semtalk.generation.inputs import check_mappings, check_options, given_path, read_betas, read_seed
 from semtalk.generation.load import Files, load_generator, networks_of
 from semtalk.generation.publish import EVALUATION, push_run, save_run
 from semtalk.generation.rollout import MotionGenerator, Rollout, padded_frames
-from semtalk.generation.wishes import Asked, Pose, Scores, read_wishes
+from semtalk.generation.wishes import Asked, Pose, Scores, read_end, read_wishes
 from semtalk.generation.writers import write_motion
 from semtalk.models.fusion import BETA
 from semtalk.motion.io import Motion
-from semtalk.motion.parts import Frames, foot_contact, root_from_translation, rotation_from_poses
-from semtalk.motion.skeleton import DOWNSAMPLE, FEET, FPS, SEED_FRAMES
+from semtalk.motion.parts import Frames, foot_contact, poses_from_rotation, root_from_translation, rotation_from_poses
+from semtalk.motion.skeleton import DOWNSAMPLE, FEET, FPS, NUM_JOINTS, SEED_FRAMES
 from semtalk.settings.inputs import Features
 
 FRAMES_AT_ONCE = 150_000
@@ -241,6 +242,10 @@ class SemTalk:
         calm: str | Sequence[Asked] | None = None,
         psi: Scores | None = None,
         pose: str | Sequence[Pose] | None = None,
+        end: str | Path | Motion | None = None,
+        rest: float | None = None,
+        in_place: bool = False,
+        foot_lock: bool = True,
         progress: Callable = lambda windows: windows,
     ) -> list[Generated]:
         """Turn recordings into motion, those of like length together.
@@ -263,6 +268,11 @@ class SemTalk:
             psi: For each recording the semantic score (S,), such as an edited :attr:`Generated.psi`; or a file, see
                 :func:`semtalk.generation.wishes.read_scores`.
             pose: Poses to hold, as ``FILE.npz@seconds`` or (file or motion, seconds); of the frame in its middle.
+            end: File or motion in whose first pose each take ends; where the body stands stays.
+            rest: Seconds of silence from which trunk and arms rest in the pose that the take begins with.
+            in_place: Whether figures stay over where they begin.
+            foot_lock: Whether feet that stand are held. This and the three before change the motion once it is
+                decoded, see :mod:`semtalk.generation.finish`.
             progress: Wraps the iteration over windows.
 
         Returns:
@@ -274,8 +284,10 @@ class SemTalk:
         """
         check_options(
             {"speaker": speaker, "beta": beta, "gate": gate, "batch": batch, "samples": samples, "seed": seed}
+            | {"rest": rest, "in_place": in_place, "foot_lock": foot_lock}
         )
-        wishes = read_wishes(utterances, emphasise, calm, psi, pose)
+        wishes = read_wishes(utterances, emphasise, calm, psi, pose, end)
+        finish = Finish(rest, in_place, foot_lock, read_end(end))
         if wishes and self.generator.sparse is None and any(wish.sets_psi for wish in wishes):
             raise SemTalkError("emphasise, calm, psi: the run has no sparse network, which the semantic score is of.")
         index = self.speaker_index(speaker)
@@ -303,7 +315,7 @@ class SemTalk:
                     takes=[utterance.frames for utterance in chosen],
                 )  # fmt: skip
                 for take, (number, utterance) in enumerate(zip(group, chosen, strict=True)):
-                    results[number, sample] = self._generated(rollout, take, utterance, shape, sample)
+                    results[number, sample] = self._generated(rollout, take, utterance, shape, sample, finish, begin)
         return [results[key] for key in sorted(results)]
 
     def scores(self, utterance: Utterance, emotion: str | None = None) -> Tensor:
@@ -339,14 +351,19 @@ class SemTalk:
         return emotion or "neutral"
 
     def _generated(
-        self, rollout: Rollout, take: int, utterance: Utterance, shape: np.ndarray, sample: int
-    ) -> Generated:
-        """One take of a rollout, cut to what was said."""
+        self, rollout: Rollout, take: int, utterance: Utterance, shape: np.ndarray, sample: int, finish: Finish,
+        begin: tuple[Tensor, Tensor] | None,
+    ) -> Generated:  # fmt: skip
+        """One take of a rollout, cut to what was said, and finished."""
         steps = -(-utterance.frames // DOWNSAMPLE)
         codes = {part: index[take : take + 1, :steps] for part, index in rollout.codes.items()}
         latents = self.generator.tokenizer.latents(codes)
+        channels, _ = begin or self.generator.neutral_seed(1)
+        begins = poses_from_rotation(channels[0, 0, : 6 * NUM_JOINTS].view(NUM_JOINTS, 6)).cpu().numpy()
+        contact = rollout.frames.contact[take, : utterance.frames].cpu().numpy()
+        motion = rollout.motion(take, utterance.frames, shape)
         return Generated(
-            rollout.motion(take, utterance.frames, shape), rollout.psi[take, :steps].cpu().numpy(),
+            finish(motion, contact, begins, utterance.wave, self.body), rollout.psi[take, :steps].cpu().numpy(),
             {part: index[0].cpu().numpy() for part, index in codes.items()},
             {part: latent[0].cpu().numpy() for part, latent in latents.items()},
             utterance, self.body, sample, self.corpus,

@@ -63,6 +63,7 @@ def read_wishes(
     calm: str | Sequence[Asked] | None = None,
     psi: Scores | None = None,
     pose: str | Sequence[Pose] | None = None,
+    end: str | Path | Motion | None = None,
     heard: bool = True,
 ) -> list[Wishes] | None:
     """What is asked of each recording; none where nothing is.
@@ -75,6 +76,7 @@ def read_wishes(
             words what it says of theirs.
         pose: ``FILE@seconds``, or (file or motion, seconds): the body of the frame in the middle of a motion file is
             held around that time, see :data:`HELD`.
+        end: File or motion in whose first pose every recording's motion ends.
         heard: Whether the words of the recordings are known by now; if not, these are not looked for.
 
     Raises:
@@ -84,7 +86,8 @@ def read_wishes(
     words = {"calm": _listed("calm", calm, (str,)), "emphasise": _listed("emphasise", emphasise, (str,))}
     poses = _listed("pose", pose, (str, Path, Motion))
     asked = [key for key, value in {**words, "pose": poses}.items() if value]
-    if not asked and psi is None:
+    last = read_end(end)
+    if not asked and psi is None and last is None:
         return None
     if isinstance(psi, str | Path):
         asked.append("psi")
@@ -93,13 +96,18 @@ def read_wishes(
     wishes = [Wishes(row) for row in _rows(psi, utterances)]
     timed = [_timed_pose(one) for one in poses]
     steps = sorted(_step("pose", at, utterances[0]) for _, at in timed)
+    if steps and last is not None:
+        steps.append(step_count(utterances[0].frames) - 1)
     if any(after - before < len(HELD) for before, after in zip(steps, steps[1:], strict=False)):
         raise SemTalkError(
-            f"pose: two poses are less than {len(HELD) * DOWNSAMPLE} frames apart, the time that one is held; take one "
-            "away."
+            f"pose: two poses (or one and the end) are less than {len(HELD) * DOWNSAMPLE} frames apart, the time that "
+            "one is held; take one away."
         )
     if poses:
         wishes[0].poses = {_step("pose", at, utterances[0]): _pose(what) for what, at in timed}
+    if last is not None:
+        for wish, utterance in zip(wishes, utterances, strict=True):
+            wish.poses[step_count(utterance.frames) - 1] = last
     said: dict[str, list[Word]] = {key: [] for key in words}
     for key, score in (("calm", 0.0), ("emphasise", 1.0)):
         timed_words = [_timed_word(key, one, utterances[0]) for one in words[key]]
@@ -170,6 +178,19 @@ def read_scores(path: str | Path, frames: int) -> np.ndarray:
     if len(scores) == steps:
         return scores
     return np.array([scores[first : first + DOWNSAMPLE].mean() for first in range(0, frames, DOWNSAMPLE)], np.float32)
+
+
+def read_end(end: str | Path | Motion | None) -> Motion | None:
+    """The first frame of a file or motion.
+
+    Raises:
+        SemTalkError: It is none, or the file is missing or damaged.
+    """
+    if end is None:
+        return None
+    if not isinstance(end, str | Path | Motion):
+        raise SemTalkError(f"end: {type(end).__name__}; give an npz or a semtalk.motion.io.Motion.")
+    return (checked_motion(end, "end") if isinstance(end, Motion) else load_motion(end))[:1]
 
 
 def pose_files(pose: str | Sequence[str] | None) -> list[Path]:

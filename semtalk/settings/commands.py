@@ -443,7 +443,13 @@ class GenerateSettings(Command, Rollout):
     avatar_map: PathText | None
     """A yaml of names of the character's bones that are not known, as in ``leftUpperArm: arm_l``."""
     in_place: bool
-    """Whether figures stay where they begin, for engines that move them; feet slide where they stepped."""
+    """Whether figures stay over where they begin, for engines that move them."""
+    foot_lock: bool
+    """Whether feet that stand are held where they stand, by bending the legs."""
+    rest: Annotated[float, between(1.0, 1e6)] | None
+    """Seconds of silence from which trunk and arms rest in the pose that the take begins with; null for never."""
+    end: PathText | None
+    """Motion file in whose first pose each take ends; where the body stands stays."""
     arkit_fps: Literal[30, 60]
     """Rows a second of format=arkit."""
     arkit_matrix: PathText | None

@@ -17,7 +17,7 @@ def test_a_figure_in_place_stays_over_where_it_begins_and_keeps_its_height(smoke
     assert np.array_equal(still.trans[:, 1], before[:, 1]) and still.poses is motion.poses
     assert np.array_equal(motion.trans, before), "the motion itself is left alone"
     soundfile.write(tmp_path / "a.wav", voice(1.0), 16000)
-    words = [*smoke[1], f"audio={tmp_path}/a.wav", "transcript=none", "video=false"]
+    words = [*smoke[1], f"audio={tmp_path}/a.wav", "transcript=none", "video=false", "foot_lock=false"]
     run_command("generate.py", *words, f"out={tmp_path}/moving")
     run_command("generate.py", *words, f"out={tmp_path}/still", "in_place=true")
     moving, still = (load_motion(tmp_path / name / "a.npz") for name in ("moving", "still"))
