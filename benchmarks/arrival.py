@@ -1,7 +1,7 @@
 """The same run offline and live, and feet with and without their lock, on the test split that the run belongs to.
 
-``python -m benchmarks hops ckpt=RUN [root=CORPUS]`` and ``python -m benchmarks feet ckpt=RUN [root=CORPUS]``; ``root`` is
-where the run's corpus lies, where it has moved.
+``python -m benchmarks hops ckpt=RUN [root=CORPUS]`` and ``python -m benchmarks feet ckpt=RUN [root=CORPUS]``;
+``root`` is where the run's corpus lies, where it has moved.
 """
 
 import time

@@ -38,10 +38,12 @@ def generate(settings: GenerateSettings) -> None:
         refuse_faceless(settings.view, settings.body.path)
     paths = find_audio(settings.audio)
     utterances, bad = read_utterances(paths, settings.transcript)
-    motion = None if settings.motion is None else read_seed(settings.motion)
-    betas = None if settings.betas is None else read_betas(settings.betas)
+    if settings.motion is not None:
+        read_seed(settings.motion)  # or an error
+    if settings.betas is not None:
+        read_betas(settings.betas)
     asked = (settings.emphasise, settings.calm, settings.psi, settings.pose, settings.end)
-    read_wishes(utterances, *asked, heard=settings.transcript not in ("auto", "whisper"))  # or an error
+    read_wishes(utterances, *asked, heard=settings.transcript not in ("auto", "whisper"))
     formats = {"npz", *settings.formats}
     if "fbx" in formats:
         refuse_without_blender("format=fbx")
@@ -69,25 +71,17 @@ def generate(settings: GenerateSettings) -> None:
     from semtalk.avatar import write_avatar
     from semtalk.body import load_body
     from semtalk.environment import write_environment
-    from semtalk.generation.load import files_of
-    from semtalk.generation.speech import SemTalk
+    from semtalk.generation.asked import generate_asked, load_asked
     from semtalk.settings.line import generate_line
     from semtalk.tasks.speed import trainer_device
 
     device = trainer_device(settings.trainer.accelerator)
     body = load_body(settings.body.path, settings.body.model)
-    model = SemTalk.from_pretrained(
-        settings.ckpt or run_dir(settings), settings.generation, str(device), body, settings.precision,
-        dict(settings.decoding), settings.trust, settings.revision, files_of(settings.features),
-    )  # fmt: skip
+    model = load_asked(settings, settings.ckpt or str(run_dir(settings)), str(device), body)
     driven = avatar is not None and avatar.shapes.driven
     arkit, worn, shown = _faces(settings, formats, driven, body, model.corpus)
     hear_words(utterances, settings.transcript, settings.whisper, settings.language)
-    results = model.generate(
-        utterances, settings.speaker, settings.emotion, motion, betas, settings.beta, settings.gate,
-        settings.batch, settings.samples, settings.seed, *asked, settings.rest, settings.in_place,
-        settings.foot_lock, partial(track, description="Generating"),
-    )  # fmt: skip
+    results = generate_asked(model, settings, utterances, partial(track, description="Generating"))
     for line in model.counts():
         LOG.info(line)
     write_environment(folder, device, command=generate_line(settings, settings.ckpt or str(run_dir(settings))))

@@ -47,15 +47,19 @@ def find_audio(audio: str | list[str]) -> list[Path]:
     return found
 
 
-def load_audio(path: str | Path) -> np.ndarray:
+def load_audio(path: str | Path, longest: float | None = None) -> np.ndarray:
     """Read a sound file as (S,) mono float32 at 16 kHz.
 
     wav, flac, ogg, mp3 and whatever else libsndfile knows, then m4a, opus, webm and whatever else FFmpeg knows; what
     the name says does not matter.
 
+    Args:
+        path: Of the file.
+        longest: Seconds that are taken at most; decoding ends there, whatever the header says.
+
     Raises:
-        SemTalkError: The file is missing, cut short, no sound, empty, shorter than a frame of motion, of a rate that
-            speech does not have, or holds samples that are NaN, infinite or not scaled.
+        SemTalkError: The file is missing, cut short, no sound, empty, shorter than a frame of motion, longer than
+            ``longest``, of a rate that speech does not have, or holds samples that are NaN, infinite or not scaled.
     """
     path = Path(path)
     if not path.is_file():
@@ -64,9 +68,10 @@ def load_audio(path: str | Path) -> np.ndarray:
         raise SemTalkError(f"{path}: the sound file is empty.")
     try:
         sizeless = _refuse_cut_wav(path)
-        blocks = list(_ffmpeg_blocks(path, "no size in its header") if sizeless else _soundfile_blocks(path))
+        found = _ffmpeg_blocks(path, "no size in its header") if sizeless else _soundfile_blocks(path)
+        blocks = list(_refuse_long(path, found, longest))
     except soundfile.LibsndfileError as error:
-        blocks = list(_ffmpeg_blocks(path, error.error_string.rstrip(".")))
+        blocks = list(_refuse_long(path, _ffmpeg_blocks(path, error.error_string.rstrip(".")), longest))
     wave = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
     if not len(wave):
         raise SemTalkError(f"{path}: the sound file is empty.")
@@ -95,6 +100,18 @@ def _refuse_cut_wav(path: Path) -> bool:
                 return length == 0 and there > 0 and not file.read(4).isalpha()  # letters begin another chunk
             file.seek(length + length % 2, 1)
     raise SemTalkError(f"{path}: cut short: a wav header without sound; copy it again.")
+
+
+def _refuse_long(path: Path, blocks: Iterator[np.ndarray], longest: float | None) -> Iterator[np.ndarray]:
+    samples = 0
+    for block in blocks:
+        samples += len(block)
+        if longest is not None and samples > longest * SAMPLE_RATE:
+            raise SemTalkError(
+                f"{path}: more than {longest:g} s of sound, the most that is taken (longest={longest:g}); give a "
+                "shorter recording."
+            )
+        yield block
 
 
 def _refuse_rate(path: Path, rate: int) -> None:

@@ -110,13 +110,18 @@ def read_wishes(
             wish.poses[step_count(utterance.frames) - 1] = last
     said: dict[str, list[Word]] = {key: [] for key in words}
     for key, score in (("calm", 0.0), ("emphasise", 1.0)):
-        timed_words = [_timed_word(key, one, utterances[0]) for one in words[key]]
-        said[key] = [find_word(key, text, at, utterances[0]) for text, at in timed_words] if heard else []
+        said[key] = asked_words(key, words[key], utterances[0], heard) if words[key] else []
         for word in said[key]:
             wishes[0].psi[_steps_of(word, utterances[0])] = score
     if both := [word.text for word in said["calm"] if word in said["emphasise"]]:
         raise SemTalkError(f"emphasise, calm: both are asked of '{both[0]}'; take one away.")
     return wishes
+
+
+def asked_words(key: str, asked: Sequence[Asked], utterance: Utterance, heard: bool = True) -> list[Word]:
+    """Words of a transcript that are asked for by a key; none where they are not known yet, see :func:`read_wishes`."""
+    timed = [_timed_word(key, one, utterance) for one in asked]
+    return [find_word(key, text, at, utterance) for text, at in timed] if heard else []
 
 
 def find_word(key: str, text: str, at: float | None, utterance: Utterance) -> Word:

@@ -18,24 +18,25 @@ PLAIN = re.compile(r"[\w./@-]+")
 """Text that Hydra needs no quotes around, where it is no number."""
 
 
-def generate_line(settings: GenerateSettings, ckpt: str) -> str:
+def generate_line(settings: GenerateSettings, ckpt: str, program: str | None = None) -> str:
     """The call of ``generate.py`` with every key that is not as in ``configs/``.
 
     Args:
         settings: Of the generation.
         ckpt: Folder or repository of the run.
+        program: How ``generate.py`` is called; from the current folder by default.
     """
-    own, common = (dict(_leaves(one)) for one in (settings, _as_written()))
+    own, common = (dict(_leaves(one)) for one in (settings, as_written()))
     words = [f"ckpt={_value(ckpt)}"]
     for key, value in own.items():
         if key not in common:
             words.append(f"++{key}={_value(value)}")
         elif common[key] != value:
             words.append(f"{key}={_value(value)}")
-    return " ".join([called("generate"), *map(quote, words)])
+    return " ".join([program or called("generate"), *map(quote, words)])
 
 
-def _as_written() -> GenerateSettings:
+def as_written() -> GenerateSettings:
     """What ``configs/generate.yaml`` says; within a command Hydra is at work already."""
     import hydra
     from hydra.core.global_hydra import GlobalHydra

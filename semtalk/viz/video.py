@@ -1,6 +1,6 @@
 """Videos: of a take, with sound, the semantic score over time and words; and of a study, which show a figure alone."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -142,8 +142,9 @@ def _fitted(draw: ImageDraw.ImageDraw, title: str, room: float) -> tuple[str, Im
 
 
 def write_video(
-    scene: Scene, path: str | Path, seconds: float | None = None, processes: int | None = None, quiet: bool = False
-) -> list[Path]:
+    scene: Scene, path: str | Path, seconds: float | None = None, processes: int | None = None, quiet: bool = False,
+    progress: Callable[[Iterable, int], Iterable] | None = None,
+) -> list[Path]:  # fmt: skip
     """Write an mp4 (H.264 and AAC) and, beside it, a contact sheet png of 8 frames.
 
     Args:
@@ -152,6 +153,7 @@ def write_video(
         seconds: Show only so much of it.
         processes: How many draw at once, see :func:`semtalk.viz.figure.draw_motions`.
         quiet: Show no progress.
+        progress: Wraps the pictures, of which it is told how many there are, in the place of a progress bar.
 
     Returns:
         The paths of the mp4 and of the png.
@@ -163,7 +165,10 @@ def write_video(
     kept: list[Image.Image] = []
     motions = list(scene.motions.values())
     pictures = draw_motions(motions, frames, SCENE, processes, scene.face, scene.view)
-    pictures = track(pictures, description="Drawing", total=frames, disable=quiet)
+    if progress is not None:
+        pictures = progress(pictures, frames)
+    else:
+        pictures = track(pictures, description="Drawing", total=frames, disable=quiet)
     atomic_write(path, lambda temporary: _encode(scene, temporary, pictures, frames, chosen, kept))
     sheet = path.with_suffix(".png")
     columns = min(SHEET_COLUMNS, len(kept))

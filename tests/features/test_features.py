@@ -4,13 +4,16 @@ import json
 import pickle
 import sys
 import types
+from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from tiny import save_clip, save_hubert, write_vocabulary
 
 from semtalk.errors import SemTalkError
+from semtalk.features.audio import _refuse_long, load_audio
 from semtalk.features.emotion import EmotionLabel
 from semtalk.features.extract import SLOTS, build_encoder, build_encoders, count_lines
 from semtalk.features.hubert import Hubert, spans
@@ -273,3 +276,18 @@ def test_bad_transcripts_are_one_sentence(tmp_path, name, text, says):
     with pytest.raises(SemTalkError, match=says) as error:
         read_transcript(tmp_path / name, noise(1.0))
     assert name in str(error.value)
+
+
+def test_decoding_ends_at_the_longest_sound_that_is_taken(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.zeros(48000), 16000)
+    assert len(load_audio(tmp_path / "a.wav", longest=3.0)) == 48000
+    soundfile.write(tmp_path / "a.wav", np.zeros(48001), 16000)
+    with pytest.raises(SemTalkError, match=r"a.wav: more than 3 s of sound, the most that is taken \(longest=3\)"):
+        load_audio(tmp_path / "a.wav", longest=3.0)
+
+    def endless():
+        yield from [np.zeros(16000)] * 4
+        raise AssertionError("it was decoded on")
+
+    with pytest.raises(SemTalkError, match="more than 3 s"):
+        list(_refuse_long(Path("a.m4a"), endless(), 3.0))

@@ -16,6 +16,7 @@ from semtalk import SemTalk
 from semtalk.errors import SemTalkError
 from semtalk.features.audio import find_audio, load_audio
 from semtalk.features.utterance import Utterance
+from semtalk.generation import writers
 from semtalk.generation.speech import read_betas
 from semtalk.generation.writers import figure_mesh, write_bvh, write_glb
 from semtalk.models.decoding import Decoding
@@ -265,6 +266,18 @@ def test_glb_moves_as_the_figure_does(motion, body, tmp_path):
         })  # fmt: skip
         assert np.abs(own - expected).max() < 2e-3
     assert array(animation["samplers"][0]["input"])[-1, 0] == pytest.approx(39 / 30)
+
+
+def test_the_figure_of_a_shape_is_looked_for_once(body, tmp_path, monkeypatch):
+    asked, mesh = [], (np.zeros((3, 3), np.float32), np.zeros((1, 3), np.uint32), np.eye(55)[:3])
+    monkeypatch.setattr(writers, "figure_mesh", lambda betas, rest: asked.append((betas, rest)) or mesh)
+    writers._mesh_of.cache_clear()
+    for number, shape in enumerate((0.0, 0.0, 1.5)):
+        motion = Motion(np.zeros((2, 55, 3)), np.zeros((2, 100)), np.zeros((2, 3)), np.full(300, shape))
+        write_glb(tmp_path / f"{number}.glb", motion, body)
+    writers._mesh_of.cache_clear()
+    assert [betas[0] for betas, _ in asked] == [0.0, 1.5] and asked[0][1].shape == (55, 3)
+    assert np.allclose(asked[0][1], body.rest_joints(torch.zeros(300)).numpy())
 
 
 def test_every_vertex_of_the_figure_hangs_on_joints(body):
