@@ -56,7 +56,7 @@ def _evaluate_folder(settings: EvalSettings) -> None:
 def evaluate_trained(settings: EvalSettings | TrainSettings, evaluation: Evaluation, out: str | None) -> None:
     """Generate and measure the takes of a run; print the tables and write the numbers, a take and its video."""
     from semtalk.data.open import open_corpus, open_store
-    from semtalk.face.talk import refuse_faceless
+    from semtalk.face.head import refuse_faceless
     from semtalk.generation.hub import located_model
     from semtalk.tasks.checkpoint import read_stamp
 

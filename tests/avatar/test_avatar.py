@@ -540,7 +540,7 @@ def test_the_command_writes_the_character_beside_the_rest(smoke, body, tmp_path)
     write_character(tmp_path / "me.vrm", body, kind="vrm1", targets=["jawOpen"])
     words = [*smoke[1], f"audio={tmp_path}/a.wav", "transcript=none", "video=false", f"avatar={tmp_path}/me.vrm"]
     said = run_command("generate.py", *words, f"out={tmp_path}/made", "format=bvh", "bvh=mixamo")
-    assert "a_avatar.vrm" in said.stdout and "jaw and gaze alone" in said.stdout
+    assert "a_avatar.vrm" in said.stdout and "ARKit's weights: lips, brows" in said.stdout
     motion = load_motion(tmp_path / "made" / "a.npz")
     document, data = load(tmp_path / "made" / "a_avatar.vrm")
     moving = channels(document, data)
