@@ -135,13 +135,14 @@ def _paint(colours: np.ndarray, points: np.ndarray, groups: np.ndarray, mouth: n
 
 
 def normals(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Unit normals (V, 3) of vertices, outward; 0 where no face is."""
+    """Unit normals (V, 3) of vertices, outward; ahead where a vertex has no face, or one without an area."""
     a, b, c = (points[faces[:, corner]] for corner in range(3))
     across = np.cross(b - a, c - a)
     summed = np.stack(
         [np.bincount(faces.reshape(-1), np.repeat(across[:, axis], 3), len(points)) for axis in range(3)], axis=1
     )
-    return summed / np.maximum(np.linalg.norm(summed, axis=1, keepdims=True), 1e-12)
+    length = np.linalg.norm(summed, axis=1, keepdims=True)
+    return np.where(length > 1e-18, summed / np.maximum(length, 1e-18), [0.0, 0.0, 1.0])
 
 
 def _distance(points: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 
 from semtalk.motion.io import Motion
-from semtalk.viz.figure import distance, draw_motions, figure_places
+from semtalk.viz.figure import draw_motions
+from semtalk.viz.stage import distance, figure_places, stage
 from semtalk.viz.video import SCENE, STUDY, Scene, _compose, write_video
 
 CHEST = slice(200, 290)
@@ -56,7 +57,12 @@ def test_one_figure_and_two_are_as_near_as_they_were():
 )
 def test_names_stand_above_their_figures_and_beside_each_other(titles):
     page = np.asarray(
-        _compose(np.full((SCENE[1], SCENE[0], 3), 255, np.uint8), titles, Image.new("RGB", (1, 1), "white"))
+        _compose(
+            np.full((SCENE[1], SCENE[0], 3), 255, np.uint8),
+            titles,
+            Image.new("RGB", (1, 1), "white"),
+            stage(len(titles), SCENE),
+        )
     )
     found = spans((page[:40] < 200).any(axis=(0, 2)), 8 if len(titles) > 3 else 20)
     middles = [place * SCENE[0] for place in figure_places(len(titles), SCENE)]
