@@ -1,7 +1,7 @@
 """The same run offline and live, and feet with and without their lock, on the test split that the run belongs to.
 
-``python -m benchmarks hops ckpt=RUN [root=CORPUS]`` and ``python -m benchmarks feet ckpt=RUN [root=CORPUS]``;
-``root`` is where the run's corpus lies, where it has moved.
+``python -m benchmarks hops ckpt=RUN`` and ``python -m benchmarks feet ckpt=RUN``; where the run is not of the embedded
+corpus, Hydra's ``data=`` and ``data.root=`` say where its takes are.
 """
 
 import time
@@ -28,8 +28,9 @@ from semtalk.models.tokenizer import Codes
 from semtalk.motion.io import Motion
 from semtalk.motion.parts import rotation_from_poses
 from semtalk.motion.skeleton import FEET, HAND_JOINTS, SAMPLE_RATE
-from semtalk.tasks.checkpoint import read_stamp
+from semtalk.settings import compose
 
+CKPT = "ckpt="
 PIECE = SAMPLE_RATE // 10
 LIVE = ((None, 30), (None, 0), (20, 0), (16, 1), (12, 2), (8, 3), (12, 0), (8, 1))
 """Hop in frames, and look-ahead in code steps."""
@@ -57,15 +58,14 @@ def test_takes(words: tuple[str, ...]) -> tuple[SemTalk, list[Recording]]:
     Raises:
         SemTalkError: It is not named, or there are none.
     """
-    given = dict(word.split("=", 1) for word in words)
-    if "ckpt" not in given or set(given) - {"ckpt", "root"}:
-        raise SemTalkError("give a trained run, as in ckpt=runs/sample_small, and root=DIR where its corpus has moved.")
-    folder = Path(given["ckpt"])
-    data = read_stamp(folder, "base").settings.data
-    corpus = open_corpus(data.model_copy(update={"root": given["root"]} if "root" in given else {}))
+    folders = [Path(word.removeprefix(CKPT)) for word in words if word.startswith(CKPT)]
+    if len(folders) != 1:
+        raise SemTalkError("give a trained run, as in ckpt=runs/sample_small.")
+    (folder,) = folders
+    corpus = open_corpus(compose("train", *(word for word in words if not word.startswith(CKPT))).data)
     takes = [corpus.read(entry) for entry in corpus.entries() if entry.split == "test"]
     if not takes:
-        raise SemTalkError(f"{folder}: its corpus has no test takes.")
+        raise SemTalkError(f"data={corpus.name}: there are no test takes.")
     return SemTalk.from_pretrained(folder), takes
 
 
@@ -141,7 +141,7 @@ def hops(*words: str) -> None:
             for one, other in zip(made, whole, strict=True) for part, codes in other.codes.items()
         ])  # fmt: skip
         record("hops", {
-            "run": Path(dict(word.split("=", 1) for word in words)["ckpt"]).name, "takes": len(takes),
+            "run": model.folder.name, "takes": len(takes),
             "seconds": seconds, "way": "offline" if lookahead is None else "live", "hop": hop, "lookahead": lookahead,
             "delay s": round(made[0].delay, 3), "rotation error degrees": float(errors.mean()),
             "from offline degrees": float(differ.mean()), "codes that differ": float(unlike.mean()),
@@ -173,7 +173,7 @@ def feet(*words: str) -> None:
         hands.append(np.abs(joints["free"][:, HANDS] - joints["held"][:, HANDS]).max())
         for name, value in joints.items():
             rows[name].append((foot_skating(value[:, list(FEET)]), foot_slide(value[:, list(SOLES)], ground)))
-    numbers: dict[str, object] = {"run": Path(dict(word.split("=", 1) for word in words)["ckpt"]).name}
+    numbers: dict[str, object] = {"run": model.folder.name}
     for name, values in rows.items():
         slides = [slide for _, slide in values if slide is not None]
         numbers[f"{name}: skating m/s"] = float(np.mean([skating for skating, _ in values]))
