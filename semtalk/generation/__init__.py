@@ -5,6 +5,7 @@ from semtalk.lazy import exports
 __getattr__, __dir__, __all__ = exports(
     __name__,
     {
+        "semtalk.generation.feet": "lock_feet",
         "semtalk.generation.speech": "SemTalk Generated",
         "semtalk.generation.rollout": "MotionGenerator Rollout",
         "semtalk.generation.stream": "SpeechStream",

@@ -17,7 +17,7 @@ INTERFACE = {
     "semtalk.face": "ARKIT FaceMap face_map",
     "semtalk.features": "Recogniser Utterance Word fit_wave load_audio read_transcript sound_seconds to_frames "
     "window_starts",
-    "semtalk.generation": "Generated MotionGenerator Rollout SemTalk SpeechStream load_generator",
+    "semtalk.generation": "Generated MotionGenerator Rollout SemTalk SpeechStream load_generator lock_feet",
     "semtalk.metrics": "BeatConsistency FrechetGestureDistance WeightedMean audio_onsets beat_consistency "
     "face_l1_position face_mse face_velocity_difference foot_skating frechet_distance "
     "l1_diversity mean_jerk motion_beats precision_recall_f1 sample_diversity semantic_recall",

@@ -7,7 +7,7 @@ from tiny import voice
 
 from semtalk import SemTalk
 from semtalk.features.utterance import Utterance
-from semtalk.generation.rollout import NEW_FRAMES
+from semtalk.generation.rollout import NEW_FRAMES, join_windows
 from semtalk.generation.stream import EXACT_LOOKAHEAD, SpeechStream, WindowStream
 from semtalk.motion.skeleton import PARTS
 
@@ -68,6 +68,25 @@ def test_sound_in_pieces_of_any_length(model, lookahead):
         assert len(runs[-1]) == len(wave) * 30 // 16000
     assert np.abs(runs[0] - runs[1]).max() < 1e-4 and np.abs(runs[0] - runs[2]).max() < 1e-4
     assert SpeechStream(model, lookahead=0).delay == pytest.approx(64 / 30)
+
+
+def test_a_voice_in_pieces_with_exact_look_ahead_is_the_whole(model, monkeypatch):
+    """Of the same features; those of a stream differ, as its encoders hear nothing later than a window's end."""
+    monkeypatch.setattr(model.generator, "window", varied())
+    wave, stream = voice(16.3), SpeechStream(model, lookahead=EXACT_LOOKAHEAD)
+    whole = model.generate([Utterance(wave, name="0")], foot_lock=False)[0]
+    features = {slot: value[None] for slot, value in model._encode(Utterance(wave), "neutral").items()}
+    monkeypatch.setattr(
+        stream, "_features", lambda: model.generator.features_of(features, stream.stream.first, model.features.stride)
+    )
+    pieces = [stream.push(wave[first : first + 4000]) for first in range(0, len(wave), 4000)]
+    assert sum(map(len, pieces)) > 200, "frames come before the end"
+    pieces.append(stream.finish())
+    for key in ("poses", "expressions", "trans"):
+        given, wanted = np.concatenate([getattr(piece, key) for piece in pieces]), getattr(whole.motion, key)
+        assert given.shape == wanted.shape and np.abs(given - wanted).max() < 1e-4, key
+    codes = join_windows(stream.stream.windows)
+    assert all(np.array_equal(codes[part][0, : len(own)], own) for part, own in whole.codes.items())
 
 
 def test_short_sound_gives_its_frames(model):
