@@ -11,6 +11,7 @@ COMMANDS = {
     "genea": ("genea:export_genea", "write what the GENEA leaderboard takes, look it through, cut stimuli for a study"),
     "live": ("live:send_live", "send the motion of a voice to an engine or an avatar program while it is made"),
     "study": ("study:study", "have people compare methods in a browser, and report what they found"),
+    "studio": ("studio:studio", "turn a voice into motion in a browser on this machine, and say which words matter"),
     "fetch": ("train:fetch", "bring the models and the corpus that a training lacks, from the hub"),
 }
 """Command -> its function in :mod:`semtalk.commands`, and what it does."""

@@ -29,7 +29,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from semtalk import run
-from semtalk.commands import evaluate, genea, generate, live, prepare, study, train
+from semtalk.commands import evaluate, genea, generate, live, prepare, studio, study, train
 from semtalk.settings import compose
 from semtalk.settings.common import Settings
 from semtalk.tasks import speed
@@ -76,6 +76,7 @@ COMMANDS = {
     "scripts/export_genea.py": (genea.export_genea, "genea"),
     "scripts/study.py": (study.study, "study"),
     "scripts/live.py": (live.send_live, "live"),
+    "scripts/studio.py": (studio.studio, "studio"),
 }
 
 

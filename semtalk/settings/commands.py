@@ -651,8 +651,27 @@ class LiveSettings(Command):
         return self
 
 
+class StudioSettings(Command):
+    """``scripts/studio.py``."""
+
+    ckpt: PathText | None
+    """Folder of the run, or a published model: its folder, or org/name of the hub; null for runs_dir/name."""
+    revision: Text | None
+    """Branch, tag or commit of a model of the hub; null for its main branch."""
+    beside: PathText | None
+    """Another run, whose motion may stand beside that of the first; null for none."""
+    whisper: PathText
+    """The Whisper model that hears words."""
+    language: Text | None
+    """Language of the speech; null to detect it."""
+    longest: Annotated[float, between(1.0, 36_000.0)]
+    """Seconds of a recording that is taken; longer ones are refused."""
+    port: Annotated[int, between(0, 65535)]
+    """Port of the page, on this machine alone; 0 for any that is free."""
+
+
 COMMANDS: dict[str, type[Command]] = {
     "train": TrainSettings, "eval": EvalSettings, "generate": GenerateSettings, "prepare": PrepareSettings,
-    "genea": GeneaSettings, "live": LiveSettings, "study": StudySettings,
+    "genea": GeneaSettings, "live": LiveSettings, "study": StudySettings, "studio": StudioSettings,
 }  # fmt: skip
 """Name of the configuration in ``configs/`` -> what it takes."""

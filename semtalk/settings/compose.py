@@ -11,7 +11,8 @@ def compose(name: str = "train", *overrides: str) -> Command:
     """Settings of a command, as ``compose("train", "experiment=smoke", "seed=1")``.
 
     Args:
-        name: ``train``, ``eval``, ``generate``, ``prepare``, ``genea``, ``live`` or ``study``.
+        name: ``train``, ``eval``, ``generate``, ``prepare``, ``genea``, ``live``, ``study`` or
+            ``studio``.
         overrides: As on the command line; paths are not quoted.
 
     Raises:

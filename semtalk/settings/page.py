@@ -201,6 +201,15 @@ HELP = {
             "serve=false", "report=DIR", "export=DIR", "raters=20", "resamples=10000", "seed=0",
         ),
     ),
+    "studio": Help(
+        "scripts/studio.py",
+        "Turn a voice into motion in a browser on this machine, and say which of its words matter.",
+        ("python scripts/studio.py ckpt=RUN",),
+        (
+            "name=NAME", "ckpt=DIR", "beside=RUN", "whisper=small", "language=es", "longest=300", "port=7860",
+            "seed=0", "body.path=DIR", "trust=[PACKAGE]",
+        ),
+    ),
     "fetch": Help(
         "scripts/fetch.py",
         "Bring what a training lacks and the hub has: encoders' models, and BEAT2. It takes what a training takes.",

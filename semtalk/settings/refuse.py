@@ -98,7 +98,7 @@ def _refuse_missing_plugins(overrides: Iterable[str]) -> None:
             raise SemTalkError(f"{override}: it is of a package that is not here; run `pip install {package}`.")
 
 
-EXAMPLES = {"generate": "audio", "eval": "ckpt", "genea": "ckpt", "live": "audio", "study": "report"}
+EXAMPLES = {"generate": "audio", "eval": "ckpt", "genea": "ckpt", "live": "audio", "study": "report", "studio": "ckpt"}
 """Command -> key that a word alone was most likely meant for."""
 
 

@@ -28,7 +28,7 @@ LAYERS = [
     {"errors", "lazy", "log", "places", "threads"}, {"catalogue", "arrays", "processes", "slurm"}, {"settings"},
     {"swap"}, {"files"}, {"environment", "claim", "gltf"}, {"motion"}, {"body"}, {"face", "features"},
     {"avatar", "data", "models", "losses", "metrics", "viz"}, {"needs"}, {"fetch"},
-    {"tasks"}, {"generation", "release"}, {"evaluation", "live"}, {"study"}, {"run", "runs"}, {"commands"},
+    {"tasks"}, {"generation", "release"}, {"evaluation", "live"}, {"studio", "study"}, {"run", "runs"}, {"commands"},
     {"__main__"},
 ]  # fmt: skip
 """Each layer may import itself and the layers before it."""

@@ -21,6 +21,7 @@ KEEPS_ITS_NAME = {
     "train": ["stage=fgd", "experiment=smoke"], "eval": ["protocol=evaltools"], "generate": ["decoding.face=expected"],
     "prepare": ["data=beat2", "data.root=DIR"], "fetch": ["experiment=beat2", "dry_run=true"],
     "genea": ["begin=take"], "live": ["target=127.0.0.1:39540"], "study": ["out=DIR"],
+    "studio": ["port=0"],
 }  # fmt: skip
 """Command -> arguments that its configuration takes."""
 
@@ -58,6 +59,7 @@ def test_a_wheel_holds_the_package_and_the_configurations_and_nothing_else(wheel
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "semtalk").rglob("*.py")}
     configs = {f"semtalk/{path.relative_to(ROOT)}" for path in (ROOT / "configs").rglob("*.yaml")}
     pages = {"semtalk/study/page.html"}
+    pages |= {str(path.relative_to(ROOT)) for path in (ROOT / "semtalk" / "studio" / "static").iterdir()}
     published = {str(path.relative_to(ROOT)) for path in (ROOT / "semtalk" / "evaluation" / "published").glob("*.json")}
     assert inside == modules | configs | pages | published
 

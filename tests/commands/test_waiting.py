@@ -45,6 +45,7 @@ def test_how_threads_wait_is_settled_before_torch_is_loaded(name):
         "scripts/export_genea.py",
         "scripts/study.py",
         "scripts/live.py",
+        "scripts/studio.py",
     ],
 )
 def test_every_script_begins_there(script):

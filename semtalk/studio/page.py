@@ -1,0 +1,143 @@
+"""The page of the studio: Gradio's controls around the viewer."""
+
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import gradio as gr
+
+from semtalk.generation.inputs import TRANSCRIPT_SUFFIXES
+from semtalk.settings.common import MAX_SEED
+from semtalk.studio.handlers import Page, answered
+
+if TYPE_CHECKING:
+    from semtalk.studio.server import Studio
+
+STATIC = Path(__file__).with_name("static")
+FONT = ["system-ui", "-apple-system", "Segoe UI", "Noto Sans", "DejaVu Sans", "sans-serif"]
+WAITING = 16
+"""Requests that may wait; more are told so."""
+MOST_SAMPLES = 8
+WORK = {"concurrency_id": "work", "concurrency_limit": 1}
+"""Of what uses the networks or draws: one at a time, and a second request waits its turn."""
+EMPTY = (
+    '<div class="empty"><p><b>Record or choose a voice</b>, say what its words are, and generate.</p><p>Then click a '
+    "word below the figure to have it matter more, or less.</p></div>"
+)
+CHOICES = {
+    "nothing": "nothing", "unedited": "the same as it was", "base": "the base motion alone",
+    "run": "the other run", "file": "a motion file (npz)",
+}  # fmt: skip
+
+
+def theme() -> gr.themes.Base:
+    """Colours of wood and paper, and the fonts of the machine: none is fetched."""
+    ink, wood, paper = "#2b2622", "#b3541e", "#faf8f4"
+    return gr.themes.Base(
+        primary_hue="orange", secondary_hue="stone", neutral_hue="stone", font=FONT, font_mono=["monospace"],
+        spacing_size="sm", text_size="sm", radius_size="sm",
+    ).set(
+        body_background_fill=paper, body_text_color=ink, block_background_fill="white", block_border_width="1px",
+        block_label_background_fill="white", block_label_text_color=ink, block_title_text_color=ink,
+        block_title_text_weight="500", block_shadow="none", button_primary_background_fill=wood,
+        button_primary_background_fill_hover="#8f4317", button_primary_text_color="white", slider_color=wood,
+        input_background_fill="white", input_border_width="1px", button_secondary_background_fill="white",
+        button_secondary_border_color="#ddd6cc", button_border_width="1px",
+    )  # fmt: skip
+
+
+def head() -> str:
+    """What connects the viewer to the boxes."""
+    return f"<script>{(STATIC / 'page.js').read_text('utf-8')}</script>"
+
+
+def build(studio: "Studio") -> gr.Blocks:
+    """The page."""
+    page, engine = Page(studio), studio.engine
+    temperature = engine.temperature
+    speakers = [(str(one), one) for one in engine.model.speakers]
+    beside = [one for one in CHOICES if (one != "run" or engine.other) and (one != "base" or engine.semantic)]
+    with gr.Blocks(title="SemTalk studio", analytics_enabled=False) as blocks:
+        gr.HTML(f'<div id="title"><b>SemTalk</b> studio <span>{escape(Path(engine.ckpt).name)}</span></div>')
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=4, min_width=320):
+                audio = gr.Audio(
+                    label="Voice", type="filepath", sources=["upload", "microphone"], buttons=[], elem_id="audio"
+                )
+                words = gr.Textbox(
+                    label="Words", lines=4, max_lines=5, elem_id="words",
+                    placeholder="What is said; or a word a line with its seconds: 0.42-0.71 hello",
+                )  # fmt: skip
+                with gr.Row():
+                    small = {"size": "sm", "min_width": 80}
+                    hear = gr.Button("Hear them", visible=engine.hears() is None, elem_id="hear", **small)
+                    kinds = list(TRANSCRIPT_SUFFIXES)
+                    transcript = gr.UploadButton("Transcript file", file_types=kinds, elem_id="transcript", **small)
+                with gr.Row():
+                    speaker = gr.Dropdown(
+                        speakers, value=engine.model.speakers[0], label="Speaker", min_width=90, elem_id="speaker"
+                    )
+                    counts = list(range(1, MOST_SAMPLES + 1))
+                    samples = gr.Dropdown(counts, value=1, label="Samples", min_width=90, elem_id="samples")
+                beta = gr.Slider(
+                    0, 1, engine.base.beta, step=0.01, label="Threshold beta", visible=engine.semantic, elem_id="beta"
+                )
+                side = gr.Dropdown(
+                    [(CHOICES[one], one) for one in beside], value="nothing", label="Beside it", elem_id="beside"
+                )
+                npz = {"file_types": [".npz"], "height": 90}
+                truth = gr.File(label="Motion file that stands beside", visible=False, elem_id="truth", **npz)
+                with gr.Accordion("Samples, poses, scores", open=False):
+                    heat = gr.Slider(
+                        0.05, 2, temperature, step=0.05, label="Temperature of samples", visible=temperature is not None
+                    )
+                    seed = gr.Number(engine.base.seed, label="Seed", precision=0, minimum=0, maximum=MAX_SEED)
+                    poses = gr.File(
+                        label="Poses to hold (npz, the frame in the middle)",
+                        file_count="multiple",
+                        elem_id="poses",
+                        **npz,
+                    )
+                    pose_times = gr.Textbox(label="at seconds", placeholder="1.5, 4", elem_id="pose_times")
+                    psi = gr.File(
+                        label="Semantic scores (csv or npy)", file_types=[".csv", ".npy"], height=90, elem_id="psi"
+                    )
+                go = gr.Button("Generate", variant="primary", elem_id="generate")
+                status = gr.HTML("", elem_id="status")
+            with gr.Column(scale=11, min_width=600):
+                stage = gr.HTML(EMPTY, elem_id="stage")
+                with gr.Row(visible=engine.semantic, elem_id="matters"):
+                    some = {"scale": 4, "min_width": 100}
+                    emphasise = gr.Textbox(
+                        label="Words that matter more", placeholder="click a word", elem_id="emphasise", **some
+                    )
+                    calm = gr.Textbox(
+                        label="Words that matter less", placeholder="click it again", elem_id="calm", **some
+                    )
+                    again = gr.Button("Apply", variant="primary", scale=1, min_width=80, elem_id="apply")
+                shown = gr.Radio(["1"], value="1", label="Sample", visible=False, elem_id="sample")
+                links = gr.HTML("", elem_id="links")
+                line = gr.Textbox(
+                    label="The same from the command line, in the unpacked folder of everything (zip)", lines=1,
+                    max_lines=3, interactive=False, buttons=["copy"], elem_id="line",
+                )  # fmt: skip
+                draw = gr.Button("Draw the video", size="sm", elem_id="draw")
+                film = gr.HTML("", elem_id="film")
+        number = gr.State(None)
+
+        asked = [
+            audio, words, speaker, beta, samples, heat, seed, emphasise, calm, psi, poses, pose_times, side, truth,
+        ]  # fmt: skip
+        made = [stage, links, words, shown, line, number, status, film]
+        for button, name in ((go, "generate"), (again, "apply")):
+            button.click(answered(page.generate), asked, made, api_name=name, show_progress_on=[status], **WORK)
+        hidden = {"show_progress": "hidden"}
+        audio.change(answered(page.sound), [audio], [status], api_name="sound", **hidden)
+        transcript.upload(answered(page.transcript), [audio, transcript], [words], api_name="transcript")
+        hear.click(answered(page.heard), [audio], [words], api_name="hear", **WORK)
+        shown.input(answered(page.sample), [number, shown], [stage, links, film], api_name="sample", **hidden)
+        draw.click(answered(page.video), [number, shown], [film], api_name="video", **WORK)
+        side.change(lambda one: gr.File(visible=one == "file"), [side], [truth], api_name="beside", **hidden)
+        blocks.unload(page.gone)
+    blocks.queue(max_size=WAITING)
+    return blocks

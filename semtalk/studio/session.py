@@ -1,0 +1,301 @@
+"""What one user of the studio makes: takes, their files and what the page shows of them; removed when the user goes."""
+
+import shutil
+import threading
+import zipfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from semtalk.errors import SemTalkError
+from semtalk.features.audio import load_audio
+from semtalk.features.transcript import read_transcript
+from semtalk.features.utterance import Utterance
+from semtalk.files import atomic_write
+from semtalk.generation.inputs import SUFFIXES
+from semtalk.generation.speech import Generated
+from semtalk.generation.wishes import asked_words
+from semtalk.generation.writers import write_motion
+from semtalk.motion.io import Motion, load_motion
+from semtalk.motion.skeleton import DOWNSAMPLE, FPS, SAMPLE_RATE
+from semtalk.settings.commands import GenerateSettings
+from semtalk.settings.line import generate_line
+from semtalk.studio.engine import Engine, Report
+from semtalk.studio.request import (
+    BESIDE,
+    WRITTEN,
+    Request,
+    asked_settings,
+    read_words,
+    taken,
+    taken_poses,
+    write_words,
+)
+
+MOST_TAKES = 6
+"""That a session keeps; the oldest goes when another one is made."""
+DOWNLOADS = ("npz", *WRITTEN)
+"""Formats that ``generate.py`` writes too."""
+TITLES = {"unedited": "as it was", "base": "base motion alone", "run": "other run", "file": "motion file"}
+
+
+@dataclass
+class Take:
+    """What was made of one request.
+
+    Attributes:
+        folder: Of its files: ``given`` and ``made``.
+        settings: Of ``generate.py``, with names of files within ``given``.
+        utterance: The recording and its words.
+        samples: Motions.
+        beside: What stands beside each of them: motions, one for all, or none.
+        title: Of what stands beside.
+        line: Command line that gives the same bytes, within the folder ``given``.
+    """
+
+    folder: Path
+    settings: GenerateSettings
+    utterance: Utterance
+    samples: list[Generated]
+    beside: list[Motion]
+    title: str
+    line: str
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def name(self) -> str:
+        """Of its files."""
+        return self.utterance.name
+
+    def called(self, sample: int) -> str:
+        """Name of a sample's files, as ``generate.py`` calls them."""
+        return f"{self.name}_{sample}" if len(self.samples) > 1 else self.name
+
+    def figures(self, sample: int) -> list[Motion]:
+        """Motions that are shown, from left to right: the one beside it first, so that the result is at the right."""
+        beside = self.beside[min(sample, len(self.beside) - 1) :][:1]
+        return [*beside, self.samples[sample].motion]
+
+    def titles(self) -> list[str]:
+        """Of the figures."""
+        return [self.title, "generated"] if self.beside else ["generated"]
+
+    def scene(self, sample: int) -> dict[str, Any]:
+        """What the page draws of a sample: psi, the words below it, and what was asked of them."""
+        settings, utterance = self.settings, self.utterance
+        psi = self.samples[sample].psi
+        marks = {
+            mark: asked_words(key, value or [], utterance)
+            for key, mark, value in (("calm", "calm", settings.calm), ("emphasise", "emphasised", settings.emphasise))
+        }
+        seconds = len(self.samples[sample].motion) / FPS
+        words = [
+            {"text": word[0], "start": word[1], "end": word[2],
+             "asked": next((mark for mark, asked in marks.items() if tuple(word) in map(tuple, asked)), "")}
+            for word in utterance.words
+        ]  # fmt: skip
+        return {
+            "name": self.called(sample), "seconds": seconds, "step": DOWNSAMPLE / FPS, "beta": settings.beta,
+            "psi": [round(float(value), 4) for value in psi],
+            "sparse": [bool(value > settings.beta) for value in psi], "words": words,
+            "poses": [float(one.rpartition("@")[2]) for one in settings.pose or []], "titles": self.titles(),
+        }  # fmt: skip
+
+    def file(self, engine: Engine, kind: str, sample: int, figure: int | None = None) -> Path:
+        """A file of a sample, written when it is first asked for.
+
+        Args:
+            engine: Of the studio.
+            kind: One of :data:`DOWNLOADS`, ``wav``, or ``zip`` with all of the take.
+            sample: Its number.
+            figure: For a glb: of which of the figures; by default of the motion itself.
+
+        Raises:
+            SemTalkError: There is no such file.
+        """
+        if not 0 <= sample < len(self.samples):
+            raise SemTalkError(f"sample {sample}: there are {len(self.samples)}.")
+        with self.lock:
+            if kind == "zip":
+                return self._zip(engine)
+            return self._file(engine, kind, sample, figure)
+
+    def _file(self, engine: Engine, kind: str, sample: int, figure: int | None = None) -> Path:
+        motions, suffix = self.figures(sample), SUFFIXES.get(kind, kind)
+        path = self.folder / "made" / f"{self.called(sample)}.{suffix}"
+        motion = motions[-1]
+        if figure is not None:
+            if not 0 <= figure < len(motions):
+                raise SemTalkError(f"figure {figure}: there are {len(motions)}.")
+            if figure < len(motions) - 1:
+                path, motion = self.folder / f"beside_{sample}.glb", motions[figure]
+        if path.is_file():
+            return path
+        if kind == "wav":
+            wave = np.clip(self.utterance.wave, -1, 1)
+            atomic_write(path, lambda file: soundfile.write(file, wave, SAMPLE_RATE, "PCM_16", format="WAV"))
+        elif kind in DOWNLOADS:
+            write_motion(path, motion, engine.body, engine.arkit if kind == "arkit" else None)
+        else:
+            raise SemTalkError(f"{kind}: there is no such file; choose one of {', '.join(DOWNLOADS)}, wav, mp4, zip.")
+        return path
+
+    def _zip(self, engine: Engine) -> Path:
+        """All of the take: what was given, what was made, and the command line that makes it again."""
+        path = self.folder / f"{self.name}.zip"
+        files = sorted((self.folder / "given").iterdir())
+        made = [self._file(engine, kind, sample) for sample in range(len(self.samples)) for kind in DOWNLOADS]
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+            packed.writestr(f"{self.name}/command.txt", self.line + "\n")
+            for file in files:
+                packed.write(file, f"{self.name}/{file.name}")
+            for file in made:
+                packed.write(file, f"{self.name}/made/{file.name}")
+        return path
+
+    def video(self, sample: int, report: Report = lambda share, doing: None) -> Path:
+        """The video of a sample with its sound, drawn when it is first asked for."""
+        from semtalk.viz.video import Scene, write_video
+
+        path = self.folder / "made" / f"{self.called(sample)}.mp4"
+        with self.lock:
+            if not path.is_file():
+                motions = dict(zip(self.titles(), self.figures(sample), strict=True))
+                scene = Scene(
+                    motions, self.utterance.wave, self.samples[sample].psi, self.settings.beta,
+                    words=self.utterance.words,
+                )  # fmt: skip
+
+                def told(pictures: Iterable, total: int) -> Iterator:
+                    for number, picture in enumerate(pictures):
+                        report(number / total, "Drawing")
+                        yield picture
+
+                write_video(scene, path, progress=told)
+        return path
+
+
+class Session:
+    """One user.
+
+    Attributes:
+        folder: Of everything that the user gave and made.
+        takes: By their number.
+    """
+
+    def __init__(self, engine: Engine, folder: Path):
+        self.engine, self.folder = engine, folder
+        self.takes: dict[int, Take] = {}
+        self.count = 0
+        folder.mkdir(parents=True)
+
+    def sound(self, audio: Path | None) -> np.ndarray:
+        """The wave (S,) of a recording.
+
+        Raises:
+            SemTalkError: There is none, it is no sound, or longer than the studio takes.
+        """
+        if audio is None:
+            raise SemTalkError("There is no voice yet: record one, or choose a file.")
+        with self.plain_names(audio.parent):
+            return load_audio(audio, self.engine.settings.longest)
+
+    def words_of(self, audio: Path | None, transcript: Path) -> list:
+        """Words of a transcript file."""
+        wave = self.sound(audio)
+        with self.plain_names(transcript.parent):
+            return read_transcript(transcript, wave)
+
+    def heard(self, audio: Path | None) -> list:
+        """Words that Whisper hears."""
+        return self.engine.hear(Utterance(self.sound(audio)))
+
+    def generate(self, request: Request, report: Report = lambda share, doing: None) -> int:
+        """Make a take of a request.
+
+        Returns:
+            Its number.
+
+        Raises:
+            SemTalkError: What is asked for cannot be; in one sentence, in which files have no folders.
+        """
+        if request.beside not in BESIDE:
+            raise SemTalkError(f"beside={request.beside}: choose one of {', '.join(BESIDE)}.")
+        wave = self.sound(request.audio)
+        self.count += 1
+        folder = self.folder / str(self.count)
+        try:
+            with self.plain_names(folder / "given"):
+                take = self._take(request, wave, folder, report)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        number = self.count
+        self.takes[number] = take
+        while len(self.takes) > MOST_TAKES:
+            shutil.rmtree(self.takes.pop(min(self.takes)).folder, ignore_errors=True)
+        return number
+
+    def _take(self, request: Request, wave: np.ndarray, folder: Path, report: Report) -> Take:
+        given = folder / "given"
+        given.mkdir(parents=True)
+        (folder / "made").mkdir()
+        audio, transcript = taken(request.audio, given), None
+        words = read_words(request.words, wave, given)
+        if words:
+            transcript = given / f"{audio.stem}.json"
+            write_words(words, transcript)
+            words = read_transcript(transcript, wave)
+        psi = None if request.psi is None else taken(request.psi, given)
+        poses = taken_poses(request, given)
+        if self.engine.temperature in (None, request.temperature):
+            request = replace(request, temperature=None)
+        settings = asked_settings(self.engine.base, request, audio, transcript, psi, poses)
+        utterance = Utterance(wave, words, name=audio.stem)
+        samples, beside = self.engine.make(settings, utterance, request.beside, report)
+        beside = [one.motion for one in beside]
+        if request.beside == "file":
+            if request.truth is None:
+                raise SemTalkError("beside: choose the motion file (npz) that stands beside.")
+            beside = [load_motion(taken(request.truth, folder))]
+        report(0.97, "Building the figure")
+        named = settings.model_copy(
+            update={
+                "audio": audio.name, "transcript": transcript.name if transcript else "none",
+                "psi": psi.name if psi else None,
+                "pose": [f"{path.name}@{at:g}" for path, at in poses] or None,
+            }
+        )  # fmt: skip
+        line = generate_line(named, self.engine.ckpt, "semtalk generate")
+        take = Take(folder, named, utterance, samples, beside, TITLES.get(request.beside, ""), line)
+        for figure in range(len(take.figures(0))):
+            take.file(self.engine, "glb", 0, figure)
+        return take
+
+    def take(self, number: int) -> Take:
+        """A take.
+
+        Raises:
+            SemTalkError: It is not there, or no longer.
+        """
+        if number not in self.takes:
+            raise SemTalkError(f"take {number}: it is not there any more; generate it again.")
+        return self.takes[number]
+
+    @contextmanager
+    def plain_names(self, folder: Path) -> Iterator[None]:
+        """Errors name files as the user does: without the folder that they were put into."""
+        try:
+            yield
+        except SemTalkError as error:
+            raise SemTalkError(str(error).replace(f"{folder}/", "").replace(f"{folder.parent}/", "")) from error
+
+    def end(self) -> None:
+        """Remove everything."""
+        self.takes.clear()
+        shutil.rmtree(self.folder, ignore_errors=True)
