@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 
 import torch
 from torch import Tensor
@@ -190,9 +191,8 @@ class TakeMaker:
             raise SemTalkError(f"speakers {sorted(unknown)} were not trained on; the run knows {self.speakers}.")
         chosen = [r for r in recordings if self.counted(r.frames)]
         if not chosen:
-            raise SemTalkError(
-                "no recording of this split is long enough to be evaluated (64 frames in whole seconds)."
-            )
+            least = next(frames for frames in count(1) if self.counted(frames))
+            raise SemTalkError(f"no recording of this split is long enough to be evaluated: {least} frames or more.")
         return chosen, [r.id for r in recordings if not self.counted(r.frames)]
 
     def takes(

@@ -32,6 +32,16 @@ def test_smplx_joints_equal_the_packages_own(model_folder):
     assert smplx.hand_mean.abs().max() > 0.05, "the mean hand is added"
 
 
+def test_smplx_points_are_the_joints_and_those_of_the_face_without_a_place(model_folder):
+    smplx = load_body(str(model_folder))
+    torch.manual_seed(0)
+    poses, expressions, betas = 0.4 * torch.randn(3, 55, 3), torch.randn(3, 100), torch.randn(300)
+    points, still = (smplx.points(poses, share * expressions, betas) for share in (1.0, 0.0))
+    assert points.shape == (3, 55 + 21 + 51, 3)
+    assert torch.allclose(still[:, :55], smplx.joints(poses, betas), atol=1e-4)
+    assert (points - still)[:, 76:].abs().min(dim=1).values.max() > 1e-3, "expressions move the landmarks"
+
+
 def test_smplx_face_has_all_vertices(model_folder):
     smplx = load_body(str(model_folder))
     still = smplx.face_vertices(torch.zeros(2, 3), torch.zeros(2, 100), torch.zeros(300))
