@@ -38,3 +38,36 @@ def test_the_adapted_column_is_that_of_its_run():
         assert float(adapted) == pytest.approx(seed["fused"][key], abs=0.006), text
         if ridge:
             assert float(ridge) == pytest.approx(seed["ridge"][key], abs=0.006), text
+
+
+def test_offline_and_live_are_those_that_were_measured():
+    page = (ROOT / "docs" / "live.md").read_text(encoding="utf-8")
+    kept = json.loads((RESULTS / "hops.json").read_text(encoding="utf-8"))
+    rows = re.findall(r"(?m)^\| (offline|`.*lookahead=\d+`) .*?\|(.*)\|$", page)
+    assert len(rows) == len(kept) == 9
+    for (name, line), measured in zip(rows, kept, strict=True):
+        ways = {"offline": (None, None)}
+        found = re.fullmatch(r"`(?:hop=(\d+) )?lookahead=(\d+)`", name)
+        hop, lookahead = ways.get(name) or tuple(part and int(part) for part in found.groups())
+        assert (hop, lookahead) == (measured["hop"], measured["lookahead"])
+        shapes = {
+            "delay s": ".2f", "rotation error degrees": ".2f", "from offline degrees": ".2f",
+            "codes that differ": ".0%", "99% of changes below degrees": ".1f", "CPU seconds a second": ".2f",
+        }  # fmt: skip
+        wanted = [f"{measured[key]:{shape}}".rstrip("%") for key, shape in shapes.items()]
+        assert re.findall(r"[\d.]+", line) == wanted[name == "offline" :], name
+    offline, chosen = kept[0], next(row for row in kept if (row["hop"], row["lookahead"]) == (12, 2))
+    assert chosen["delay s"] <= 0.7 and chosen["rotation error degrees"] <= 1.1 * offline["rotation error degrees"]
+
+
+@pytest.mark.parametrize(
+    ("name", "run"), [("embedded corpus", "sample_small"), ("a real take of 15 s", "offline_seed0")]
+)
+def test_skating_is_what_was_measured_and_less_than_half(name, run):
+    page = (ROOT / "docs" / "voice.md").read_text(encoding="utf-8")
+    (line,) = re.findall(rf"(?m)^\| {name}.*?\|(.*)\|$", page)
+    measured = [row for row in json.loads((RESULTS / "feet.json").read_text(encoding="utf-8")) if row["run"] == run][-1]
+    shown = [float(number) for number in re.findall(r"[\d.]+", line)]
+    wanted = [measured[f"{kind}: skating m/s"] for kind in ("free", "held", "truth")]
+    assert shown == pytest.approx(wanted, abs=6e-4)
+    assert wanted[1] <= wanted[0] / 2 and measured["hands moved m"] < 0.01
