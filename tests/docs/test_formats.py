@@ -11,10 +11,12 @@ import torch
 from conftest import ROOT, run_command
 from safetensors import safe_open
 
+from semtalk.avatar import write_avatar
 from semtalk.evaluation.comparison import compare
 from semtalk.evaluation.metrics import MAIN, METRICS
 from semtalk.evaluation.report import print_comparison
 from semtalk.evaluation.result import WEIGHT
+from semtalk.motion import load_motion
 from semtalk.motion.skeleton import JOINT_NAMES, NUM_JOINTS, PARENTS
 from semtalk.settings.commands import CHAIN
 
@@ -149,6 +151,22 @@ def test_figures_are_as_the_page_says(written):
         arrays |= {"input": of(sampler["input"]), channel["target"]["path"]: of(sampler["output"])}
     assert compare_arrays(table("Figure: glb"), arrays)["T"] == FRAMES
     assert [node["name"] for node in document["nodes"]] == [*JOINT_NAMES, "figure"] and animation["name"] == "motion"
+
+
+def test_characters_are_as_the_page_says(body, written, tmp_path):
+    import sys
+
+    sys.path.append(str(ROOT / "tests" / "avatar"))
+    from made import channels, load, write_character
+
+    write_character(tmp_path / "a.glb", body, targets=["jawOpen", "other", "third"])
+    motion = load_motion(written[0] / "spoken.npz")
+    document, data = load(write_avatar(tmp_path / "b.glb", motion, tmp_path / "a.glb", body))
+    rows, arrays = table("Character: glb and vrm"), {"input": ((len(motion), 1), "float32")}
+    for (_, path), values in channels(document, data).items():
+        arrays[path] = (values.shape, str(values.dtype))
+    assert compare_arrays(rows, arrays)["T"] == FRAMES
+    assert document["animations"][0]["name"] == "semtalk" and "behind it an animation, `semtalk`" in PAGE
 
 
 def test_videos_are_as_the_page_says(written):

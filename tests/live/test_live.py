@@ -24,7 +24,7 @@ from semtalk.live.process import Sender
 from semtalk.live.sender import MARGIN, Address, Outbox, send_frames, send_speech
 from semtalk.live.sound import Player, open_player
 from semtalk.live.speech import Encoder
-from semtalk.live.vmc import LARGEST, bundled, encoded, face_values, frame_messages, vowels
+from semtalk.live.vmc import LARGEST, bundled, encoded, face_values, frame_messages
 from semtalk.motion.io import Motion
 from semtalk.motion.rotation import matrix_to_axis_angle
 from semtalk.motion.skeleton import NUM_JOINTS, PARENTS
@@ -142,7 +142,7 @@ def test_vowels_are_of_open_round_and_wide_mouths():
         row = np.zeros(52)
         for name, value in weights.items():
             row[INDEX[name]] = value
-        return {name: value for name, value in vowels(row).items() if value}
+        return {name: value for name, value in face_values(row, "vrm").items() if value}
 
     assert said(jawOpen=0.8) == {"A": 0.8}
     assert said(jawOpen=1, mouthFunnel=1) == {"O": 1} and said(mouthPucker=1) == {"U": 1}
