@@ -14,7 +14,7 @@ INTERFACE = {
     "semtalk.data": "BEAT2DataModule Corpus CorpusDataModule Entry MotionDataModule Recording SHOWDataModule "
     "SampleDataModule SemanticInterval Store file_stamp prepare read_semantics",
     "semtalk.evaluation": "METRICS Metric Result Take TakeMaker TakeRow chosen_metrics compare evaluate_rows",
-    "semtalk.face": "ARKIT FaceMap face_map",
+    "semtalk.face": "ARKIT FaceMap FaceMesh face_map face_mesh find_face",
     "semtalk.features": "Recogniser Utterance Word fit_wave load_audio read_transcript sound_seconds to_frames "
     "window_starts",
     "semtalk.generation": "Generated MotionGenerator Rollout SemTalk SpeechStream load_generator lock_feet",

@@ -15,6 +15,7 @@ from semtalk import SemTalkError
 from semtalk.motion.io import Motion
 from semtalk.viz import figure
 from semtalk.viz.figure import draw_motions
+from semtalk.viz.stage import Stage
 
 SIZE = (96, 64)
 SCRIPT = """
@@ -58,9 +59,10 @@ def test_several_processes_draw_what_one_does_in_order():
 
 def test_a_process_that_fails_is_one_sentence(monkeypatch, capfd):
     monkeypatch.setattr(figure, "FigureRenderer", None)
+    monkeypatch.setattr(figure, "stage", lambda *_: Stage((0, "wide"), (0, 0, 0, 0), (), ()))
     motion = moving(2 * figure.BATCH)
     with pytest.raises(SemTalkError, match=r"ended with status 1.*video=false"):
-        list(draw_motions([motion], len(motion), (0, "wide"), 2))
+        list(draw_motions([motion], len(motion), SIZE, 2))
     assert "Error" in capfd.readouterr().err
 
 
@@ -82,7 +84,7 @@ def test_processes_end_where_nobody_looks_any_more(monkeypatch):
 
 def test_processes_end_with_one_that_was_killed(tmp_path):
     program = (
-        "import os\nfrom semtalk.viz.figure import Drawer\ndrawer = Drawer([], (8, 8))\n"
+        "import os\nfrom semtalk.viz.figure import Drawer, stage\ndrawer = Drawer([], stage(1, (8, 8)))\n"
         "print(drawer.process.pid, flush=True)\nos.kill(os.getpid(), 9)"
     )
     said = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=ROOT, check=False)
