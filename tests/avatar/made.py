@@ -44,19 +44,24 @@ SIDES = np.array([(0, 1, 2), (0, 2, 3), (4, 6, 5), (4, 7, 6), (0, 4, 5), (0, 5, 
 
 
 def rest_places(body: BodyModel, pose: str, tall: float = 1.0) -> np.ndarray:
-    """Places of SMPL-X's joints (55, 3) in a T pose or an A pose, standing on the floor, with longer legs."""
+    """Places of SMPL-X's joints (55, 3) in a T pose, an A pose, or with arms down and bent; on the floor."""
     places = body.rest_joints(torch.zeros(300)).double().numpy().copy()
     for leg in LEGS:
         for joint in below(leg)[1:]:
             places[joint] = places[leg] + (places[joint] - places[leg]) * [1, tall, 1]
+    hang = {"T": 0, "A": 45, "bent": 70}[pose]
+    arms = {joint: Rotation.from_euler("z", -side * hang, degrees=True) for joint, side in ARMS.items()}
+    turns = list(arms.items())
+    if pose == "bent":
+        for (joint, side), turn in zip(ARMS.items(), arms.values(), strict=True):
+            turns.append((joint + 2, turn * Rotation.from_euler("y", -side * 70, degrees=True) * turn.inv()))
     if pose == "A":
-        turns = {joint: Rotation.from_euler("zy", [-side * 45, side * 8], degrees=True) for joint, side in ARMS.items()}
-        turns |= {joint: Rotation.from_euler("z", side * 9, degrees=True) for joint, side in LEGS.items()}
-        for joint, turn in turns.items():
-            toes = places[joint + 9] - places[joint + 6]
-            places[below(joint)] = places[joint] + turn.apply(places[below(joint)] - places[joint])
-            if joint in LEGS:  # feet stay flat
-                places[joint + 9] = places[joint + 6] + toes
+        turns += [(joint, Rotation.from_euler("z", side * 9, degrees=True)) for joint, side in LEGS.items()]
+    for joint, turn in turns:
+        toes = places[joint + 9] - places[joint + 6]
+        places[below(joint)] = places[joint] + turn.apply(places[below(joint)] - places[joint])
+        if joint in LEGS:  # feet stay flat
+            places[joint + 9] = places[joint + 6] + toes
     places[:, 1] -= places[[10, 11], 1].min() - 0.03
     return places
 
@@ -80,7 +85,7 @@ def write_character(
         body: Of the joints.
         names: Whose names bones have, of CONVENTIONS.
         kind: glb, vrm0 or vrm1.
-        pose: T or A.
+        pose: T, A, or bent.
         turned: Whether bones have axes of their own.
         scene: How the character stands in its scene.
         unit: What a metre is in its scene.
