@@ -100,8 +100,8 @@ def read_wishes(
         steps.append(step_count(utterances[0].frames) - 1)
     if any(after - before < len(HELD) for before, after in zip(steps, steps[1:], strict=False)):
         raise SemTalkError(
-            f"pose: two poses (or one and the end) are less than {len(HELD) * DOWNSAMPLE} frames apart, the time that "
-            "one is held; take one away."
+            f"{'pose' if last is None else 'pose, end'}: two poses are less than {len(HELD) * DOWNSAMPLE} frames apart, "
+            "the time that one is held; take one away."
         )
     if poses:
         wishes[0].poses = {_step("pose", at, utterances[0]): _pose(what) for what, at in timed}

@@ -128,7 +128,7 @@ def test_every_recording_is_led_to_the_first_pose_of_the_end(tmp_path):
     for wish in wishes:
         (pose,) = wish.poses.values()
         assert len(pose) == 1 and np.array_equal(pose.poses, load_motion(path).poses[:1]) and not wish.sets_psi
-    with pytest.raises(SemTalkError, match="two poses \\(or one and the end\\) are less than 12 frames apart"):
+    with pytest.raises(SemTalkError, match="pose, end: two poses are less than 12 frames apart"):
         read_wishes(speeches[:1], pose=f"{path}@1.8", end=path)
     assert sorted(read_wishes(speeches[:1], pose=f"{path}@1.4", end=path)[0].poses) == [10, 14]
 
