@@ -99,9 +99,10 @@ def read_wishes(
     if steps and last is not None:
         steps.append(step_count(utterances[0].frames) - 1)
     if any(after - before < len(HELD) for before, after in zip(steps, steps[1:], strict=False)):
+        keys = "pose" if last is None else "pose, end"
         raise SemTalkError(
-            f"{'pose' if last is None else 'pose, end'}: two poses are less than {len(HELD) * DOWNSAMPLE} frames apart, "
-            "the time that one is held; take one away."
+            f"{keys}: two poses are less than {len(HELD) * DOWNSAMPLE} frames apart, the time that one is held; take one "
+            "away."
         )
     if poses:
         wishes[0].poses = {_step("pose", at, utterances[0]): _pose(what) for what, at in timed}

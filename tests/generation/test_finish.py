@@ -18,6 +18,7 @@ from semtalk.generation.feet import lock_feet
 from semtalk.generation.finish import ENDING, TO_REST, TO_SPEAK, Finish, eased, ended, rest_weights
 from semtalk.generation.wishes import read_wishes
 from semtalk.motion.io import Motion, in_place, load_motion, save_motion
+from semtalk.motion.parts import poses_from_rotation
 from semtalk.motion.rotation import axis_angle_to_matrix, geodesic_distance
 from semtalk.motion.skeleton import HAND_JOINTS, JAW, UPPER_JOINTS
 
@@ -153,18 +154,29 @@ def test_an_end_that_is_none_is_one_sentence_before_anything_is_loaded(smoke, tm
     assert "would be overwritten" in run_command("generate.py", *same, check=False).stderr
 
 
-def test_the_command_finishes_as_python_does_and_codes_stay(smoke, tmp_path):
+def of_a_command(smoke, tmp_path) -> tuple[np.ndarray, list[str], list[str]]:
+    """A voice that falls silent, the words of its command, and those that have it end in a pose and rest."""
     wave, end = spoken((1.5, 0.1), (3, 0.0)), file_of(tmp_path / "end.npz")
     soundfile.write(tmp_path / "talk.wav", wave, 16000, subtype="FLOAT")
     words = [f"audio={tmp_path}/talk.wav", "transcript=none", "video=false", *smoke[1]]
-    asked = [f"end={end}", "rest=2", "in_place=true"]
+    return wave, words, [f"end={end}", "rest=2", "in_place=true"]
+
+
+def test_the_line_that_is_kept_gives_the_same_bytes(smoke, tmp_path):
+    _, words, asked = of_a_command(smoke, tmp_path)
     run_command("generate.py", *words, *asked, f"out={tmp_path}/a")
-    run_command("generate.py", *words, "foot_lock=false", f"out={tmp_path}/plain")
     done = (tmp_path / "a" / "talk.npz").read_bytes()
     line = json.loads((tmp_path / "a" / "environment.json").read_text())["command"]
     (tmp_path / "a" / "talk.npz").unlink()
     run_program(*shlex.split(line)[1:])
     assert (tmp_path / "a" / "talk.npz").read_bytes() == done, line
+
+
+def test_the_command_finishes_as_python_does_and_codes_stay(smoke, tmp_path):
+    wave, words, asked = of_a_command(smoke, tmp_path)
+    end = tmp_path / "end.npz"
+    run_command("generate.py", *words, *asked, f"out={tmp_path}/a")
+    run_command("generate.py", *words, "foot_lock=false", f"out={tmp_path}/plain")
     model, speech = SemTalk.from_pretrained(smoke[0] / "runs" / "smoke"), [Utterance(wave, name="talk")]
     (same,), (plain,), (held,) = (
         model.generate(speech, **options)
@@ -178,7 +190,5 @@ def test_the_command_finishes_as_python_does_and_codes_stay(smoke, tmp_path):
     legs = np.flatnonzero((held.motion.poses != plain.motion.poses).any(axis=(0, 2)))
     assert set(legs) <= {1, 2, 4, 5, 7, 8}
     begins = model.generator.neutral_seed(1)[0][0, 0, :330].view(55, 6)
-    from semtalk.motion.parts import poses_from_rotation
-
     wanted = poses_from_rotation(begins).numpy()[[16, 17]]
     assert angle(finished.poses[100, [16, 17]], wanted).max() < 1e-3, "it rests as it began"
