@@ -101,8 +101,8 @@ def read_wishes(
     if any(after - before < len(HELD) for before, after in zip(steps, steps[1:], strict=False)):
         keys = "pose" if last is None else "pose, end"
         raise SemTalkError(
-            f"{keys}: two poses are less than {len(HELD) * DOWNSAMPLE} frames apart, the time that one is held; take one "
-            "away."
+            f"{keys}: two poses are less than {len(HELD) * DOWNSAMPLE} frames apart, the time that one is held; take "
+            "one away."
         )
     if poses:
         wishes[0].poses = {_step("pose", at, utterances[0]): _pose(what) for what, at in timed}
