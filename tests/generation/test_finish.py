@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from tiny import voice
 from semtalk import SemTalk
 from semtalk.errors import SemTalkError
 from semtalk.features.utterance import Utterance
+from semtalk.generation import finish
 from semtalk.generation.edit import BODY_JOINTS
 from semtalk.generation.feet import lock_feet
 from semtalk.generation.finish import ENDING, TO_REST, TO_SPEAK, Finish, eased, ended, rest_weights
@@ -108,8 +110,7 @@ def test_feet_are_held_where_the_figure_stays_and_before_the_last_pose(body):
     motion, end, begins = moving(), moving(1, seed=1), np.zeros((55, 3), np.float32)
     motion.poses[:] = 0.2 * motion.poses + 0.1
     contact, wave = np.ones((90, 4)), spoken((3, 0.1))
-    finish = Finish(in_place=True, end=end)
-    new = finish(motion, contact, begins, wave, body)
+    new = Finish(in_place=True, end=end)(motion, contact, begins, wave, body)
     wanted = ended(lock_feet(in_place(motion), body, contact), end)
     assert np.array_equal(new.poses, wanted.poses) and np.array_equal(new.trans, wanted.trans)
     assert not np.array_equal(wanted.poses, ended(in_place(lock_feet(motion, body, contact)), end).poses)
@@ -172,7 +173,14 @@ def test_the_line_that_is_kept_gives_the_same_bytes(smoke, tmp_path):
     assert (tmp_path / "a" / "talk.npz").read_bytes() == done, line
 
 
-def test_the_command_finishes_as_python_does_and_codes_stay(smoke, tmp_path):
+def test_the_command_finishes_as_python_does_and_codes_stay(smoke, tmp_path, monkeypatch):
+    def planted(motion: Motion, body, contact: np.ndarray) -> Motion:
+        assert contact.shape == (len(motion), 4)
+        poses = motion.poses.copy()
+        poses[:, 4] += 0.5
+        return replace(motion, poses=poses)
+
+    monkeypatch.setattr(finish, "lock_feet", planted)  # whether feet stand is up to a training
     wave, words, asked = of_a_command(smoke, tmp_path)
     end = tmp_path / "end.npz"
     run_command("generate.py", *words, *asked, f"out={tmp_path}/a")
@@ -188,7 +196,7 @@ def test_the_command_finishes_as_python_does_and_codes_stay(smoke, tmp_path):
     assert angle(finished.poses[-1, BODY_JOINTS], load_motion(end).poses[0, BODY_JOINTS]).max() < 1e-3
     assert all(np.array_equal(held.codes[part], plain.codes[part]) for part in plain.codes)
     legs = np.flatnonzero((held.motion.poses != plain.motion.poses).any(axis=(0, 2)))
-    assert set(legs) <= {1, 2, 4, 5, 7, 8}
+    assert legs.tolist() == [4]
     begins = model.generator.neutral_seed(1)[0][0, 0, :330].view(55, 6)
     wanted = poses_from_rotation(begins).numpy()[[16, 17]]
     assert angle(finished.poses[100, [16, 17]], wanted).max() < 1e-3, "it rests as it began"
