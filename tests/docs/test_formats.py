@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import ROOT, run_command
+from made_head import write_head
 from safetensors import safe_open
 
 from semtalk.avatar import write_avatar
@@ -69,7 +70,9 @@ def written(smoke, tmp_path_factory):
     made, found, compared = (tmp_path_factory.mktemp(name) for name in ("made", "found", "compared"))
     spoken = ROOT / "examples" / "spoken.flac"
     words = ["transcript=none", "format=[bvh,glb,arkit]", "video_seconds=0.3"]
-    run_command("generate.py", f"audio={spoken}", *arguments, *words, f"out={made}")
+    with pytest.MonkeyPatch.context() as patch:  # a figure has a face
+        patch.syspath_prepend(write_head(tmp_path_factory.mktemp("site")))
+        run_command("generate.py", f"audio={spoken}", *arguments, *words, f"out={made}")
     measured = ["metrics=extended", "samples=2", "video=false", f"out={found}"]
     run_command("eval.py", *arguments, *measured)
     for seed in range(2):
@@ -149,8 +152,15 @@ def test_figures_are_as_the_page_says(written):
     for channel in animation["channels"]:
         sampler = animation["samplers"][channel["sampler"]]
         arrays |= {"input": of(sampler["input"]), channel["target"]["path"]: of(sampler["output"])}
+    weights = arrays.pop("weights")
     assert compare_arrays(table("Figure: glb"), arrays)["T"] == FRAMES
-    assert [node["name"] for node in document["nodes"]] == [*JOINT_NAMES, "figure"] and animation["name"] == "motion"
+    names = [*JOINT_NAMES, "figure", "face"]
+    assert [node["name"] for node in document["nodes"]] == names and animation["name"] == "motion"
+    skin, *others = document["meshes"][1]["primitives"]
+    own = {name: of(number) for name, number in skin["attributes"].items() if name in ("NORMAL", "COLOR_0")}
+    own |= {"targets": of(skin["targets"][0]["POSITION"]), "weights": weights}
+    found = compare_arrays(table("Figure: glb", "these:"), own)
+    assert found["W"] == 52 * FRAMES and len(others) == 6
 
 
 def test_characters_are_as_the_page_says(body, written, tmp_path):

@@ -5,9 +5,11 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 import torch
+from conftest import run_command
 from made_head import HINGE, LIDS, LOWER, OPEN, write_head
 from scipy.spatial.transform import Rotation
 from synthetic_smplx import write_smplx
+from tiny import voice
 
 from semtalk.body import load_body
 from semtalk.data.sample import script
@@ -329,3 +331,38 @@ def test_the_real_head_opens_its_mouth_and_closes_its_eyes(body, rest):
     assert (face.weights[low, 0] == 1).all(), "its neck has no hole but the lower end"
     assert (face.colours[face.groups == 0] < 0.9).any(axis=1).mean() < 0.35, "lips, brows and mouth are small"
     assert talk.has_head()
+
+
+def test_generate_and_eval_show_the_face(made, smoke, tmp_path, caplog):
+    import av
+    import soundfile
+
+    _, arguments = smoke
+    soundfile.write(tmp_path / "a.wav", voice(1.0), 16000)
+    words = [f"audio={tmp_path}/a.wav", "transcript=none", "video_seconds=0.1", f"out={tmp_path}/made"]
+    said = run_command("generate.py", *arguments, *words, "view=face", "format=glb").stdout
+    assert said.count("The face: a free head.") == 1 and "embedded corpus" in said and "blinks by a rule" in said
+    assert b'"name":"face"' in (tmp_path / "made" / "a.glb").read_bytes()
+    with av.open(str(tmp_path / "made" / "a.mp4")) as file:
+        first = next(file.decode(video=0)).to_ndarray(format="rgb24")
+    assert first.shape == (690, 960, 3) and (first[270:540] < 240).any(axis=2).mean() > 0.2, "close up"
+    said = run_command("eval.py", *arguments, "video_seconds=0.1", f"out={tmp_path}/eval").stdout
+    (video,) = (tmp_path / "eval").glob("*.mp4")
+    with av.open(str(video)) as file:
+        assert "a free head" in said and file.streams.video[0].codec_context.height == 930
+
+
+@pytest.mark.parametrize("command", ["generate", "eval"])
+def test_a_face_that_is_asked_for_and_not_there_is_refused_before_all_else(none_installed, command):
+    said = run_command(
+        f"{command}.py", *(["audio=none.wav"] if command == "generate" else []), "view=face", check=False
+    )
+    assert said.returncode == 1 and "view=face" in said.stderr and "pip install" in said.stderr
+
+
+def test_a_matrix_is_for_what_has_a_face(tmp_path):
+    words = ["audio=none.wav", f"arkit_matrix={tmp_path}/none.npy"]
+    said = run_command("generate.py", *words, "video=false", check=False).stderr
+    assert "arkit_matrix is for format=arkit, format=glb and videos" in said
+    for more in (["format=glb", "video=false"], []):
+        assert "arkit_matrix is for" not in run_command("generate.py", *words, *more, check=False).stderr
