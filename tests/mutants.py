@@ -27,6 +27,7 @@ PRELOADED = ["torch", "pytorch_lightning", "torchmetrics", "hydra", "scipy.signa
 UNTRAINED = (
     "semtalk/avatar/",
     "semtalk/evaluation/",
+    "semtalk/face/",
     "semtalk/generation/",
     "semtalk/metrics/",
     "semtalk/viz/",
