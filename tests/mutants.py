@@ -32,6 +32,7 @@ UNTRAINED = (
     "semtalk/metrics/",
     "semtalk/viz/",
     "semtalk/release/",
+    "semtalk/studio/",
     "benchmarks/",
 )
 """Begins the files that trained networks do not depend on: their mutants are tried on networks of the right code."""

@@ -17,8 +17,8 @@ LARGEST_ASKED = 1_000_000
 """Bytes of a request that is no upload."""
 ROUTES = {
     "GET": re.compile(
-        r"/|/(assets|static|made|viewer)/.*|/(config|theme\.css|favicon\.ico|manifest\.json|robots\.txt)/?"
-        r"|/gradio_api/(info|startup-events|upload_progress|queue/data|heartbeat/\w+|file=.+)/?"
+        r"/|/(assets|static|made|viewer)/.*|/(config|theme\.css|favicon\.ico|manifest\.json)/?"
+        r"|/gradio_api/(upload_progress|queue/data|heartbeat/\w+|file=.+)/?"
     ),
     "POST": re.compile(r"/gradio_api/(upload|queue/join|cancel|reset)/?"),
 }

@@ -103,7 +103,14 @@ class Page:
     def _shown(self, token: str, number: int, sample: int) -> tuple[str, str]:
         """The viewer, and what can be downloaded."""
         place = f"/made/{token}/{number}/{sample}/"
-        kinds = {"npz": "npz", "bvh": "bvh", "glb": "glb", "arkit": "ARKit csv", "zip": "everything (zip)"}
+        kinds = {
+            "npz": "npz",
+            "bvh": "bvh",
+            "glb": "glb",
+            "arkit": "ARKit csv",
+            "psi": "psi csv",
+            "zip": "everything (zip)",
+        }
         links = " ".join(f'<a href="{place}file/{kind}" download>{name}</a>' for kind, name in kinds.items())
         address = f"/viewer/viewer.html?{number}-{sample}#{place}"  # what stands before # makes the frame a new one
         viewer = f'<iframe id="viewer" title="The figure and its time line" src="{address}"></iframe>'

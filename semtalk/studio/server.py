@@ -27,8 +27,10 @@ VIEWER = {"viewer.html": "text/html", "viewer.css": "text/css"} | dict.fromkeys(
 """File of the viewer -> its type."""
 KINDS = {
     "npz": "application/octet-stream", "bvh": "text/plain", "glb": "model/gltf-binary", "arkit": "text/csv",
-    "wav": "audio/wav", "mp4": "video/mp4", "zip": "application/zip",
+    "psi": "text/csv",    "wav": "audio/wav", "mp4": "video/mp4", "zip": "application/zip",
 }  # fmt: skip
+UNKEPT = {"Cache-Control": "no-store"}
+"""Of what users gave and made: the browser keeps none of it."""
 SHOWN = ("wav", "mp4")
 """Kinds that the page plays."""
 LARGEST_UPLOAD = "200mb"
@@ -128,19 +130,21 @@ def application(studio: Studio, hosts: set[str]) -> tuple[Guard, Any]:
     def scene(token: str, take: int, sample: int) -> Response:
         one = studio.made(token, take)
         one.file(studio.engine, "wav", sample)  # or an error
-        return JSONResponse(one.scene(sample))
+        return JSONResponse(one.scene(sample), headers=UNKEPT)
 
     @app.get("/made/{token}/{take}/{sample}/figure/{figure}")
     def figure(token: str, take: int, sample: int, figure: int) -> Response:
         path = studio.made(token, take).file(studio.engine, "glb", sample, figure)
-        return FileResponse(path, media_type=KINDS["glb"])
+        return FileResponse(path, media_type=KINDS["glb"], headers=UNKEPT)
 
     @app.get("/made/{token}/{take}/{sample}/file/{kind}")
     def file(token: str, take: int, sample: int, kind: str) -> Response:
         one = studio.made(token, take)
-        path = one.video(sample) if kind == "mp4" else one.file(studio.engine, kind, sample)
+        path = one.file(studio.engine, kind, sample)
         shown = "inline" if kind in SHOWN else "attachment"
-        return FileResponse(path, media_type=KINDS[kind], filename=path.name, content_disposition_type=shown)
+        return FileResponse(
+            path, media_type=KINDS[kind], filename=path.name, content_disposition_type=shown, headers=UNKEPT
+        )
 
     blocks = build(studio)
     gradio.mount_gradio_app(
@@ -205,6 +209,7 @@ class StudioServer:
 
 def serve(settings: StudioSettings, ckpt: str) -> None:
     """Load the runs and serve the studio until Ctrl-C."""
+    LOG.info(f"Loading {ckpt}.")
     server = StudioServer(Engine(settings, ckpt), settings.port)
     LOG.info(f"The studio is at {server.address} (Ctrl-C ends it; what was made there is removed then).")
     signal.signal(signal.SIGTERM, signal.default_int_handler)

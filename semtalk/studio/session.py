@@ -41,7 +41,7 @@ MOST_TAKES = 6
 """That a session keeps; the oldest goes when another one is made."""
 DOWNLOADS = ("npz", *WRITTEN)
 """Formats that ``generate.py`` writes too."""
-TITLES = {"unedited": "as it was", "base": "base motion alone", "run": "other run", "file": "motion file"}
+TITLES = {"nothing": "", "unedited": "as it was", "base": "base motion alone", "file": "motion file"}
 
 
 @dataclass
@@ -56,6 +56,7 @@ class Take:
         beside: What stands beside each of them: motions, one for all, or none.
         title: Of what stands beside.
         line: Command line that gives the same bytes, within the folder ``given``.
+        semantic: Whether the run has a semantic score, so that words can matter.
     """
 
     folder: Path
@@ -65,6 +66,7 @@ class Take:
     beside: list[Motion]
     title: str
     line: str
+    semantic: bool
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -104,6 +106,7 @@ class Take:
             "psi": [round(float(value), 4) for value in psi],
             "sparse": [bool(value > settings.beta) for value in psi], "words": words,
             "poses": [float(one.rpartition("@")[2]) for one in settings.pose or []], "titles": self.titles(),
+            "semantic": self.semantic,
         }  # fmt: skip
 
     def file(self, engine: Engine, kind: str, sample: int, figure: int | None = None) -> Path:
@@ -111,7 +114,8 @@ class Take:
 
         Args:
             engine: Of the studio.
-            kind: One of :data:`DOWNLOADS`, ``wav``, or ``zip`` with all of the take.
+            kind: One of :data:`DOWNLOADS`; ``psi`` (scores to be edited), ``wav``, ``mp4`` where it was drawn, or
+                ``zip`` with all of the take.
             sample: Its number.
             figure: For a glb: of which of the figures; by default of the motion itself.
 
@@ -139,10 +143,18 @@ class Take:
         if kind == "wav":
             wave = np.clip(self.utterance.wave, -1, 1)
             atomic_write(path, lambda file: soundfile.write(file, wave, SAMPLE_RATE, "PCM_16", format="WAV"))
+        elif kind == "psi":
+            path = self.folder / f"{self.called(sample)}_psi.csv"
+            lines = ["psi", *(repr(float(value)) for value in self.samples[sample].psi)]
+            path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        elif kind == "mp4":
+            raise SemTalkError("the video is not drawn yet.")
         elif kind in DOWNLOADS:
             write_motion(path, motion, engine.body, engine.arkit if kind == "arkit" else None)
         else:
-            raise SemTalkError(f"{kind}: there is no such file; choose one of {', '.join(DOWNLOADS)}, wav, mp4, zip.")
+            raise SemTalkError(
+                f"{kind}: there is no such file; choose one of {', '.join(DOWNLOADS)}, psi, wav, mp4, zip."
+            )
         return path
 
     def _zip(self, engine: Engine) -> Path:
@@ -158,11 +170,15 @@ class Take:
                 packed.write(file, f"{self.name}/made/{file.name}")
         return path
 
-    def video(self, sample: int, report: Report = lambda share, doing: None) -> Path:
+    def drawn(self, sample: int) -> Path:
+        """Where the video of a sample is, or will be."""
+        return self.folder / "made" / f"{self.called(sample)}.mp4"
+
+    def video(self, sample: int, report: Report) -> Path:
         """The video of a sample with its sound, drawn when it is first asked for."""
         from semtalk.viz.video import Scene, write_video
 
-        path = self.folder / "made" / f"{self.called(sample)}.mp4"
+        path = self.drawn(sample)
         with self.lock:
             if not path.is_file():
                 motions = dict(zip(self.titles(), self.figures(sample), strict=True))
@@ -272,7 +288,8 @@ class Session:
             }
         )  # fmt: skip
         line = generate_line(named, self.engine.ckpt, "semtalk generate")
-        take = Take(folder, named, utterance, samples, beside, TITLES.get(request.beside, ""), line)
+        title = Path(self.engine.settings.beside or "").name if request.beside == "run" else TITLES[request.beside]
+        take = Take(folder, named, utterance, samples, beside, title, line, self.engine.semantic)
         for figure in range(len(take.figures(0))):
             take.file(self.engine, "glb", 0, figure)
         return take

@@ -9,6 +9,7 @@ from conftest import READ, run_command
 
 from semtalk.settings.check import models_of
 from semtalk.settings.commands import COMMANDS
+from semtalk.studio.session import Session
 
 ELSEWHERE = {"name", "reader", "store", "data_dir"}
 """Of an option's file, what its name is known by, and what other keys are made of."""
@@ -52,6 +53,11 @@ def test_every_setting_is_read(smoke, tmp_path):
         run_command("scripts/study.py", *new, f"segments={tmp_path}/cut.csv", "questions=[realism]")
     for key in ("report", "export"):
         run_command("scripts/study.py", f"{key}=/nowhere", check=False)
+    with mock.patch("semtalk.commands.studio.find_spec"), mock.patch("semtalk.studio.server.StudioServer") as server:
+        run_command("scripts/studio.py", *arguments, f"beside={folder}/runs/smoke")
+    engine = server.call_args.args[0]
+    assert engine.hears() is None or engine.other
+    Session(engine, tmp_path / "session").sound(tmp_path / "a.wav")
     run_command("scripts/prepare.py", *arguments, "report=true")
     for data in ("beat2", "show"):
         run_command("train.py", f"data={data}", "data.root=/nowhere", "dry_run=true", "stage=fgd", check=False)

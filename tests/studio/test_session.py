@@ -71,17 +71,32 @@ def test_a_word_that_matters_has_its_score_and_the_rest_stays(session, talk):
     left, right = take.figures(0)
     assert np.array_equal(left.poses, plain.samples[0].motion.poses)
     assert scene["sparse"] == [score > scene["beta"] for score in scene["psi"]]
-    assert (scene["seconds"], scene["beta"], scene["poses"]) == (4.0, 0.5, [])
+    assert (scene["seconds"], scene["beta"], scene["poses"], scene["semantic"]) == (4.0, 0.5, [], True)
+
+
+def test_scores_that_were_downloaded_are_taken_back(session, talk):
+    plain = session.take(session.generate(Request(talk, TEXT)))
+    scores = plain.file(session.engine, "psi", 0)
+    back = session.take(session.generate(Request(talk, TEXT, psi=scores)))
+    assert (
+        np.array_equal(back.samples[0].motion.poses, plain.samples[0].motion.poses) and "psi=talk_psi.csv" in back.line
+    )
+    lines = scores.read_text().splitlines()
+    scores.write_text("\n".join([*lines[:11], *["1.0"] * 5, *lines[16:]]))
+    edited = session.take(session.generate(Request(talk, TEXT, psi=scores)))
+    assert edited.scene(0)["psi"][10:15] == [1.0] * 5 and edited.scene(0)["psi"][15:] == plain.scene(0)["psi"][15:]
 
 
 def test_base_another_run_or_a_file_stands_beside(engine, smoke, talk, tmp_path, monkeypatch):
     monkeypatch.setattr(engine, "other", engine.model)
+    monkeypatch.setattr(engine, "settings", compose("studio", "beside=runs/mine"))
     session = Session(engine, tmp_path / "session")
     base = session.take(session.generate(Request(talk, TEXT, beside="base", samples=2)))
     (alone,) = engine.model.generate([base.utterance], gate="never")
     assert np.array_equal(base.figures(0)[0].poses, alone.motion.poses) and len(base.beside) == 2
     run = session.take(session.generate(Request(talk, TEXT, beside="run", emphasise="whole")))
     assert np.array_equal(run.figures(0)[0].poses, base.samples[0].motion.poses), "nothing matters there"
+    assert run.titles() == ["mine", "generated"]
     truth = still(tmp_path / "truth.npz")
     file = session.take(session.generate(Request(talk, TEXT, beside="file", truth=truth, samples=2)))
     assert all(np.array_equal(file.figures(sample)[0].poses, load_motion(truth).poses) for sample in (0, 1))
@@ -235,7 +250,11 @@ def test_the_video_is_drawn_once_with_both_figures(session, talk, monkeypatch):
 
     monkeypatch.setattr("semtalk.viz.video.write_video", write)
     take = session.take(session.generate(Request(talk, TEXT, beside="base")))
-    assert take.video(0, lambda share, doing: shares.append(share)) == take.video(0)
+    with pytest.raises(SemTalkError, match="not drawn yet"):
+        take.file(session.engine, "mp4", 0)
+    for _ in range(2):
+        path = take.video(0, lambda share, doing: shares.append(share))
+    assert take.file(session.engine, "mp4", 0) == path and path.read_bytes() == b"mp4"
     assert drawn == [["base motion alone", "generated"]] and shares == [0, 0.25, 0.5, 0.75]
 
 

@@ -76,6 +76,19 @@ def test_what_is_wrong_is_told_in_the_page_and_the_next_request_works(studio, ta
     assert visitor.asked("sound", [good]) == ["4.0 s of sound."]
 
 
+def test_fifty_bad_uploads_are_told_and_the_next_one_is_good(studio, talk, tmp_path):
+    visitor, random = Visitor(studio.address), np.random.default_rng(0)
+    good = visitor.upload(talk)
+    for number in range(50):
+        path = tmp_path / f"bad.{('wav', 'mp3', 'npz', 'srt', 'exe')[number % 5]}"
+        path.write_bytes(b"\x80\x04" + random.bytes(number * 9).replace(b"\xff", b"\0"))
+        bad = visitor.upload(path)
+        asked = ("transcript", [good, bad]) if path.suffix == ".srt" else ("sound", [bad])
+        with pytest.raises(AssertionError, match=rf"{path.name}: [^\n]*\."):
+            visitor.asked(*asked)
+    assert visitor.asked("sound", [good]) == ["4.0 s of sound."]
+
+
 def test_nothing_of_the_machine_is_served(studio, talk, tmp_path):
     secret = tmp_path / "secret.txt"
     secret.write_text("SECRET")

@@ -84,6 +84,7 @@ export class TimeLine {
   }
 
   cycle(index) {
+    if (!this.scene.semantic) return;  // the run scores nothing
     const word = this.scene.words[index];
     word.asked = ASKED[(ASKED.indexOf(word.asked) + 1) % ASKED.length];
     this.buttons[index].classList.remove(...ASKED.slice(1));

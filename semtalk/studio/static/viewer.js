@@ -29,6 +29,7 @@ async function begin() {
     event.preventDefault();
     play.click();
   });
+  document.querySelector(".how").hidden = !scene.semantic;
   const stage = new Stage(find("figures"));
   find("front").addEventListener("click", () => stage.front());
   const titles = scene.titles.map((title) => {
