@@ -74,7 +74,7 @@ class Engine:
     def arkit(self) -> FaceMap:
         """How weights of ARKit are found."""
         if self._arkit is None:
-            self._arkit = face_map(self.body)
+            self._arkit = face_map(self.body, corpus=self.model.corpus)
         return self._arkit
 
     def hears(self) -> str | None:

@@ -150,7 +150,8 @@ class Take:
         elif kind == "mp4":
             raise SemTalkError("the video is not drawn yet.")
         elif kind in DOWNLOADS:
-            write_motion(path, motion, engine.body, engine.arkit if kind == "arkit" else None)
+            arkit = engine.arkit if kind == "arkit" else None
+            write_motion(path, motion, engine.body, arkit, corpus=engine.model.corpus)
         else:
             raise SemTalkError(
                 f"{kind}: there is no such file; choose one of {', '.join(DOWNLOADS)}, psi, wav, mp4, zip."

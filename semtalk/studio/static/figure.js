@@ -1,4 +1,5 @@
-// Reads the glb that the studio writes (one skinned mesh, 55 joints, one animation) and draws figures with WebGL 2.
+// Reads the glb that the studio writes (a skinned figure of 55 joints, its face where there is one, one animation) and
+// draws figures with WebGL 2.
 
 const TYPES = { 5126: Float32Array, 5123: Uint16Array, 5125: Uint32Array };
 const SIZES = { SCALAR: 1, VEC3: 3, VEC4: 4, MAT4: 16 };
@@ -16,27 +17,56 @@ export function readGlb(data) {
     const one = json.accessors[index], place = json.bufferViews[one.bufferView];
     return new TYPES[one.componentType](data, start + place.byteOffset, one.count * SIZES[one.type]);
   };
-  const part = json.meshes[0].primitives[0], clip = json.animations[0];
-  const joints = json.skins[0].joints, parents = joints.map(() => -1);
+  const clip = json.animations[0], joints = json.skins[0].joints, parents = joints.map(() => -1);
   joints.forEach((joint) => (json.nodes[joint].children || []).forEach((child) => { parents[child] = joint; }));
   const figure = {
-    positions: read(part.attributes.POSITION), joints: read(part.attributes.JOINTS_0),
-    weights: read(part.attributes.WEIGHTS_0), indices: read(part.indices),
+    parts: json.meshes.flatMap((mesh) => mesh.primitives.map((one) => partOf(json, one, read, data, start))),
     inverse: read(json.skins[0].inverseBindMatrices), parents,
-    offsets: joints.map((joint) => json.nodes[joint].translation), rotations: [], places: null, frames: 0,
+    offsets: joints.map((joint) => json.nodes[joint].translation), rotations: [], places: null, shapes: null, frames: 0,
   };
   for (const { sampler, target } of clip.channels) {
     const values = read(clip.samplers[sampler].output);
     if (target.path === "translation") { figure.places = values; figure.frames = values.length / 3; }
+    else if (target.path === "weights") figure.shapes = values;
     else figure.rotations[target.node] = values;
   }
-  figure.normals = smooth(figure.positions, figure.indices);
   figure.middle = [0, 2].map((axis) => {
     let sum = 0;
     for (let t = 0; t < figure.frames; t++) sum += figure.places[3 * t + axis];
     return sum / figure.frames;
   });
   return figure;
+}
+
+// Of a mesh: wood and skin take the figure's colour, the rest has its own; shapes are (vertices that move, how far).
+function partOf(json, primitive, read, data, start) {
+  const { POSITION, NORMAL, JOINTS_0, WEIGHTS_0, COLOR_0 } = primitive.attributes, shown = (value) => value ** (1 / 2.2);
+  const positions = read(POSITION), indices = read(primitive.indices), targets = primitive.targets || [];
+  const own = targets.length && COLOR_0 === undefined;
+  return {
+    positions, indices, joints: read(JOINTS_0), weights: read(WEIGHTS_0),
+    normals: NORMAL === undefined ? smooth(positions, indices) : read(NORMAL),
+    tints: COLOR_0 === undefined ? null : read(COLOR_0).map(shown),
+    colour: own ? json.materials[primitive.material].pbrMetallicRoughness.baseColorFactor.slice(0, 3).map(shown) : null,
+    shapes: targets.map(({ POSITION: index }) => {
+      const { count, indices: at, values } = json.accessors[index].sparse || { count: 0 };
+      if (!count) return null;
+      const [from, to] = [at, values].map((side) => start + json.bufferViews[side.bufferView].byteOffset);
+      return { at: new TYPES[at.componentType](data, from, count), by: new Float32Array(data, to, 3 * count) };
+    }),
+  };
+}
+
+// Vertices of a part with the shapes of a face as strong as they are at a time in frames.
+export function shaped(part, figure, time) {
+  const width = part.shapes.length, at = Math.min(Math.max(time, 0), figure.frames - 1), before = Math.floor(at);
+  const after = Math.min(before + 1, figure.frames - 1), share = at - before, moved = part.positions.slice();
+  part.shapes.forEach((shape, k) => {
+    const weight = figure.shapes[width * before + k] * (1 - share) + figure.shapes[width * after + k] * share;
+    if (!shape || Math.abs(weight) < 1e-4) return;
+    for (let i = 0; i < shape.at.length; i++) for (let c = 0; c < 3; c++) moved[3 * shape.at[i] + c] += weight * shape.by[3 * i + c];
+  });
+  return moved;
 }
 
 function smooth(p, indices) {
@@ -88,8 +118,8 @@ function times(a, b) {
 const VERTEX = `#version 300 es
 uniform vec4 joints[165]; uniform mat4 view; uniform vec3 shift; uniform float flatness;
 layout(location=0) in vec3 position; layout(location=1) in vec3 normal;
-layout(location=2) in uvec4 bones; layout(location=3) in vec4 weights;
-out vec3 facing; out vec3 place;
+layout(location=2) in uvec4 bones; layout(location=3) in vec4 weights; layout(location=4) in vec3 tint;
+out vec3 facing; out vec3 place; out vec3 painted;
 void main() {
   vec3 p = vec3(0), n = vec3(0);
   for (int k = 0; k < 4; k++) {
@@ -99,19 +129,19 @@ void main() {
   }
   p += shift;
   if (flatness > 0.5) p = vec3(p.x - 0.25 * p.y, 0.002, p.z - 0.35 * p.y);
-  facing = n; place = p; gl_Position = view * vec4(p, 1);
+  facing = n; place = p; painted = tint; gl_Position = view * vec4(p, 1);
 }`;
 const FRAGMENT = `#version 300 es
 precision highp float;
 uniform vec3 colour; uniform vec3 eye; uniform float flatness;
-in vec3 facing; in vec3 place; out vec4 shown;
+in vec3 facing; in vec3 place; in vec3 painted; out vec4 shown;
 void main() {
   if (flatness > 0.5) { shown = vec4(0.2, 0.16, 0.12, 0.16); return; }
   vec3 n = normalize(facing), e = normalize(eye - place), l = normalize(vec3(0.45, 0.85, 0.6));
   if (dot(n, e) < 0.0) n = -n;
   float light = 0.42 + 0.22 * n.y + 0.55 * max(dot(n, l), 0.0);
   float shine = 0.16 * pow(max(dot(n, normalize(l + e)), 0.0), 24.0);
-  shown = vec4(colour * light + shine, 1);
+  shown = vec4(colour * painted * light + shine, 1);
 }`;
 const FLOOR_VERTEX = `#version 300 es
 uniform mat4 view; layout(location=0) in vec2 position; out vec2 place;
@@ -155,15 +185,23 @@ export class Stage {
 
   add(figure) {
     const gl = this.gl;
-    figure.array = gl.createVertexArray();
-    gl.bindVertexArray(figure.array);
-    attribute(gl, 0, figure.positions, 3);
-    attribute(gl, 1, figure.normals, 3);
-    attribute(gl, 2, figure.joints, 4, true);
-    attribute(gl, 3, figure.weights, 4);
-    gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, gl.createBuffer());
-    gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, figure.indices, gl.STATIC_DRAW);
+    for (const part of figure.parts) {
+      part.array = gl.createVertexArray();
+      gl.bindVertexArray(part.array);
+      part.buffer = attribute(gl, 0, part.positions, 3);
+      attribute(gl, 1, part.normals, 3);
+      attribute(gl, 2, part.joints, 4, true);
+      attribute(gl, 3, part.weights, 4);
+      if (part.tints) attribute(gl, 4, part.tints, 3);
+      gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, gl.createBuffer());
+      gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, part.indices, gl.STATIC_DRAW);
+    }
     this.figures.push(figure);
+  }
+
+  show(part) {
+    this.gl.bindVertexArray(part.array);
+    this.gl.drawElements(this.gl.TRIANGLES, part.indices.length, this.gl.UNSIGNED_INT, 0);
   }
 
   draw(time) {
@@ -196,27 +234,37 @@ export class Stage {
       const x = SPACING * (index - (count - 1) / 2);
       gl.uniform4fv(at("joints"), posed(figure, time));
       gl.uniform3f(at("shift"), x - figure.middle[0], 0, -figure.middle[1]);
-      gl.uniform3fv(at("colour"), COLOURS[index + COLOURS.length - count]);
-      gl.bindVertexArray(figure.array);
+      const wood = COLOURS[index + COLOURS.length - count];
+      gl.vertexAttrib3f(4, 1, 1, 1);
+      for (const part of figure.parts) {
+        if (!figure.shapes || !part.shapes.length) continue;
+        gl.bindBuffer(gl.ARRAY_BUFFER, part.buffer);
+        gl.bufferSubData(gl.ARRAY_BUFFER, 0, shaped(part, figure, time));
+      }
       gl.enable(gl.STENCIL_TEST);
       gl.stencilFunc(gl.EQUAL, 0, 255);
       gl.stencilOp(gl.KEEP, gl.KEEP, gl.INCR);
       gl.uniform1f(at("flatness"), 1);
-      gl.drawElements(gl.TRIANGLES, figure.indices.length, gl.UNSIGNED_INT, 0);
+      figure.parts.forEach((part) => this.show(part));
       gl.disable(gl.STENCIL_TEST);
       gl.uniform1f(at("flatness"), 0);
-      gl.drawElements(gl.TRIANGLES, figure.indices.length, gl.UNSIGNED_INT, 0);
+      for (const part of figure.parts) {
+        gl.uniform3fv(at("colour"), part.colour || wood);
+        this.show(part);
+      }
       return 0.5 + 0.5 * (view[0] * x + view[12]) / (view[3] * x + view[7] * target[1] + view[15]);
     });
   }
 }
 
 function attribute(gl, index, values, size, whole = false) {
-  gl.bindBuffer(gl.ARRAY_BUFFER, gl.createBuffer());
+  const buffer = gl.createBuffer();
+  gl.bindBuffer(gl.ARRAY_BUFFER, buffer);
   gl.bufferData(gl.ARRAY_BUFFER, values, gl.STATIC_DRAW);
   gl.enableVertexAttribArray(index);
   if (whole) gl.vertexAttribIPointer(index, size, gl.UNSIGNED_SHORT, 0, 0);
   else gl.vertexAttribPointer(index, size, gl.FLOAT, false, 0, 0);
+  return buffer;
 }
 
 function linked(gl, ...sources) {
