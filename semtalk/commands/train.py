@@ -46,6 +46,10 @@ def train(settings: TrainSettings) -> float | None:
 
     if settings.tokenizer:
         refuse_run("tokenizer", settings.tokenizer, MOTION_PHASES)
+    if settings.logger.name == "wandb" and settings.evaluation.video:
+        from semtalk.face.head import refuse_faceless
+
+        refuse_faceless(settings.evaluation.view, settings.body.path)
     if settings.dry_run:
         return plan(settings)
     go_back_when_warned()

