@@ -28,11 +28,11 @@ def answered(function: Callable) -> Callable:
         try:
             return function(*values)
         except SemTalkError as error:
-            raise gr.Error(escape(str(error)), title="Not done", print_exception=False) from None
+            raise gr.Error(escape(str(error)), print_exception=False) from None
         except Exception as error:
             LOG.warning(printable(f"{type(error).__name__}: {error}"))
             said = f"this could not be done ({type(error).__name__}); the studio's own window says more."
-            raise gr.Error(escape(said), title="Not done", print_exception=False) from None
+            raise gr.Error(escape(said), print_exception=False) from None
 
     return call
 

@@ -93,12 +93,16 @@ def build(studio: "Studio") -> gr.Blocks:
                     )
                     seed = gr.Number(engine.base.seed, label="Seed", precision=0, minimum=0, maximum=MAX_SEED)
                     poses = gr.File(
-                        label="Poses to hold (npz, the frame in the middle)",
+                        label="Poses to hold (npz)",
                         file_count="multiple",
                         elem_id="poses",
                         **npz,
                     )
-                    pose_times = gr.Textbox(label="at seconds", placeholder="1.5, 4", elem_id="pose_times")
+                    pose_times = gr.Textbox(
+                        label="at seconds (of the frame in the middle of each file)",
+                        placeholder="1.5, 4",
+                        elem_id="pose_times",
+                    )
                     psi = gr.File(
                         label="Semantic scores (csv or npy)", file_types=[".csv", ".npy"], height=90, elem_id="psi"
                     )
@@ -130,7 +134,7 @@ def build(studio: "Studio") -> gr.Blocks:
         ]  # fmt: skip
         made = [stage, links, words, shown, line, number, status, film]
         for button, name in ((go, "generate"), (again, "apply")):
-            button.click(answered(page.generate), asked, made, api_name=name, show_progress_on=[status], **WORK)
+            button.click(answered(page.generate), asked, made, api_name=name, show_progress_on=[stage, status], **WORK)
         hidden = {"show_progress": "hidden"}
         audio.change(answered(page.sound), [audio], [status], api_name="sound", **hidden)
         transcript.upload(answered(page.transcript), [audio, transcript], [words], api_name="transcript")

@@ -2,11 +2,13 @@
 
 import http.client
 import json
+import os
 import secrets
 import threading
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
+from unittest import mock
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -52,14 +54,15 @@ def served(engine: Engine):
     """A studio on a free port, in a thread."""
     from semtalk.studio.server import StudioServer
 
-    server = StudioServer(engine, 0)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.server.should_exit = True
-        thread.join()
+    with mock.patch.dict(os.environ):  # which tells Gradio where uploads go
+        server = StudioServer(engine, 0)
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.server.should_exit = True
+            thread.join()
 
 
 class Answer(NamedTuple):
