@@ -53,7 +53,7 @@ def fbx_as_glb(path: Path) -> tuple[dict, bytes]:
         raise SemTalkError(f"avatar={path}: FBX as text, which Blender does not read; export it as binary FBX.")
     with TemporaryDirectory() as folder:
         glb = Path(folder) / "character.glb"
-        _run("fbx_to_glb", path, glb)
+        _run("fbx_to_glb", path, glb, path)
         return read_glb_file(glb)
 
 
@@ -71,11 +71,11 @@ def write_fbx(path: Path, write_glb: Callable[[Path], None]) -> None:
     with TemporaryDirectory() as folder:
         glb = Path(folder) / "character.glb"
         write_glb(glb)
-        atomic_write(path, lambda temporary: _run("glb_to_fbx", glb, temporary))
+        atomic_write(path, lambda temporary: _run("glb_to_fbx", glb, temporary, path))
 
 
-def _run(task: str, source: Path, target: Path) -> None:
-    """Have a process of its own do something with Blender."""
+def _run(task: str, source: Path, target: Path, named: Path) -> None:
+    """Have a process of its own do something with Blender, which is told of a file that the user named."""
     program = f"import sys; sys.path[:] = {sys.path}; from semtalk.avatar.blender import {task}; {task}(*sys.argv[1:])"
     command = [sys.executable, "-c", program, str(source.resolve()), str(target.resolve())]
     try:
@@ -85,9 +85,7 @@ def _run(task: str, source: Path, target: Path) -> None:
         status, said = "none", [f"it did nothing for {LONGEST} s"]
     if status != 0 or not target.is_file():
         reason = said[-1][:300] if said else "it said nothing"
-        raise SemTalkError(
-            f"{source.name}: Blender ended with status {status} ({reason}); write glb in the place of fbx."
-        )
+        raise SemTalkError(f"{named}: Blender ended with status {status} ({reason}); write glb in the place of fbx.")
 
 
 def fbx_to_glb(source: str, target: str) -> None:

@@ -139,7 +139,7 @@ def test_a_rest_pose_changes_nothing_of_hands_feet_and_head(pose, body, tmp_path
         first, second = (posed(tmp_path / f"{one}_moved.glb", frame) for one in ("T", pose))
         for joint, child in [(20, 25), (20, 31), (21, 46), (7, 10), (8, 11), (0, 3), (9, 12), (12, 15), (9, 13)]:
             ways = [at[name_of(child)][:3, 3] - at[name_of(joint)][:3, 3] for at in (first, second)]
-            assert angle(*ways) < 2, (joint, child)
+            assert angle(*ways) < (6 if joint in (20, 21) else 0.5), (joint, child)
 
 
 @pytest.mark.parametrize("kind", ["glb", "vrm0", "vrm1"])
@@ -591,6 +591,7 @@ def test_blender_that_ends_does_not_lose_the_take(smoke, body, tmp_path, monkeyp
         "generate.py", *words, f"out={tmp_path}/made", "format=fbx", f"avatar={tmp_path}/me.glb", check=False
     )
     assert said.returncode == 1 and said.stderr.count("Blender ended with status 7 (out of memory)") == 4
+    assert "b_avatar.fbx: Blender ended" in said.stderr
     assert sorted(path.name for path in (tmp_path / "made").iterdir()) == [
         "a.npz", "a_avatar.glb", "b.npz", "b_avatar.glb", "environment.json",
     ]  # fmt: skip

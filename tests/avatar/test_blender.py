@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 from made import gestures, posed, write_character
-from test_avatar import LIMBS, angle, joints_of, name_of
+from test_avatar import FINGERS, LIMBS, angle, joints_of, name_of
 
 from semtalk.avatar import blender, read_avatar, write_avatar
 from semtalk.generation.writers import write_motion
@@ -32,6 +32,29 @@ materials = [one.name for one in bpy.data.materials]
 print("\\n" + json.dumps([found, keys, materials]))
 """
 """Prints places of bones in every frame, y up, and shape keys of the last, as Blender reads an FBX."""
+RIGIFY = """
+import sys, bpy, addon_utils
+bpy.ops.wm.read_factory_settings(use_empty=True)
+addon_utils.enable("rigify", default_set=True)
+bpy.ops.object.armature_human_metarig_add()
+rig = meta = bpy.context.object
+if sys.argv[2] == "DEF-":
+    import rigify.generate
+    rigify.generate.generate_rig(bpy.context, meta)
+    (rig,) = [one for one in bpy.data.objects if one.type == "ARMATURE" and one is not meta]
+    bpy.data.objects.remove(meta)
+mesh = bpy.data.meshes.new("skin")
+mesh.from_pydata([(-0.1, 0, 1), (0.1, 0, 1), (0, 0, 1.2)], [], [(0, 1, 2)])
+skin = bpy.data.objects.new("skin", mesh)
+bpy.context.collection.objects.link(skin)
+skin.vertex_groups.new(name=sys.argv[2] + "spine").add([0, 1, 2], 1.0, "ADD")
+skin.parent = rig
+skin.modifiers.new("rig", "ARMATURE").object = rig
+bpy.ops.export_scene.gltf(
+    filepath=sys.argv[1], export_format="GLB", export_animations=False, export_def_bones=sys.argv[2] == "DEF-"
+)
+"""
+"""Writes a glb of Rigify's human, as its metarig or as the deforming bones of its rig."""
 
 
 def seen_in(path) -> tuple[list[dict[str, np.ndarray]], dict[str, float], list[str]]:
@@ -63,6 +86,24 @@ def test_a_character_moves_in_fbx_as_in_glb_and_can_be_given_as_one(body, tmp_pa
         for joint, child in LIMBS:
             place = {one: frames[frame][name_of(one, prefix="mixamorig:")] for one in (joint, child)}
             assert angle(place[child] - place[joint], truth[frame, child] - truth[frame, joint]) < 1, (joint, child)
+
+
+@pytest.mark.parametrize(("prefix", "said"), [("", "Rigify's metarig"), ("DEF-", "Rigify")])
+def test_rigifys_own_human_moves_as_the_body_does(prefix, said, body, tmp_path):
+    """Of the rig, arms and legs hang on other bones than a body's do."""
+    subprocess.run([sys.executable, "-c", RIGIFY, str(tmp_path / "a.glb"), prefix], capture_output=True, check=True)
+    avatar, motion = read_avatar(tmp_path / "a.glb"), gestures()
+    assert avatar.said == said and len(avatar.bones) >= 53
+    write_avatar(tmp_path / "b.glb", motion, avatar, body)
+    names, truth = (
+        {j: avatar.document["nodes"][node]["name"] for j, node in avatar.bones.items()},
+        joints_of(body, motion),
+    )
+    for frame in (0, 11):
+        at = posed(tmp_path / "b.glb", frame)
+        for joint, child in [*LIMBS, *FINGERS]:
+            way = at[names[child]][:3, 3] - at[names[joint]][:3, 3]
+            assert angle(way, truth[frame, child] - truth[frame, joint]) < 0.5, (joint, child)
 
 
 def test_the_wooden_figure_moves_in_fbx_as_the_body_does(body, tmp_path):
