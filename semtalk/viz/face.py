@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from semtalk.face.mesh import CARRIERS, HEAD, FaceMesh, normals, posed
 from semtalk.face.talk import Talk
@@ -69,6 +68,8 @@ class FaceActor:
             gaze: (2, 3) axis-angle of left and right eye.
             joints: Transforms (4, 4) of ``Neck`` and ``Head``.
         """
+        from scipy.spatial.transform import Rotation
+
         neck, head = joints["Neck"], joints["Head"]
         looking = head[:3, :3] @ Rotation.from_rotvec(gaze).as_matrix()
         rest = self.head.rest
