@@ -36,8 +36,8 @@ LIFT, HIGHEST = 0.04, 0.03
 """Metres that a stepping foot is lifted for a speed of 1 m/s, and at most."""
 STRETCH = 0.995
 """Share of a leg's length from which it gives way softly; what is beyond its length lifts the foot."""
-HINGE = 0.05
-"""Weight of the knee's own axis beside the one that it is bent about, which a straight leg has none of."""
+HINGE, CLEAR = 0.05, 0.2
+"""Weight of the knee's own axis beside the one that it is bent about, and the sine from which that one is clear."""
 NEAR = 0.01
 """Metres of correction within which a knee that is bent the wrong way stays so."""
 
@@ -149,7 +149,9 @@ class Leg:
         own = self.thigh[:, :, 0] - dot(self.thigh[:, :, 0], thigh)[:, None] * thigh
         own /= norm(own)[:, None]
         bent = np.cross(thigh, shin)
-        axis = bent - np.minimum(dot(bent, own), 0.0)[:, None] * own + HINGE * own
+        forward = np.maximum(dot(bent, own), 0.0)[:, None]
+        sideways = bent - dot(bent, own)[:, None] * own
+        axis = (forward + HINGE) * own + np.minimum(forward / CLEAR, 1.0) * sideways
         axis /= norm(axis)[:, None]
         fixed = dot(thigh, axis) * dot(shin, axis)
         cosine, sine = dot(thigh, shin) - fixed, dot(thigh, np.cross(axis, shin))
