@@ -130,7 +130,7 @@ def test_a_knee_that_is_bent_the_wrong_way_is_not_snapped_back(precise):
     assert (was[:, 4, 2] < (was[:, 1, 2] + was[:, 7, 2]) / 2).all(), "it is bent the wrong way"
     change = np.linalg.norm(now[:, 4] - was[:, 4], axis=-1)
     assert np.abs(now[60:70, 10] - now[60, 10])[:, [0, 2]].max() < 0.01
-    assert 0 < change[51] < 0.004 and np.abs(np.diff(change)).max() < 0.01, "what is corrected little moves it little"
+    assert 0 < change[51] < 0.004 and np.abs(np.diff(change)).max() < 0.02, "what is corrected little moves it little"
 
 
 def test_a_foot_that_slides_far_takes_a_step_and_is_lifted(precise):
