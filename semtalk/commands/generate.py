@@ -77,7 +77,7 @@ def generate(settings: GenerateSettings) -> None:
 
     device = trainer_device(settings.trainer.accelerator)
     body = load_body(settings.body.path, settings.body.model)
-    model = load_asked(settings, settings.ckpt or str(run_dir(settings)), str(device), body)
+    model = load_asked(settings, settings.ckpt or run_dir(settings), str(device), body)
     driven = avatar is not None and avatar.shapes.driven
     arkit, worn, shown = _faces(settings, formats, driven, body, model.corpus)
     hear_words(utterances, settings.transcript, settings.whisper, settings.language)

@@ -20,4 +20,4 @@ def studio(settings: StudioSettings) -> None:
         raise MissingModelError(f"the studio needs the extra studio, which is not here: run `{command}`.")
     from semtalk.studio.server import serve
 
-    serve(settings, settings.ckpt or str(run_dir(settings)))
+    serve(settings, settings.ckpt or run_dir(settings))

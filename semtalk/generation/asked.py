@@ -1,6 +1,7 @@
 """Motion as the settings of ``generate.py`` ask for it: what the command and the studio share."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from semtalk.body import BodyModel
 from semtalk.features.utterance import Utterance
@@ -15,8 +16,8 @@ ASKED = (
 """Settings that :meth:`SemTalk.generate` takes by the same names."""
 
 
-def load_asked(settings: GenerateSettings, ckpt: str, device: str, body: BodyModel) -> SemTalk:
-    """The run in ``ckpt``, loaded as settings say."""
+def load_asked(settings: GenerateSettings, ckpt: str | Path, device: str, body: BodyModel) -> SemTalk:
+    """The run in ``ckpt``, loaded as settings say; a text may also name a model of the hub."""
     return SemTalk.from_pretrained(
         ckpt, settings.generation, device, body, settings.precision, dict(settings.decoding), settings.trust,
         settings.revision, files_of(settings.features),

@@ -36,7 +36,7 @@ class Engine:
         lock: Held by whoever uses them: a second request waits its turn.
     """
 
-    def __init__(self, settings: StudioSettings, ckpt: str):
+    def __init__(self, settings: StudioSettings, ckpt: str | Path):
         """Load the runs.
 
         Raises:
@@ -45,7 +45,7 @@ class Engine:
         common = {key: value for key, value in settings.plain().items() if key in Command.model_fields}
         common |= {"ckpt": settings.ckpt, "revision": settings.revision}
         self.base = validated(GenerateSettings, as_written().plain() | common)
-        self.ckpt = str(Path(ckpt).resolve()) if Path(ckpt).is_dir() else ckpt
+        self.ckpt = str(Path(ckpt).resolve()) if Path(ckpt).is_dir() else str(ckpt)
         self.settings = settings
         self.body = load_body(settings.body.path, settings.body.model)
         device = str(trainer_device(settings.trainer.accelerator))

@@ -207,7 +207,7 @@ class StudioServer:
         shutil.rmtree(self.studio.root.parent, ignore_errors=True)
 
 
-def serve(settings: StudioSettings, ckpt: str) -> None:
+def serve(settings: StudioSettings, ckpt: str | Path) -> None:
     """Load the runs and serve the studio until Ctrl-C."""
     LOG.info(f"Loading {ckpt}.")
     server = StudioServer(Engine(settings, ckpt), settings.port)
