@@ -194,7 +194,7 @@ def test_a_window_hears_what_was_said_before_its_end_and_nothing_later(model, mo
 
 def test_hops_that_do_not_fit_are_one_sentence(model):
     for options, says in (
-        ({"hop": 15}, "15 frames are no whole code steps; give a multiple of 4"), ({"hop": 64}, "from 4 to 60"),
+        ({"hop": 14}, "14 frames are no whole code steps; give a multiple of 4"), ({"hop": 64}, "from 4 to 60"),
         ({"hop": 12}, "hop=12: with the 120 frames of lookahead=30 it is more than the 60 of a window"),
         ({"hop": "a"}, "hop=a: give a whole number"), ({"hop": True}, "hop=true: give a whole number"),
     ):  # fmt: skip
