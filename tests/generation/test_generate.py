@@ -124,8 +124,8 @@ def test_three_lines_of_python(model, tmp_path):
     result = model(tmp_path / "voice.wav")
     result.save(tmp_path / "out.npz")
     assert len(load_motion(tmp_path / "out.npz")) == 9
-    with pytest.raises(SemTalkError, match="written as .npz, .bvh, .glb"):
-        result.save(tmp_path / "out.fbx")
+    with pytest.raises(SemTalkError, match="written as .npz, .bvh, .glb, .fbx, .csv"):
+        result.save(tmp_path / "out.obj")
 
 
 @pytest.mark.parametrize("way", ["likeliest", "coherent"])
