@@ -94,7 +94,8 @@ def test_nothing_of_the_machine_is_served(studio, talk, tmp_path):
     secret.write_text("SECRET")
     visitor, link = Visitor(studio.address), studio.studio.uploads / "link"
     link.symlink_to(secret)
-    session = next((studio.studio.root / "sessions").iterdir(), secret)
+    visitor.asked("sound", [visitor.upload(talk)])
+    session = next((studio.studio.root / "sessions").iterdir())
     for path in (
         f"/gradio_api/file={secret}", f"/gradio_api/file={link}", f"/gradio_api/file={session}", "/gradio_api/file=.",
         f"/gradio_api/file={studio.studio.uploads}/../../../etc/passwd", "/gradio_api/file=https://example.com/",
