@@ -125,6 +125,6 @@ def _draw_take(take, evaluation: Evaluation, output: Path, body, corpus: str) ->
     save_motion(path, take_motion(take, "fused"))
     if not evaluation.video:
         return [path]
-    face = None if evaluation.view == "body" else find_face(evaluation.view, body, corpus)
+    face = find_face(evaluation.view, body, corpus)
     scene = take_scene(take, evaluation.beta, face, evaluation.view)
     return [path, *write_video(scene, path.with_suffix(".mp4"), evaluation.video_seconds)]

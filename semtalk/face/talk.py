@@ -96,19 +96,24 @@ def free_face(
     return face
 
 
-def find_face(view: str, body: BodyModel, corpus: str | None = None, **mapped) -> DrawnFace | None:
+def find_face(
+    view: str, body: BodyModel, corpus: str | None = None, matrix: str | Path | None = None, order: str = "alphabetical"
+) -> DrawnFace | None:
     """The face of figures in a video, or none, which is said.
 
     Args:
         view: What is shown; ``body`` looks for no face.
         body: Whose expressions they are.
         corpus: That the expressions are of, see :func:`semtalk.face.face_map`.
-        mapped: See :func:`free_face`.
+        matrix: As :func:`semtalk.face.face_map` takes it.
+        order: Of the matrix.
 
     Raises:
         MissingModelError: There is none, and nothing else is to be shown.
     """
-    face = own_face(body, corpus) or free_face(body, corpus=corpus, **mapped)
+    if view == "body":
+        return None
+    face = own_face(body, corpus) or free_face(body, matrix, order, corpus)
     if face is None:
         refuse_faceless(view, None)
     return face

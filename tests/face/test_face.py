@@ -294,6 +294,7 @@ def smplx(tmp_path_factory):
 def test_smplx_has_its_own_face(smplx, caplog):
     with caplog.at_level("INFO"):
         face = find_face("both", smplx, "beat2")
+        assert find_face("body", smplx, "beat2") is None, "nothing is looked for that is not shown"
     assert isinstance(face, OwnFace) and "SMPL-X" in caplog.text
     take = motion(30)
     take.poses[:, 22, 0] = np.linspace(0, 0.2, 30)
