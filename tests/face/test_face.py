@@ -366,6 +366,6 @@ def test_a_face_that_is_asked_for_and_not_there_is_refused_before_all_else(none_
 def test_a_matrix_is_for_what_has_a_face(tmp_path):
     words = ["audio=none.wav", f"arkit_matrix={tmp_path}/none.npy"]
     said = run_command("generate.py", *words, "video=false", check=False).stderr
-    assert "arkit_matrix is for format=arkit, format=glb and videos" in said
+    assert "arkit_matrix is for faces: format=arkit, glb or fbx, an avatar, or a video" in said
     for more in (["format=glb", "video=false"], []):
         assert "arkit_matrix is for" not in run_command("generate.py", *words, *more, check=False).stderr
