@@ -5,8 +5,9 @@ from pathlib import Path
 
 from semtalk.body import BodyModel
 from semtalk.features.utterance import Utterance
+from semtalk.generation.generated import Generated
 from semtalk.generation.load import files_of
-from semtalk.generation.speech import Generated, SemTalk
+from semtalk.generation.speech import SemTalk
 from semtalk.settings.commands import GenerateSettings
 
 ASKED = (

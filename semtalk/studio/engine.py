@@ -12,7 +12,8 @@ from semtalk.features.recognise import Recogniser
 from semtalk.features.transcript import Word
 from semtalk.features.utterance import Utterance
 from semtalk.generation.asked import generate_asked, load_asked
-from semtalk.generation.speech import Generated, SemTalk
+from semtalk.generation.generated import Generated
+from semtalk.generation.speech import SemTalk
 from semtalk.motion.skeleton import PARTS
 from semtalk.settings import validated
 from semtalk.settings.commands import Command, GenerateSettings, StudioSettings

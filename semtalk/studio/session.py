@@ -17,8 +17,8 @@ from semtalk.features.audio import load_audio
 from semtalk.features.transcript import read_transcript
 from semtalk.features.utterance import Utterance
 from semtalk.files import atomic_write
+from semtalk.generation.generated import Generated
 from semtalk.generation.inputs import SUFFIXES
-from semtalk.generation.speech import Generated
 from semtalk.generation.wishes import asked_words
 from semtalk.generation.writers import write_motion
 from semtalk.motion.io import Motion, load_motion
