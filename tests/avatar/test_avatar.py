@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from conftest import run_command, run_program
-from made import (
+from characters import (
     HANDS,
     Z_UP,
     channels,
@@ -19,6 +18,7 @@ from made import (
     save,
     write_character,
 )
+from conftest import run_command, run_program
 from scipy.spatial.transform import Rotation
 from tiny import voice
 

@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from made import gestures, posed, write_character
+from characters import gestures, posed, write_character
 from test_avatar import FINGERS, LIMBS, angle, joints_of, name_of
 
 from semtalk.avatar import blender, read_avatar, write_avatar

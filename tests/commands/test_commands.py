@@ -264,3 +264,9 @@ def test_generate_names_the_command_that_makes_a_checkpoint(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.zeros(16000), 16000)
     result = run_command("generate.py", f"audio={tmp_path}/a.wav", f"runs_dir={tmp_path}", check=False)
     assert result.returncode == 1 and "python train.py stage=semtalk" in result.stderr
+
+
+def test_files_of_tests_have_names_of_their_own():
+    """They are imported by name alone, so that of two the first would be taken for both."""
+    names = Counter(path.name for path in (ROOT / "tests").rglob("*.py"))
+    assert [name for name, count in names.items() if count > 1] == []
