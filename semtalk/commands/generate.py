@@ -22,6 +22,7 @@ def generate(settings: GenerateSettings) -> None:
     from semtalk.avatar import read_avatar
     from semtalk.avatar.blender import refuse_without_blender
     from semtalk.face.head import refuse_faceless
+    from semtalk.face.matrix import read_matrix
     from semtalk.features.audio import find_audio
     from semtalk.generation.inputs import (
         SUFFIXES,
@@ -42,6 +43,8 @@ def generate(settings: GenerateSettings) -> None:
         read_seed(settings.motion)  # or an error
     if settings.betas is not None:
         read_betas(settings.betas)
+    if settings.arkit_matrix is not None:
+        read_matrix(settings.arkit_matrix)  # or an error
     asked = (settings.emphasise, settings.calm, settings.psi, settings.pose, settings.end)
     read_wishes(utterances, *asked, heard=settings.transcript not in ("auto", "whisper"))
     formats = {"npz", *settings.formats}

@@ -19,13 +19,16 @@ def send_live(settings: LiveSettings) -> None:
     """Send the motion of a voice by VMC, in step with its sound."""
     if settings.audio is None:
         raise SemTalkError(f"audio is not set: give a voice recording, as in `{called('live')} audio=FILE.wav`.")
+    from semtalk.face.matrix import read_matrix
     from semtalk.features.audio import load_audio
     from semtalk.features.transcript import read_transcript
     from semtalk.features.utterance import refuse_short
     from semtalk.live.process import Sender
-    from semtalk.live.vmc import refuse_without_osc
+    from semtalk.live.sender import refuse_without_osc
 
     refuse_without_osc()
+    if settings.arkit_matrix is not None:
+        read_matrix(settings.arkit_matrix)  # or an error
     wave = load_audio(settings.audio)
     refuse_short(wave, settings.audio)
     words = [] if settings.transcript is None else read_transcript(settings.transcript, wave)

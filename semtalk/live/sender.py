@@ -6,14 +6,28 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
-from semtalk.errors import SemTalkError
+from semtalk.errors import MissingModelError, SemTalkError
 from semtalk.live.sound import Player
 from semtalk.motion.skeleton import FPS
+from semtalk.places import CHECKOUT
 
 MARGIN = 0.1
 """Seconds from the first frame that is made to the first one that is sent."""
 AHEAD = 10 * FPS
 """Frames that are made before their time, at most."""
+
+
+def refuse_without_osc() -> None:
+    """See that python-osc is here.
+
+    Raises:
+        MissingModelError: It is not.
+    """
+    try:
+        import pythonosc  # noqa: F401
+    except ImportError as error:
+        command = "pip install -e .[live]" if CHECKOUT else "pip install python-osc"
+        raise MissingModelError(f"sending needs the package python-osc, which is not here: run `{command}`.") from error
 
 
 class Clock:

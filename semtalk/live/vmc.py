@@ -8,30 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from semtalk.errors import MissingModelError
 from semtalk.face.names import ARKIT, INDEX, TONGUE, pascal
 from semtalk.face.vowels import VOWELS, vowels
 from semtalk.live.bones import BONES, JAW
-from semtalk.places import CHECKOUT
 
 LARGEST = 1400
 """Bytes of a datagram, which passes any Ethernet whole."""
 HEAD, EACH = 16, 4
 """Bytes of a bundle, and of each message in it beside its own."""
 ROOT = ("root", 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
-
-
-def refuse_without_osc() -> None:
-    """See that python-osc is here.
-
-    Raises:
-        MissingModelError: It is not.
-    """
-    try:
-        import pythonosc  # noqa: F401
-    except ImportError as error:
-        command = "pip install -e .[live]" if CHECKOUT else "pip install python-osc"
-        raise MissingModelError(f"sending needs the package python-osc, which is not here: run `{command}`.") from error
 
 
 def encoded(address: str, types: str, *values: Any) -> bytes:

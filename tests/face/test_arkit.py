@@ -1,12 +1,14 @@
 """ARKit's weights: by rules, by a matrix, by a fit to a face of SMPL-X's schema; and their csv."""
 
 import csv
+import re
 from importlib.util import find_spec
 
 import numpy as np
 import pytest
+import soundfile
 import torch
-from conftest import run_command
+from conftest import run_command, run_program
 from scipy.optimize import lsq_linear
 from synthetic_smplx import write_smplx
 from tiny import voice
@@ -320,9 +322,16 @@ def test_sixty_frames_a_second_lie_between_thirty(tmp_path, body):
     assert WEIGHTS.index("jawRight") < WEIGHTS.index("jawLeft")
 
 
-def test_generate_writes_the_face_with_the_matrix_that_is_given(smoke, tmp_path):
-    import soundfile
+def test_generate_tells_of_a_bad_matrix_before_torch(tmp_path):
+    soundfile.write(tmp_path / "a.wav", voice(0.5), 16000)
+    words = [f"audio={tmp_path}/a.wav", "transcript=none", "format=arkit", f"arkit_matrix={tmp_path}/none.npy"]
+    said = run_program("-X", "importtime", "generate.py", *words, check=False)
+    modules = set(re.findall(r"\|\s*([\w.]+)$", said.stderr, re.M))
+    assert said.returncode == 1 and "none.npy: no such file" in said.stderr
+    assert "semtalk.face.matrix" in modules and "torch" not in modules
 
+
+def test_generate_writes_the_face_with_the_matrix_that_is_given(smoke, tmp_path):
     _, arguments = smoke
     soundfile.write(tmp_path / "a.wav", voice(1.0), 16000)
     path, _ = written_matrix(tmp_path, "npy", "apple")

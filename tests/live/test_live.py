@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from conftest import run_command
+from conftest import run_command, run_program
 from pythonosc.osc_bundle import OscBundle
 from pythonosc.osc_message import OscMessage
 from scipy.spatial.transform import Rotation
@@ -412,6 +412,23 @@ def test_bad_input_is_one_sentence(tmp_path, monkeypatch, words, says):
     monkeypatch.chdir(tmp_path)
     said = run_command("scripts/live.py", *words, check=False)
     assert said.returncode == 1 and says in said.stderr and "\n" not in said.stderr.strip()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["audio={}/none.wav"], "none.wav: no such sound file"),
+        (["audio={}/a.wav", "arkit_matrix={}/none.npy"], "none.npy: no such file"),
+        (["audio={}/a.wav", "target=127.0.0.1:0"], "there is no such port"),
+    ],
+)
+def test_bad_input_is_told_before_torch(tmp_path, words, says):
+    soundfile.write(tmp_path / "a.wav", voice(0.5), 16000)
+    words = [word.format(tmp_path) for word in words]
+    said = run_program("-X", "importtime", "scripts/live.py", *words, check=False)
+    modules = set(re.findall(r"\|\s*([\w.]+)$", said.stderr, re.M))
+    assert said.returncode == 1 and says in said.stderr
+    assert "semtalk.live.process" in modules and "torch" not in modules
 
 
 def test_nobody_that_listens_is_no_error():
