@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections import Counter
 
 import numpy as np
 import pytest
