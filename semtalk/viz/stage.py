@@ -13,7 +13,9 @@ View = Literal["body", "face", "both"]
 BODY_SHARE = 9 / 16
 """Of the width of a picture of one figure, beside its face."""
 FACE_ROW = 4 / 9
-"""Height of faces above several figures, of the height of these."""
+"""Height of faces and names above several figures, of the height of these."""
+NAME_ROOM = 36
+"""Pixels above a row of faces, where the names of figures stand."""
 FACE_GAP = 6
 """Pixels between two faces."""
 
@@ -69,6 +71,7 @@ def stage(figures: int, size: tuple[int, int], view: View = "body") -> Stage:
     if view == "body":
         return Stage(size, (0, 0, width, height), (), middles)
     row = round(height * FACE_ROW / 2) * 2
-    wide = min(row, int(middles[1] - middles[0]) - FACE_GAP)
-    faces = tuple((round(middle - wide / 2), 0, wide, row) for middle in middles)
+    tall = max(row - NAME_ROOM, row // 2)
+    wide = min(tall, int(middles[1] - middles[0]) - FACE_GAP)
+    faces = tuple((round(middle - wide / 2), row - tall, wide, tall) for middle in middles)
     return Stage((width, height + row), (0, row, width, height), faces, middles)

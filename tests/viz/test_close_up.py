@@ -11,7 +11,7 @@ from semtalk.motion.io import Motion
 from semtalk.viz import figure
 from semtalk.viz.figure import FigureRenderer, draw_motions
 from semtalk.viz.stage import figure_places, stage
-from semtalk.viz.video import SCENE, STRIP_HEIGHT, Scene, write_video
+from semtalk.viz.video import SCENE, STRIP_HEIGHT, TITLE_SIZES, Scene, write_video
 
 WHITE = 250
 """From here on a pixel is of the background."""
@@ -60,6 +60,8 @@ def test_a_picture_has_a_part_for_each_face_and_one_for_bodies(count, view):
     assert len(place.middles) == count and list(place.middles) == sorted(place.middles)
     for middle, (left, _, width, _) in zip(place.middles, place.faces, strict=bool(place.faces)):
         assert left < middle < left + width or (count, view) == (1, "both")
+    if view == "both" and count > 1:
+        assert min(top for _, top, *_ in place.faces) >= 14 + TITLE_SIZES[0], "names stand above faces, not on them"
     if view == "body":
         assert list(place.middles) == [SCENE[0] * at for at in figure_places(count, SCENE)]
 
