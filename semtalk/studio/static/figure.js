@@ -4,6 +4,7 @@
 const TYPES = { 5126: Float32Array, 5123: Uint16Array, 5125: Uint32Array };
 const SIZES = { SCALAR: 1, VEC3: 3, VEC4: 4, MAT4: 16 };
 const SPACING = 1.3, VIEW = 0.5;  // metres between figures; half the angle of the view is VIEW / 2 radians
+export const NEAREST = 0.3;  // zoom at which a face fills the picture
 const PAPER = [0.957, 0.945, 0.925];
 const COLOURS = [[0.60, 0.65, 0.70], [0.80, 0.63, 0.42]];
 
@@ -177,7 +178,7 @@ export class Stage {
     });
     canvas.addEventListener("wheel", (event) => {
       event.preventDefault();
-      this.zoom = Math.min(3, Math.max(0.4, this.zoom * Math.exp(event.deltaY * 0.001)));
+      this.zoom = Math.min(3, Math.max(NEAREST, this.zoom * Math.exp(event.deltaY * 0.001)));
     }, { passive: false });
   }
 
@@ -210,7 +211,7 @@ export class Stage {
     if (canvas.width !== width || canvas.height !== height) { canvas.width = width; canvas.height = height; }
     const count = this.figures.length, aspect = width / Math.max(height, 1);
     const seen = Math.max(2.0, (SPACING * (count - 1) + 1.9) / aspect);
-    const far = this.zoom * seen / (2 * Math.tan(VIEW / 2)), target = [0, 0.92, 0];
+    const far = this.zoom * seen / (2 * Math.tan(VIEW / 2)), target = [0, lookedAt(this.zoom), 0];
     const eye = [
       far * Math.sin(this.yaw) * Math.cos(this.pitch), target[1] + far * Math.sin(this.pitch),
       far * Math.cos(this.yaw) * Math.cos(this.pitch),
@@ -279,6 +280,9 @@ function linked(gl, ...sources) {
   if (!gl.getProgramParameter(program, gl.LINK_STATUS)) throw new Error(gl.getProgramInfoLog(program));
   return program;
 }
+
+// Metres above the floor that are in the middle of the picture: of the whole figure, and of its face where it is near.
+export function lookedAt(zoom) { return 0.92 + 0.93 * Math.max(0, 1 - zoom); }
 
 // Perspective times view, column-major.
 function looking(eye, target, aspect) {
