@@ -157,3 +157,31 @@ def test_samples_are_chosen_and_bad_uploads_are_told(browser, engine, talk, hour
         page.wait_for_selector(f'#viewer:not([src="{before}"])', timeout=30_000)
         page.frame_locator("#viewer").locator("#play:enabled").wait_for(timeout=60_000)
         assert page.get_attribute("#viewer", "src").endswith("/2/") and "/file/npz" in page.inner_html("#links")
+
+
+def test_a_voice_may_be_called_as_a_video_is_whether_chosen_or_dropped(browser, engine, talk, tmp_path):
+    """Its content says what it is."""
+    with served(engine) as server:
+        page = browser.new_page(viewport={"width": 1280, "height": 800})
+        for name in ("talk.webm", "talk.mp4"):
+            shutil.copyfile(talk, tmp_path / name)
+            page.goto(server.address)
+            page.set_input_files("#audio input[type=file]", tmp_path / name)
+            page.wait_for_selector("#status:has-text('4.0 s of sound')")
+        page.goto(server.address)
+        page.wait_for_selector("#audio button.center")
+        content = list(talk.read_bytes())
+        dropped = page.evaluate_handle(
+            """(content) => {
+                const dropped = new DataTransfer();
+                dropped.items.add(new File([new Uint8Array(content)], "talk.webm", { type: "video/webm" }));
+                return dropped;
+            }""",
+            content,
+        )
+        page.dispatch_event("#audio button.center", "drop", {"dataTransfer": dropped})
+        page.wait_for_selector("#status:has-text('4.0 s of sound')")
+        (tmp_path / "no.pdf").write_bytes(b"no sound")
+        page.goto(server.address)
+        page.set_input_files("#audio input[type=file]", tmp_path / "no.pdf")
+        page.get_by_text("no.pdf: not a readable sound file").first.wait_for(timeout=30_000)
