@@ -99,7 +99,7 @@ def build(studio: "Studio") -> gr.Blocks:
                         **npz,
                     )
                     pose_times = gr.Textbox(
-                        label="at seconds (of the frame in the middle of each file)",
+                        label="Held at these seconds (the middle frame of each file)",
                         placeholder="1.5, 4",
                         elem_id="pose_times",
                     )
