@@ -96,7 +96,8 @@ class Page:
         token, session = self.studio.session(request.session_hash)
         if number is None:
             raise SemTalkError("There is no motion yet: generate one.")
-        session.take(number).video(int(sample) - 1, lambda share, doing: progress(share, desc=doing))
+        report = session.while_open(lambda share, doing: progress(share, desc=doing))
+        session.take(number).video(int(sample) - 1, report)
         address = f"/made/{token}/{number}/{int(sample) - 1}/file/mp4"
         return f'<video id="video" controls src="{address}"></video><p><a href="{address}" download>mp4</a></p>'
 

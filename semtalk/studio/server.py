@@ -95,7 +95,9 @@ class Studio:
         return session.take(take)
 
     def close(self) -> None:
-        """Remove everything."""
+        """Stop what is being made, and remove everything."""
+        for session in list(self.sessions.values()):
+            session.end()
         shutil.rmtree(self.root, ignore_errors=True)
 
 
@@ -204,6 +206,7 @@ class StudioServer:
     def close(self) -> None:
         """Remove what is left."""
         self.socket.close()
+        self.studio.close()
         shutil.rmtree(self.studio.root.parent, ignore_errors=True)
 
 

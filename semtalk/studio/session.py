@@ -203,12 +203,14 @@ class Session:
     Attributes:
         folder: Of everything that the user gave and made.
         takes: By their number.
+        ended: Whether the user has gone.
     """
 
     def __init__(self, engine: Engine, folder: Path):
         self.engine, self.folder = engine, folder
         self.takes: dict[int, Take] = {}
         self.count = 0
+        self.ended = False
         folder.mkdir(parents=True)
 
     def sound(self, audio: Path | None) -> np.ndarray:
@@ -248,9 +250,10 @@ class Session:
         folder = self.folder / str(self.count)
         try:
             with self.plain_names(folder / "given"):
-                take = self._take(request, wave, folder, report)
+                take = self._take(request, wave, folder, self.while_open(report))
+            self.refuse_ended()
         except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(self.folder if self.ended else folder, ignore_errors=True)
             raise
         number = self.count
         self.takes[number] = take
@@ -313,7 +316,26 @@ class Session:
         except SemTalkError as error:
             raise SemTalkError(str(error).replace(f"{folder}/", "").replace(f"{folder.parent}/", "")) from error
 
+    def refuse_ended(self) -> None:
+        """Refuse to go on once the user has gone.
+
+        Raises:
+            SemTalkError: So it is.
+        """
+        if self.ended:
+            raise SemTalkError("the page was closed, or the studio ended; what was made is removed.")
+
+    def while_open(self, report: Report) -> Report:
+        """A report that ends the work which makes it once the user has gone: others wait for it."""
+
+        def told(share: float, doing: str) -> None:
+            self.refuse_ended()
+            report(share, doing)
+
+        return told
+
     def end(self) -> None:
-        """Remove everything."""
+        """Remove everything, and stop what is being made."""
+        self.ended = True
         self.takes.clear()
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -22,6 +22,7 @@ from semtalk.settings import compose
 from semtalk.studio import engine as engines
 from semtalk.studio.engine import Engine
 from semtalk.studio.request import Request, spelt
+from semtalk.studio.server import Studio
 from semtalk.studio.session import MOST_TAKES, Session
 
 
@@ -262,3 +263,42 @@ def test_the_studio_starts_with_what_generate_would(smoke):
     engine = Engine(compose("studio", "seed=5", "trust=[json]"), str(smoke[0] / "runs" / "smoke"))
     assert engine.base.seed == 5 and engine.base.trust == ["json"] and Path(engine.ckpt).is_absolute()
     assert engine.semantic and engine.base.beta == compose("generate").beta
+
+
+@pytest.mark.parametrize("doing", ["Generating", "Building the figure"])
+def test_what_is_made_for_a_page_that_is_closed_is_stopped_and_nothing_of_it_is_left(session, talk, doing):
+    told = []
+
+    def report(share, what):
+        told.append(what)
+        if what == doing:
+            session.end()
+
+    with pytest.raises(SemTalkError, match="the page was closed"):
+        session.generate(Request(talk, TEXT, samples=3), report)
+    assert told.count(doing) == 1 and not session.folder.exists()
+
+
+def test_a_video_of_a_page_that_is_closed_is_stopped(session, talk):
+    take, told = session.take(session.generate(Request(talk, TEXT))), []
+
+    def report(share, what):
+        told.append(what)
+        session.end()
+
+    with pytest.raises(SemTalkError, match="the page was closed"):
+        take.video(0, session.while_open(report))
+    assert told == ["Drawing"] and not session.folder.exists()
+
+
+def test_a_studio_that_ends_stops_what_it_makes_and_leaves_nothing(engine, talk, tmp_path):
+    studio, told = Studio(engine, tmp_path / "studio"), []
+    _, session = studio.session("page")
+
+    def report(share, what):
+        told.append(what)
+        studio.close()
+
+    with pytest.raises(SemTalkError, match="the studio ended"):
+        session.generate(Request(talk, TEXT), report)
+    assert told == ["Generating"] and not studio.root.exists()
