@@ -153,7 +153,7 @@ def test_a_training_that_diverges_ends_no_search(monkeypatch, capsys):
 
 
 def test_a_launcher_that_is_not_installed_is_named(monkeypatch):
-    monkeypatch.setattr(sys.modules["semtalk.settings.compose"], "find_spec", lambda name: None)
+    monkeypatch.setattr(sys.modules["semtalk.settings.refuse"], "find_spec", lambda name: None)
     for word, package in (("hydra/launcher=slurm", "hydra-submitit-launcher"),
                           ("hydra/sweeper=optuna_val", "hydra-optuna-sweeper"),
                           ("hydra/launcher=joblib", "hydra-joblib-launcher")):  # fmt: skip
