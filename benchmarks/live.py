@@ -16,6 +16,7 @@ from semtalk.generation.speech import SemTalk
 from semtalk.generation.stream import SpeechStream
 from semtalk.live.bones import Bones
 from semtalk.live.process import Sender
+from semtalk.live.sound import pieces_of
 from semtalk.live.speech import Encoder, spoken_frames
 from semtalk.motion.skeleton import FPS, SAMPLE_RATE
 
@@ -52,7 +53,7 @@ def live() -> None:
         listener = threading.Thread(target=listen, args=(receiver, times))
         listener.start()
         sender = Sender(f"127.0.0.1:{receiver.getsockname()[1]}", wave, False)
-        sent, late = sender.send(spoken_frames(SpeechStream(model, lookahead=0), wave, [], encoder))
+        sent, late = sender.send(spoken_frames(SpeechStream(model, lookahead=0), pieces_of(wave), [], encoder))
         receiver.sendto(b"over", receiver.getsockname())
         listener.join()
         sender.end()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,38 +14,70 @@ from semtalk.places import called
 from semtalk.run import run_dir
 
 if TYPE_CHECKING:
+    from semtalk.live.process import Sender
     from semtalk.settings.commands import LiveSettings
 
 
 def send_live(settings: LiveSettings) -> None:
     """Send the motion of a voice by VMC, in step with its sound."""
     if settings.audio is None:
-        raise SemTalkError(f"audio is not set: give a voice recording, as in `{called('live')} audio=FILE.wav`.")
+        raise SemTalkError(
+            f"audio is not set: give a voice recording, as in `{called('live')} audio=FILE.wav`, or audio=microphone."
+        )
     from semtalk.face.matrix import read_matrix
     from semtalk.features.audio import load_audio
     from semtalk.features.transcript import read_transcript
     from semtalk.features.utterance import refuse_short
     from semtalk.live.process import Sender
     from semtalk.live.sender import refuse_without_osc
+    from semtalk.live.sound import MICROPHONE, Microphone, pieces_of
 
     refuse_without_osc()
     if settings.arkit_matrix is not None:
         read_matrix(settings.arkit_matrix)  # or an error
+    if settings.audio == MICROPHONE:
+        microphone = Microphone()
+        try:
+            with _ended_by_control_c(microphone.end):
+                _send(settings, Sender(settings.target, None, False), microphone, [])
+        finally:
+            microphone.close()
+        return
     wave = load_audio(settings.audio)
     refuse_short(wave, settings.audio)
     words = [] if settings.transcript is None else read_transcript(settings.transcript, wave)
     sender = Sender(settings.target, wave, settings.play)
     if settings.play == "auto" and not sender.plays:
         LOG.info("The motion is sent without its sound, which needs sounddevice and a sound card (docs/live.md).")
+    _send(settings, sender, pieces_of(wave), words)
+
+
+@contextmanager
+def _ended_by_control_c(end: Callable[[], None]) -> Iterator[None]:
+    """Have the first Ctrl+C end what is heard, so that its last frames are sent; the second one ends the program."""
+
+    def first(number, frame) -> None:
+        signal.signal(signal.SIGINT, before)
+        end()
+
+    before = signal.signal(signal.SIGINT, first)
     try:
-        sent, late = sender.send(_live_frames(settings, wave, words))
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _send(settings: LiveSettings, sender: Sender, pieces: Iterable, words: list) -> None:
+    """Send the motion of sound that comes in pieces, and say how steadily."""
+    try:
+        sent, late = sender.send(_live_frames(settings, pieces, words))
     finally:
         sender.end()
     LOG.info(f"{sent} frames were sent, {late} of which came too late.")
 
 
-def _live_frames(settings: LiveSettings, wave, words: list) -> Iterator[list[bytes]]:
-    """Datagrams of each frame of a recording, as soon as there is one."""
+def _live_frames(settings: LiveSettings, pieces: Iterable, words: list) -> Iterator[list[bytes]]:
+    """Datagrams of each frame of a voice that comes in pieces, as soon as there is one."""
     from semtalk.body import load_body
     from semtalk.face import face_map
     from semtalk.generation.load import files_of
@@ -70,4 +104,4 @@ def _live_frames(settings: LiveSettings, wave, words: list) -> Iterator[list[byt
         Bones(body, [0.0] * NUM_BETAS, settings.hips_height), face, settings.face, settings.jaw, settings.bundle
     )
     LOG.info(f"Sending to {settings.target}; Ctrl+C ends it.")
-    yield from spoken_frames(stream, wave, words, encoder)
+    yield from spoken_frames(stream, pieces, words, encoder)

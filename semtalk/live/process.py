@@ -20,12 +20,12 @@ from semtalk.live.sound import open_player
 class Sender:
     """A process that sends frames, and plays their sound."""
 
-    def __init__(self, target: str, wave: np.ndarray, play: bool | str):
+    def __init__(self, target: str, wave: np.ndarray | None, play: bool | str):
         """Start it.
 
         Args:
             target: ``HOST:PORT``.
-            wave: (S,) at 16 kHz.
+            wave: (S,) at 16 kHz; none where the voice is spoken while it is sent, and frames wait for it.
             play: See :func:`semtalk.live.sound.open_player`.
 
         Raises:
@@ -98,8 +98,8 @@ def serve() -> None:
 
     target, wave, play = pickle.load(jobs)
     try:
-        address, player = Address(target), open_player(wave, play)
+        address, player = Address(target), None if wave is None else open_player(wave, play)
         answer(player is not None)
-        answer(send_speech(given_frames(jobs), address.send, player, Clock()))
+        answer(send_speech(given_frames(jobs), address.send, player, Clock(), waits=wave is None))
     except SemTalkError as error:
         answer(None, str(error))

@@ -108,8 +108,9 @@ class Outbox:
 
 
 def send_frames(
-    outbox: Outbox, send: Callable[[bytes], None], clock: Clock, begin: Callable[[float], None] = lambda seconds: None
-) -> int:
+    outbox: Outbox, send: Callable[[bytes], None], clock: Clock, begin: Callable[[float], None] = lambda seconds: None,
+    waits: bool = False,
+) -> int:  # fmt: skip
     """Send frame k at k/30 s after the first; one that is not there in time is the last one again, so that sound fits.
 
     Args:
@@ -117,6 +118,7 @@ def send_frames(
         send: Takes a datagram.
         clock: Says the time.
         begin: Called once, with the seconds that are left until the first frame.
+        waits: Whether the frame after it is then the one that was not there, as where no sound is to be kept step with.
 
     Returns:
         How many frames were sent, those that stood in for another one included.
@@ -124,22 +126,27 @@ def send_frames(
     outbox.wait()
     start = clock.now() + MARGIN
     begin(MARGIN)
-    index, last = 0, []
+    index, sent, last = 0, 0, []
     while True:
         clock.wait_until(start + index / FPS)
         datagrams = outbox.take(index)
         if datagrams is None and outbox.is_over(index):
-            return index
+            return sent
         last = datagrams or last
         for datagram in last:
             send(datagram)
-        index += 1
+        sent += 1
+        if datagrams is None and waits:
+            start += 1 / FPS
+        else:
+            index += 1
 
 
 def send_speech(
-    frames: Iterator[list[bytes]], send: Callable[[bytes], None], player: Player | None, clock: Clock
-) -> tuple[int, int]:
-    """Send frames while they come, and play their sound in step with them.
+    frames: Iterator[list[bytes]], send: Callable[[bytes], None], player: Player | None, clock: Clock,
+    waits: bool = False,
+) -> tuple[int, int]:  # fmt: skip
+    """Send frames while they come, and play their sound in step with them; see :func:`send_frames`.
 
     Returns:
         How many were sent, and how many came too late.
@@ -148,13 +155,13 @@ def send_speech(
     maker = threading.Thread(target=outbox.fill, args=(frames,), daemon=True)
     maker.start()
     try:
-        sent = send_frames(outbox, send, clock, (lambda seconds: None) if player is None else player.start)
+        sent = send_frames(outbox, send, clock, (lambda seconds: None) if player is None else player.start, waits)
     finally:
         outbox.leave()
         maker.join()
         if player is not None:
             player.close()
-    return sent, outbox.late
+    return sent, sent - outbox.made if waits else outbox.late
 
 
 class Address:

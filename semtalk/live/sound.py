@@ -1,4 +1,7 @@
-"""Plays the sound that motion is sent for, where ``sounddevice`` is installed."""
+"""Plays the sound that motion is sent for, and hears a microphone, where ``sounddevice`` is installed."""
+
+from collections.abc import Iterator
+from queue import SimpleQueue
 
 import numpy as np
 
@@ -7,6 +10,59 @@ from semtalk.motion.skeleton import SAMPLE_RATE
 from semtalk.places import CHECKOUT
 
 COMMAND = "pip install -e .[live]" if CHECKOUT else "pip install sounddevice"
+
+
+MICROPHONE = "microphone"
+"""Stands for what is spoken now, where a recording is named."""
+PIECE = SAMPLE_RATE // 10
+"""Samples that are heard, or given to networks, at a time."""
+
+
+def pieces_of(wave: np.ndarray) -> Iterator[np.ndarray]:
+    """A wave (S,) as it would be heard: in pieces."""
+    for first in range(0, len(wave), PIECE):
+        yield wave[first : first + PIECE]
+
+
+class Microphone:
+    """What the default microphone hears, in pieces, until it or the user ends it."""
+
+    def __init__(self):
+        """Open it.
+
+        Raises:
+            MissingModelError: There is no ``sounddevice``, or none that finds its library or a microphone.
+        """
+        try:
+            import sounddevice
+
+            self.stream = sounddevice.InputStream(
+                samplerate=SAMPLE_RATE, channels=1, dtype="float32", blocksize=PIECE, callback=self._hear,
+                finished_callback=self.end,
+            )  # fmt: skip
+        except Exception as error:  # as for a player
+            raise MissingModelError(
+                f"audio=microphone: it cannot be heard ({type(error).__name__}: {error}): run `{COMMAND}` on a machine "
+                "with a microphone, or give a recording, as in audio=FILE.wav."
+            ) from error
+        self.pieces: SimpleQueue[np.ndarray | None] = SimpleQueue()
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Listen from now on: pieces (N,) at 16 kHz."""
+        self.stream.start()
+        while (piece := self.pieces.get()) is not None:
+            yield piece
+
+    def end(self) -> None:
+        """Hear no more than what was heard."""
+        self.pieces.put(None)
+
+    def close(self) -> None:
+        """Close it."""
+        self.stream.close()
+
+    def _hear(self, block: np.ndarray, count: int, times, status) -> None:
+        self.pieces.put(block[:, 0].copy())
 
 
 class Player:

@@ -1,6 +1,6 @@
 """What a stream of motion gives, as datagrams of VMC."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +10,7 @@ from semtalk.generation.stream import SpeechStream
 from semtalk.live.bones import Bones
 from semtalk.live.vmc import bundled, face_values, frame_messages
 from semtalk.motion.io import Motion
-from semtalk.motion.skeleton import FPS, SAMPLE_RATE
-
-PIECE = SAMPLE_RATE // 10
-"""Samples of sound that a stream is given at a time."""
+from semtalk.motion.skeleton import FPS
 
 
 @dataclass
@@ -48,9 +45,9 @@ class Encoder:
 
 
 def spoken_frames(
-    stream: SpeechStream, wave: np.ndarray, words: list[tuple[str, float, float]], encoder: Encoder
+    stream: SpeechStream, pieces: Iterable[np.ndarray], words: list[tuple[str, float, float]], encoder: Encoder
 ) -> Iterator[list[bytes]]:
-    """Datagrams of each frame of a wave (S,) at 16 kHz, as soon as the stream gives it."""
-    for first in range(0, len(wave), PIECE):
-        yield from encoder(stream.push(wave[first : first + PIECE], [] if first else words))
+    """Datagrams of each frame of sound that comes in pieces (N,) at 16 kHz, as soon as the stream gives it."""
+    for number, piece in enumerate(pieces):
+        yield from encoder(stream.push(piece, [] if number else words))
     yield from encoder(stream.finish())

@@ -1,11 +1,14 @@
 """Motion sent by VMC: bytes, bones, order, times, sound; a receiver on this machine decodes what the command sends."""
 
 import re
+import signal
 import socket
 import struct
 import sys
 import threading
+from functools import partial
 from types import ModuleType, SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -17,13 +20,14 @@ from pythonosc.osc_message import OscMessage
 from scipy.spatial.transform import Rotation
 from tiny import voice
 
+from semtalk.commands.live import _ended_by_control_c
 from semtalk.errors import SemTalkError
 from semtalk.face import face_map
 from semtalk.face.names import ARKIT, INDEX
 from semtalk.live.bones import BONES, JAW, Bones, alignment
 from semtalk.live.process import Sender
 from semtalk.live.sender import MARGIN, Address, Outbox, send_frames, send_speech
-from semtalk.live.sound import Player, open_player
+from semtalk.live.sound import Microphone, Player, open_player
 from semtalk.live.speech import Encoder
 from semtalk.live.vmc import LARGEST, bundled, encoded, face_values, frame_messages
 from semtalk.motion.io import Motion
@@ -200,6 +204,21 @@ def test_a_frame_that_is_late_is_the_last_one_again_and_the_next_one_is_in_time(
     assert outbox.late == 2
 
 
+def test_where_no_sound_is_to_be_kept_step_with_a_frame_that_is_late_is_waited_for():
+    outbox, clock, start = Outbox(), FakeClock(), 100 + MARGIN
+    outbox.put([b"0"])
+    outbox.put([b"1"])
+
+    def made_meanwhile(seconds):
+        if seconds > start + 3.5 / 30 and not outbox.ended:
+            outbox.fill([[b"2"], [b"3"]])
+
+    clock.waiting, sent = made_meanwhile, []
+    count = send_frames(outbox, lambda datagram: sent.append((clock.seconds, datagram)), clock, waits=True)
+    assert [datagram for _, datagram in sent] == [b"0", b"1", b"1", b"1", b"2", b"3"] and count == 6
+    assert [at for at, _ in sent] == pytest.approx([start + number / 30 for number in range(6)], abs=1e-9)
+
+
 def test_what_goes_wrong_with_frames_is_told_where_they_are_sent():
     def frames():
         yield [b"0"]
@@ -265,6 +284,56 @@ def test_the_sound_begins_at_its_sample_and_goes_on_by_the_cards_own_clock(sound
     assert not player.stream.is_open
 
 
+class FakeMicrophone:
+    """A sound card that hears a voice of so many seconds, and ends."""
+
+    def __init__(self, seconds, samplerate, channels, dtype, blocksize, callback, finished_callback):
+        assert (samplerate, channels, dtype) == (16000, 1, "float32")
+        self.wave, self.size, self.is_open = voice(seconds).astype(np.float32), blocksize, True
+        self.callback, self.over = callback, finished_callback
+
+    def start(self):
+        block = np.zeros((self.size, 1), np.float32)  # one for all, as a sound card has
+        for first in range(0, len(self.wave), self.size):
+            piece = self.wave[first : first + self.size]
+            block[: len(piece), 0] = piece
+            self.callback(block[: len(piece)], len(piece), None, None)
+        self.over()
+
+    def close(self):
+        self.is_open = False
+
+
+@pytest.fixture
+def microphone(monkeypatch):
+    module = ModuleType("sounddevice")
+    module.InputStream = partial(FakeMicrophone, 2.5)
+    monkeypatch.setitem(sys.modules, "sounddevice", module)
+
+
+def test_a_microphone_is_heard_in_pieces_until_it_ends(microphone):
+    heard = Microphone()
+    assert np.array_equal(np.concatenate(list(heard)), voice(2.5).astype(np.float32))
+    heard.close()
+    assert not heard.stream.is_open
+
+
+def test_a_microphone_that_cannot_be_heard_is_told(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sounddevice", None)
+    with pytest.raises(SemTalkError, match=r"audio=microphone: it cannot be heard.*pip install.*audio=FILE.wav"):
+        Microphone()
+
+
+def test_the_first_control_c_ends_what_is_heard_and_the_second_the_program():
+    ended = []
+    with _ended_by_control_c(lambda: ended.append(True)):
+        signal.raise_signal(signal.SIGINT)
+        assert ended == [True]
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
 def test_sound_that_cannot_be_played_is_told(monkeypatch):
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     with pytest.raises(SemTalkError, match=r"sound cannot be played.*pip install.*play=false"):
@@ -303,6 +372,35 @@ class InThisProcess:
 
     def end(self):
         self.address.close()
+
+
+class Listener:
+    """A sender in this process that keeps what it is to send."""
+
+    frames: ClassVar[list[list[bytes]]] = []
+
+    def __init__(self, target, wave, play):
+        self.plays = False
+
+    def send(self, frames):
+        self.frames[:] = frames
+        return len(self.frames), 0
+
+    def end(self):
+        pass
+
+
+def test_what_a_microphone_hears_moves_as_a_recording_of_it_does(smoke, tmp_path, monkeypatch, microphone):
+    monkeypatch.setattr("semtalk.live.process.Sender", Listener)
+    soundfile.write(tmp_path / "microphone.wav", voice(2.5), 16000, subtype="FLOAT")  # numbers are drawn by the name
+    sent = []
+    for words in (["audio=microphone"], [f"audio={tmp_path}/microphone.wav", "play=false"]):
+        printed = run_command("scripts/live.py", *smoke[1], *words).stdout
+        assert "75 frames were sent" in printed
+        sent.append([*Listener.frames])
+    assert sent[0] == sent[1] and len(sent[0]) == 75
+    said = run_command("scripts/live.py", *smoke[1], "audio=microphone", "transcript=x.srt", check=False).stderr
+    assert said.strip().endswith("transcript is for a recording, and audio=microphone is none.")
 
 
 def received_from(receiver: socket.socket, said: list) -> None:

@@ -38,7 +38,7 @@ class LiveSettings(Command, OfARun, Arkit):
     """``scripts/live.py``."""
 
     audio: PathText | None
-    """A recording."""
+    """A recording, or microphone for what is spoken now, until Ctrl+C."""
     transcript: PathText | None
     """Its transcript; null for none."""
     target: Annotated[str, Field(pattern=TARGET)]
@@ -66,6 +66,15 @@ class LiveSettings(Command, OfARun, Arkit):
     """Metres from floor to hips of the figure that receives, so that its feet stand; null for the body's own."""
     bundle: bool
     """Whether messages are bundled; some receivers take no bundles."""
+
+    @model_validator(mode="after")
+    def what_is_for_recordings(self) -> "LiveSettings":
+        """What is spoken now has no transcript, and is heard without being played."""
+        if self.audio == "microphone" and self.transcript is not None:
+            raise ValueError("transcript is for a recording, and audio=microphone is none.")
+        if self.audio == "microphone" and self.play is True:
+            raise ValueError("play=true is for a recording, and audio=microphone is none.")
+        return self
 
     @model_validator(mode="after")
     def hops_fit(self) -> "LiveSettings":
