@@ -25,6 +25,14 @@ def checkpoint_path(run_dir: str | Path, phase: str, which: str = "best") -> Pat
     return Path(run_dir) / phase / f"{which}.ckpt"
 
 
+def no_checkpoint(path: Path, phase: str, stage: str) -> str:
+    """What is said where a network is missing that another stage of training makes."""
+    return (
+        f"{path}: there is no checkpoint of '{phase}' here. Make it with `{called('train')} stage={stage}` and the "
+        "same data, model and name."
+    )
+
+
 def runs_of_seeds(runs_dir: Path, name: str) -> list[Path]:
     """Folders ``NAME_seedN`` of the runs of several seeds, by their seeds."""
     there = runs_dir.glob(f"{glob.escape(name)}_seed*")

@@ -16,6 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from semtalk.errors import DivergedError, SemTalkError
 from semtalk.log import print_messages, printable
+from semtalk.places import checkpoint_path, no_checkpoint
 from semtalk.threads import wait_briefly
 
 if TYPE_CHECKING:
@@ -102,6 +103,19 @@ def _is_searched() -> bool:
 def run_dir(settings: Command) -> Path:
     """Folder that all stages of a run share: ``ckpt`` where it is given."""
     return Path(getattr(settings, "ckpt", None) or Path(settings.runs_dir) / settings.run_name)
+
+
+def refuse_untrained(settings: Command) -> None:
+    """See, before torch is loaded, that the folder of a run has the network that makes motion.
+
+    Raises:
+        SemTalkError: It has not.
+    """
+    ckpt = getattr(settings, "ckpt", None)
+    if ckpt is None or Path(ckpt).is_dir() or Path(ckpt).is_absolute():  # else it may be a name of the hub
+        path = checkpoint_path(run_dir(settings), "base")
+        if not path.is_file():
+            raise SemTalkError(no_checkpoint(path, "base", "semtalk"))
 
 
 def results_dir(settings: Command) -> Path:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from semtalk.errors import SemTalkError
 from semtalk.log import LOG
 from semtalk.places import called
-from semtalk.run import results_dir, run_dir
+from semtalk.run import refuse_untrained, results_dir, run_dir
 
 if TYPE_CHECKING:
     from semtalk.settings.commands import GenerateSettings
@@ -66,6 +66,7 @@ def generate(settings: GenerateSettings) -> None:
     refuse_overwriting(
         given, [folder / "environment.json", *(folder / f"{name}{ending}" for name in names for ending in endings)]
     )
+    refuse_untrained(settings)
 
     from functools import partial
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from semtalk.errors import SemTalkError
 from semtalk.log import LOG
 from semtalk.places import called
-from semtalk.run import run_dir
+from semtalk.run import refuse_untrained, run_dir
 
 if TYPE_CHECKING:
     from semtalk.live.process import Sender
@@ -70,6 +70,7 @@ def _ended_by_control_c(end: Callable[[], None]) -> Iterator[None]:
 def _send(settings: LiveSettings, sender: Sender, pieces: Iterable, words: list) -> None:
     """Send the motion of sound that comes in pieces, and say how steadily."""
     try:
+        refuse_untrained(settings)
         sent, late = sender.send(_live_frames(settings, pieces, words))
     finally:
         sender.end()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from semtalk.errors import MissingModelError
 from semtalk.places import CHECKOUT
-from semtalk.run import run_dir
+from semtalk.run import refuse_untrained, run_dir
 
 if TYPE_CHECKING:
     from semtalk.settings.commands import StudioSettings
@@ -18,6 +18,7 @@ def studio(settings: StudioSettings) -> None:
     if find_spec("gradio") is None:
         command = "pip install -e .[studio]" if CHECKOUT else "pip install gradio"
         raise MissingModelError(f"the studio needs the extra studio, which is not here: run `{command}`.")
+    refuse_untrained(settings)
     from semtalk.studio.server import serve
 
     serve(settings, settings.ckpt or run_dir(settings))

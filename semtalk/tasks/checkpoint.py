@@ -14,7 +14,7 @@ from semtalk.files import atomic_write, write_checkpoint
 from semtalk.log import LOG
 from semtalk.models.tokenizer import Tokenizer
 from semtalk.needs import refuse_run
-from semtalk.places import WEIGHTS, called, checkpoint_path, runs_of_seeds
+from semtalk.places import WEIGHTS, called, checkpoint_path, no_checkpoint, runs_of_seeds
 from semtalk.settings import refuse_untrusted
 from semtalk.settings.commands import TrainSettings
 from semtalk.settings.words import path_keys
@@ -82,10 +82,7 @@ def load_checkpoint(path: Path, phase: str) -> dict[str, Any]:
             are not finite.
     """
     if not path.is_file():
-        raise SemTalkError(
-            f"{path}: there is no checkpoint of '{phase}' here. Make it with `{called('train')} "
-            f"stage={PHASES[phase].stage}` and the same data, model and name."
-        )
+        raise SemTalkError(no_checkpoint(path, phase, PHASES[phase].stage))
     checkpoint = published_checkpoint(path, phase) if path.suffix == WEIGHTS else read_tensors(path, "checkpoint")
     stamped = checkpoint.get("semtalk") if isinstance(checkpoint, dict) else None
     if not isinstance(stamped, dict) or not isinstance(stamped.get("format"), int):

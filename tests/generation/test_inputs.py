@@ -1,5 +1,6 @@
 """What a user gives is read before anything heavy is, and what is wrong with it is one sentence."""
 
+import re
 import shutil
 from dataclasses import replace
 
@@ -84,6 +85,16 @@ def test_bad_input_is_told_before_torch_is_imported(tmp_path):
     assert len(lines) == len(wrong)
     for line, expected in zip(lines, wrong.values(), strict=True):
         assert expected in line
+
+
+@pytest.mark.parametrize("word", ["ckpt={}/none", "runs_dir={}"])
+def test_a_run_without_networks_is_told_before_torch_is_imported(tmp_path, word):
+    soundfile.write(tmp_path / "a.wav", voice(0.5), 16000)
+    words = [word.format(tmp_path), f"audio={tmp_path}/a.wav", "transcript=none", f"out={tmp_path}/out"]
+    said = run_program("-X", "importtime", "generate.py", *words, check=False)
+    modules = set(re.findall(r"\|\s*([\w.]+)$", said.stderr, re.M))
+    assert said.returncode == 1 and "there is no checkpoint of 'base' here. Make it with" in said.stderr
+    assert "semtalk.generation.wishes" in modules and "torch" not in modules and not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
