@@ -167,7 +167,7 @@ def test_characters_are_as_the_page_says(body, written, tmp_path):
     import sys
 
     sys.path.append(str(ROOT / "tests" / "avatar"))
-    from made import channels, load, write_character
+    from characters import channels, load, write_character
 
     write_character(tmp_path / "a.glb", body, targets=["jawOpen", "other", "third"])
     motion = load_motion(written[0] / "spoken.npz")
