@@ -36,6 +36,11 @@ SHOWN = ("wav", "mp4")
 LARGEST_UPLOAD = "200mb"
 
 
+def _written(folder: Path) -> int:
+    """When the newest file of a folder was written, in nanoseconds; 0 where there is none."""
+    return max((path.stat().st_mtime_ns for path in folder.iterdir()), default=0) if folder.is_dir() else 0
+
+
 class Studio:
     """All sessions.
 
@@ -50,7 +55,7 @@ class Studio:
         self.uploads.mkdir(parents=True)
         self.sessions: dict[str, Session] = {}
         self.owners: dict[str, str] = {}
-        self.given: dict[str, set[Path]] = {}
+        self.given: dict[str, dict[Path, int]] = {}
         self.lock = threading.Lock()
 
     def session(self, owner: str) -> tuple[str, Session]:
@@ -70,15 +75,16 @@ class Studio:
     def received(self, owner: str, files: Iterable[str]) -> None:
         """Note which uploads a page uses; equal files of several pages are one."""
         with self.lock:
-            self.given.setdefault(owner, set()).update(Path(file).parent for file in files)
+            folders = {Path(file).parent for file in files}
+            self.given.setdefault(owner, {}).update((folder, _written(folder)) for folder in folders)
 
     def end(self, owner: str) -> None:
         """Remove the session of a page that was closed, and its uploads."""
         with self.lock:
             session = self.sessions.pop(self.owners.pop(owner, ""), None)
-            used = set().union(*(folders for other, folders in self.given.items() if other != owner))
-            for folder in self.given.pop(owner, set()) - used:
-                if folder.parent == self.uploads:
+            given = self.given.pop(owner, {})
+            for folder in set(given).difference(*self.given.values()):
+                if folder.parent == self.uploads and _written(folder) == given[folder]:  # else it was given again
                     shutil.rmtree(folder, ignore_errors=True)
         if session is not None:
             session.end()

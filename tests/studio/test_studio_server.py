@@ -19,6 +19,7 @@ from voices import TEXT, Visitor, engine, hour, served, talk  # noqa: F401
 from semtalk.errors import SemTalkError
 from semtalk.settings import compose
 from semtalk.studio import server as servers
+from semtalk.studio.server import Studio
 
 pytest.importorskip("gradio")
 
@@ -189,6 +190,21 @@ def test_what_a_page_gave_and_made_goes_with_it_and_the_rest_with_the_studio(eng
         assert len(list(sessions.iterdir())) == 1
         assert os.path.exists(paths[2]) and not os.path.exists(paths[1]), "equal uploads are one file"
     assert not root.parent.exists()
+
+
+def test_a_file_that_is_given_anew_stays_until_who_gave_it_goes(tmp_path):
+    """Between an upload and its use nobody has noted it yet, and the page that gave an equal one may be closed."""
+    studio = Studio(None, tmp_path / "studio")
+    path = studio.uploads / "hash" / "talk.wav"
+    path.parent.mkdir()
+    path.write_bytes(b"first")
+    studio.received("first", [str(path)])
+    os.utime(path, ns=(0, path.stat().st_mtime_ns + 1))  # what an upload of the same does
+    studio.end("first")
+    assert path.exists()
+    studio.received("second", [str(path)])
+    studio.end("second")
+    assert not path.exists()
 
 
 def test_nobody_else_is_called(engine, talk):
