@@ -192,6 +192,7 @@ CPU = ("trainer.accelerator=cpu", "+trainer.enable_progress_bar=false")
 TWO = (*CPU, "trainer.devices=2", "trainer.strategy=ddp")
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one_does_with_twice_the_batch(smoke):
     """Levels are left out, which once had one process wait for good for the other."""
     folder, places = smoke
