@@ -22,6 +22,7 @@ from semtalk.generation.feet import lock_feet
 from semtalk.generation.rollout import join_windows
 from semtalk.generation.speech import SemTalk
 from semtalk.generation.stream import SpeechStream
+from semtalk.live.sound import pieces_of
 from semtalk.metrics.bodies import SOLES, foot_slide, ground_height
 from semtalk.metrics.functional import foot_skating
 from semtalk.models.tokenizer import Codes
@@ -31,7 +32,6 @@ from semtalk.motion.skeleton import FEET, HAND_JOINTS, SAMPLE_RATE
 from semtalk.settings import compose
 
 CKPT = "ckpt="
-PIECE = SAMPLE_RATE // 10
 LIVE = ((None, 30), (None, 0), (20, 0), (16, 1), (12, 2), (8, 3), (12, 0), (8, 1))
 """Hop in frames, and look-ahead in code steps."""
 HANDS = (20, 21, *HAND_JOINTS)
@@ -98,10 +98,7 @@ def live(hop: int | None, lookahead: int) -> Callable[[SemTalk, Recording], Made
     def make(model: SemTalk, take: Recording) -> Made:
         stream = SpeechStream(model, take.speaker, lookahead=lookahead, name=take.id, hop=hop)
         given = noted(stream)
-        pieces = [
-            stream.push(take.wave[first : first + PIECE], [] if first else take.words)
-            for first in range(0, len(take.wave), PIECE)
-        ]
+        pieces = [stream.push(piece, [] if number else take.words) for number, piece in enumerate(pieces_of(take.wave))]
         pieces.append(stream.finish())
         arrays = [
             np.concatenate([getattr(piece, key) for piece in pieces]) for key in ("poses", "expressions", "trans")

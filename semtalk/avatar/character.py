@@ -10,10 +10,10 @@ import yaml
 
 from semtalk.avatar.names import CONVENTIONS, NEEDED, VRM, folded, match_bones
 from semtalk.avatar.shapes import Shapes, read_shapes
-from semtalk.avatar.turns import rotation_of, rotation_of_quaternion
 from semtalk.errors import SemTalkError
 from semtalk.files import read_text
 from semtalk.gltf import read_accessor, read_glb_file
+from semtalk.motion.turns import rotation_of, rotation_of_quaternion
 
 SUFFIXES = (".glb", ".vrm", ".fbx")
 EXTENSIONS = {"VRMC_vrm": "VRM 1", "VRM": "VRM 0"}

@@ -13,11 +13,11 @@ import torch
 
 from semtalk.avatar.character import Avatar
 from semtalk.avatar.trunk import Trunk
-from semtalk.avatar.turns import shortest_turn, turned
 from semtalk.body import BodyModel
 from semtalk.body.base import forward_kinematics, world_rotations
 from semtalk.motion.io import Motion
 from semtalk.motion.skeleton import FEET, NUM_JOINTS, PARENTS
+from semtalk.motion.turns import shortest_turn, turn_vectors
 
 LIMBS = ((16, 18, 20), (17, 19, 21), (1, 4, 7), (2, 5, 8))
 """Joints of arms and legs, from above."""
@@ -132,7 +132,7 @@ class Retargeting:
         places = {0: np.zeros((len(turns[0]), 3))}
         for joint in sorted(set(turns) - {0}):
             above = self.above(joint)
-            places[joint] = places[above] + turned(turns[above], self.own[joint] - self.own[above])
+            places[joint] = places[above] + turn_vectors(turns[above], self.own[joint] - self.own[above])
         return places
 
     def _hips(self, places: dict[int, np.ndarray], body: np.ndarray) -> np.ndarray:
@@ -170,7 +170,7 @@ def tracks_of(avatar: Avatar, posed: Posed) -> list[tuple[str, int, np.ndarray]]
         at = posed.places[joint]
         if carrier is not None:
             other = joint_of[carrier]
-            at = turned(np.swapaxes(above, -1, -2), at - posed.places[other]) + avatar.places[carrier]
+            at = turn_vectors(np.swapaxes(above, -1, -2), at - posed.places[other]) + avatar.places[carrier]
         if parent >= 0:
             at = (at - avatar.world[parent, :3, 3]) @ np.linalg.inv(avatar.world[parent, :3, :3]).T
         still = avatar.document["nodes"][node]

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from semtalk.avatar.character import TRUNK, Avatar
-from semtalk.avatar.turns import shortest_turn, turned
 from semtalk.log import LOG
+from semtalk.motion.turns import shortest_turn, turn_vectors
 
 ARMS = {16: (18, 20, 28, 25), 17: (19, 21, 43, 40)}
 """Shoulder -> the joints of its arm that are kept out: elbow, wrist, two fingers."""
@@ -82,7 +82,7 @@ class Trunk:
             if joint in turns:
                 turns[joint] = by @ turns[joint]
                 lever = places[joint] - places[shoulder]
-                places[joint] = places[shoulder] + turned(by, lever)
+                places[joint] = places[shoulder] + turn_vectors(by, lever)
 
     def way_out(self, at: np.ndarray, turns: dict, places: dict, margin: float) -> np.ndarray:
         """The way (T, 3) from places (T, 3) to the surface of the trunk, 0 for those outside of it.
@@ -101,13 +101,13 @@ class Trunk:
         step = np.where(inside, aside * (1 / np.maximum(depth, 0.2) - 1), 0)
         out = np.stack([step[:, 0], np.zeros(len(step)), step[:, 1]], axis=1) @ self.axes.T
         return sum(
-            weight * turned(turns[joint], out)
+            weight * turn_vectors(turns[joint], out)
             for joint, weight in ((0, 1 - share), (self.chest, share))
         )  # fmt: skip
 
     def _at_rest(self, at: np.ndarray, turn: np.ndarray, place: np.ndarray, joint: int) -> np.ndarray:
         """Places (T, 3) where a bone would have them at rest, in the character's axes."""
-        return (turned(np.swapaxes(turn, -1, -2), at - place) + self.own[joint]) @ self.axes
+        return (turn_vectors(np.swapaxes(turn, -1, -2), at - place) + self.own[joint]) @ self.axes
 
 
 def _between(heights: np.ndarray, rows: np.ndarray, at: np.ndarray) -> np.ndarray:

@@ -7,7 +7,6 @@ import numpy as np
 
 from semtalk.avatar.character import Avatar, read_avatar
 from semtalk.avatar.retarget import Retargeting, tracks_of
-from semtalk.avatar.turns import rotation_of
 from semtalk.body import BodyModel
 from semtalk.errors import SemTalkError
 from semtalk.face import FaceMap, face_map
@@ -15,6 +14,7 @@ from semtalk.gltf import Buffer, write_glb_file
 from semtalk.log import LOG
 from semtalk.motion.io import Motion
 from semtalk.motion.skeleton import EYES, FPS, JAW
+from semtalk.motion.turns import rotation_of
 
 NAME = "semtalk"
 """Of the animation, which is the file's first."""

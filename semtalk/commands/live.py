@@ -30,12 +30,12 @@ def send_live(settings: LiveSettings) -> None:
     from semtalk.features.utterance import refuse_short
     from semtalk.live.process import Sender
     from semtalk.live.sender import refuse_without_osc
-    from semtalk.live.sound import MICROPHONE, Microphone, pieces_of
+    from semtalk.live.sound import Microphone, pieces_of
 
     refuse_without_osc()
     if settings.arkit_matrix is not None:
         read_matrix(settings.arkit_matrix)  # or an error
-    if settings.audio == MICROPHONE:
+    if settings.hears:
         microphone = Microphone()
         try:
             with _ended_by_control_c(microphone.end):

@@ -8,9 +8,8 @@ mouth and brows make of it. The corpus has nothing of lids and gaze.
 import numpy as np
 
 from semtalk.face.names import ARKIT, INDEX
-from semtalk.face.weights import gaze_weights, jaw_weights
+from semtalk.face.weights import ruled_weights
 from semtalk.motion.io import Motion
-from semtalk.motion.skeleton import JAW
 
 VOWELS = "aeiouy"
 """As in :mod:`semtalk.data.sample.script`."""
@@ -54,9 +53,7 @@ class SampleFace:
     def __call__(self, motion: Motion) -> np.ndarray:
         """See :class:`semtalk.face.weights.FaceMap`."""
         found = motion.expressions.astype(np.float64)
-        weights = gaze_weights(motion.poses)
-        for name, value in jaw_weights(motion.poses[:, JAW]).items():
-            weights[:, INDEX[name]] = value
+        weights = ruled_weights(motion)
         spoken = sum(size * found[:, 6 * place : 6 * place + 6] for place, size in enumerate(SIZES))
         spoken = np.clip(spoken / np.square(SIZES).sum(), 0, 1)
         weights += spoken @ np.stack([_row(LIPS[vowel]) for vowel in VOWELS])

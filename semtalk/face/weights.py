@@ -58,6 +58,14 @@ def coefficients(motion: Motion) -> np.ndarray:
     return np.concatenate([motion.expressions, motion.poses[:, JAW]], axis=1).astype(np.float64)
 
 
+def ruled_weights(motion: Motion) -> np.ndarray:
+    """ARKit's weights (T, 52) of jaw and gaze by their joints; all others are 0."""
+    weights = gaze_weights(motion.poses)
+    for name, value in jaw_weights(motion.poses[:, JAW]).items():
+        weights[:, INDEX[name]] = value
+    return weights
+
+
 class RuledFace:
     """Jaw and gaze alone; everything else is 0, because expressions mean nothing without a face that has them."""
 
@@ -69,10 +77,7 @@ class RuledFace:
 
     def __call__(self, motion: Motion) -> np.ndarray:
         """See :class:`FaceMap`."""
-        weights = gaze_weights(motion.poses)
-        for name, value in jaw_weights(motion.poses[:, JAW]).items():
-            weights[:, INDEX[name]] = value
-        return weights
+        return ruled_weights(motion)
 
 
 class MatrixFace:

@@ -17,6 +17,7 @@ from semtalk.motion.io import Motion
 from semtalk.motion.parts import foot_contact
 from semtalk.motion.rotation import axis_angle_to_matrix, matrix_to_axis_angle
 from semtalk.motion.skeleton import FEET, FPS
+from semtalk.motion.turns import turn_vectors
 
 Array = NDArray[np.float64]
 
@@ -93,7 +94,7 @@ class Leg:
         """The leg of some joints: local rotations (T, 3, 3) of each, the pelvis (T, 3), and rest joints (55, 3)."""
         turn, place, turns, places = local[0], root, [], []
         for before, joint in zip((0, *joints[:-1]), joints, strict=True):
-            place = place + apply(turn, np.broadcast_to(rest[joint] - rest[before], root.shape))
+            place = place + turn_vectors(turn, np.broadcast_to(rest[joint] - rest[before], root.shape))
             places.append(place)
             if joint in local:
                 turn = turn @ local[joint]
@@ -116,7 +117,7 @@ class Leg:
         """Local rotations (T, 3, 3) of hip, knee and ankle that bring the foot there, see :meth:`led`."""
         turn = about(np.broadcast_to([0.0, 1.0, 0.0], self.ball.shape), turned)
         ball = self.ball + np.stack([moved[:, 0], lifted, moved[:, 1]], axis=1)
-        wanted = ball - apply(turn, self.ball - self.ankle) - self.hip
+        wanted = ball - turn_vectors(turn, self.ball - self.ankle) - self.hip
         upper, lower = self.knee - self.hip, self.ankle - self.knee
         length = norm(upper) + norm(lower)
         distance = within_reach(norm(wanted), length)
@@ -125,7 +126,7 @@ class Leg:
             distance < norm(wanted), -np.sqrt(np.maximum(distance**2 - level**2, 0.0)), wanted[:, 1]
         )
         bend = self._bend(upper, lower, norm(wanted), norm(wanted - (self.ankle - self.hip)))
-        swing = between(upper + apply(bend, lower), wanted)
+        swing = between(upper + turn_vectors(bend, lower), wanted)
         thigh = swing @ self.thigh
         shin = swing @ bend @ self.shin
         return (
@@ -236,11 +237,6 @@ def between(one: Array, other: Array) -> Array:
     axis = np.cross(one, other)
     angle = np.arctan2(norm(axis), dot(one, other))
     return about(axis / np.maximum(norm(axis), 1e-12)[:, None], angle)
-
-
-def apply(turns: Array, vectors: Array) -> Array:
-    """Vectors (T, 3) turned by rotations (T, 3, 3)."""
-    return (turns @ vectors[..., None])[..., 0]
 
 
 def dot(one: Array, other: Array) -> Array:

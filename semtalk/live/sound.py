@@ -12,8 +12,6 @@ from semtalk.places import CHECKOUT
 COMMAND = "pip install -e .[live]" if CHECKOUT else "pip install sounddevice"
 
 
-MICROPHONE = "microphone"
-"""Stands for what is spoken now, where a recording is named."""
 PIECE = SAMPLE_RATE // 10
 """Samples that are heard, or given to networks, at a time."""
 

@@ -67,12 +67,17 @@ class LiveSettings(Command, OfARun, Arkit):
     bundle: bool
     """Whether messages are bundled; some receivers take no bundles."""
 
+    @property
+    def hears(self) -> bool:
+        """Whether what is spoken now is heard, instead of a recording."""
+        return self.audio == "microphone"
+
     @model_validator(mode="after")
     def what_is_for_recordings(self) -> "LiveSettings":
         """What is spoken now has no transcript, and is heard without being played."""
-        if self.audio == "microphone" and self.transcript is not None:
+        if self.hears and self.transcript is not None:
             raise ValueError("transcript is for a recording, and audio=microphone is none.")
-        if self.audio == "microphone" and self.play is True:
+        if self.hears and self.play is True:
             raise ValueError("play=true is for a recording, and audio=microphone is none.")
         return self
 

@@ -31,6 +31,6 @@ def shortest_turn(start: np.ndarray, end: np.ndarray) -> np.ndarray:
     return np.eye(3) + across + across @ across / np.maximum(1 + along, 1e-9)
 
 
-def turned(turns: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+def turn_vectors(turns: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     """Vectors (..., 3) that are turned by rotations (..., 3, 3)."""
     return (turns @ vectors[..., None])[..., 0]
