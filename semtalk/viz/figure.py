@@ -22,7 +22,8 @@ from semtalk.motion.skeleton import EYES
 from semtalk.viz.face import CLOSE_ANGLE, FaceActor, Head, head_of, look_at
 from semtalk.viz.stage import ANGLE, SPACING, Stage, View, distance, stage
 
-COLOURS = ("#9aa5b1", "#c9a26b")
+COLOURS = ("#c9a26b", "#9aa5b1", "#8fb08a", "#b391b0", "#7d9cc4", "#c98f86")
+"""Of figures, from the last, which is what was made, to the first."""
 BUST = np.array([0.35, 0.3, 0.35])
 """Metres from the neck, within which a figure is drawn in a view of its face."""
 BATCH = 12
@@ -66,10 +67,11 @@ class FigureRenderer:
         self.faces = []
         for index, model in enumerate(self.models):
             still = model.vertices(model.rest_pose()).astype(np.float32)
-            colour = COLOURS[(index + len(COLOURS) - len(betas)) % len(COLOURS)]
+            colour = COLOURS[(len(betas) - 1 - index) % len(COLOURS)]
             wood = model.faces if heads is None else model.faces[~own_head(model, still)[model.faces].any(axis=1)]
             self.wood.append([])
-            for row in [0] * first + [first + index] * bool(self.closeups):
+            rows = [0] * first + [first + index] * bool(self.closeups)
+            for row in rows:
                 self.plotter.subplot(0, row)
                 seen = wood if row < first else wood[near_head(model, still)[wood].all(axis=1)]
                 used, corners = np.unique(seen, return_inverse=True)
@@ -78,7 +80,7 @@ class FigureRenderer:
                 self.wood[-1].append((mesh, used))
             if heads is not None:
                 self.faces.append(FaceActor(heads[index], colour))
-                for row in [0] * first + [first + index] * bool(self.closeups):
+                for row in rows:
                     self.plotter.renderers[row].AddActor(self.faces[-1].actor)
         for closeup in self.closeups:
             closeup.camera.view_angle = CLOSE_ANGLE

@@ -46,6 +46,17 @@ def test_every_figure_is_in_the_picture_where_its_name_stands(count):
     assert not (stretched[:290, [0, -1]] < 235).any(), "hands that are stretched to the sides too"
 
 
+def test_figures_that_are_compared_have_their_own_colours():
+    (picture,) = draw_motions([standing()] * 5, 1, SCENE, 1)
+    tones = []
+    for first, last in figures(picture):
+        inked = picture[CHEST, first : last + 1].astype(float)
+        inked = inked[inked.max(axis=2) < 235]
+        tones.append(np.median(inked / inked.sum(axis=1, keepdims=True), axis=0))
+    apart = np.abs(np.subtract.outer(*[np.array(tones)] * 2).diagonal(axis1=1, axis2=3)).max(axis=2)
+    assert len(tones) == 5 and (apart[~np.eye(5, dtype=bool)] > 0.01).all()
+
+
 def test_one_figure_and_two_are_as_near_as_they_were():
     assert [distance(count, SCENE) for count in (1, 2)] == pytest.approx([4, 4], abs=0.01)
     assert distance(1, STUDY) == 4 and distance(3, SCENE) > 5
