@@ -111,7 +111,18 @@ EMBEDDER = Thing(
 RELEASE = Thing("SemTalk's released weights", page="https://github.com/Xiangyue-Zhang/SemTalk")
 BEAT2_WINDOWS = {"[2]": 8_550, "all": 124_000}
 """``data.speakers`` -> about how many windows of stride 20 its training split has, for plans without the corpus."""
-REPOSITORY = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
+REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+"""Name of a model on the hub, or in its cache."""
+
+
+def is_repository(name: str | Path | None, revision: str | None = None) -> bool:
+    """Whether the name of a trained model is one of the hub, as in ``org/name``, and not a path.
+
+    A name whose parent folder exists is a path, unless a revision is given with it.
+    """
+    if not isinstance(name, str) or "/" not in name or REPOSITORY.fullmatch(name) is None or Path(name).exists():
+        return False
+    return revision is not None or not Path(name).parent.is_dir()
 
 
 def model_on_hub(name: str) -> Thing:

@@ -145,6 +145,20 @@ def refuse_run(key: str, run: str | Path, phases: Sequence[str], instead: str = 
             )
 
 
+def initial_phase(run: str | Path) -> str:
+    """The first phase whose network a run has that another training starts from.
+
+    Raises:
+        SemTalkError: It has none.
+    """
+    from semtalk.settings.commands import PHASE_NAMES
+
+    for phase in PHASE_NAMES:
+        if checkpoint_path(run, phase).is_file():
+            return phase
+    raise SemTalkError(f"init={run}: there is no checkpoint here; give the folder of a run, as in runs/NAME.")
+
+
 def fetchable(needs: list[Need]) -> list[Need]:
     """What is missing and may be fetched from the hub."""
     return [need for need in needs if not need.here and need.thing.hub]

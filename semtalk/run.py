@@ -120,7 +120,7 @@ def refuse_untrained(settings: Command) -> None:
 
 def results_dir(settings: Command) -> Path:
     """Folder below which results go by default: that of the run; of a model of the hub, one in ``runs_dir``."""
-    from semtalk.generation.hub import is_repository
+    from semtalk.catalogue import is_repository
 
     folder, ckpt = run_dir(settings), getattr(settings, "ckpt", None)
     return Path(settings.runs_dir) / ckpt if is_repository(ckpt, getattr(settings, "revision", None)) else folder

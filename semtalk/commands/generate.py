@@ -26,6 +26,7 @@ def generate(settings: GenerateSettings) -> None:
     from semtalk.features.audio import find_audio
     from semtalk.generation.inputs import (
         SUFFIXES,
+        find_recogniser,
         hear_words,
         read_betas,
         read_seed,
@@ -67,6 +68,7 @@ def generate(settings: GenerateSettings) -> None:
         given, [folder / "environment.json", *(folder / f"{name}{ending}" for name in names for ending in endings)]
     )
     refuse_untrained(settings)
+    recognise = find_recogniser(settings.transcript, settings.whisper, settings.language)
 
     from functools import partial
 
@@ -84,7 +86,8 @@ def generate(settings: GenerateSettings) -> None:
     model = load_asked(settings, settings.ckpt or run_dir(settings), str(device), body)
     driven = avatar is not None and avatar.shapes.driven
     arkit, worn, shown = _faces(settings, formats, driven, body, model.corpus)
-    hear_words(utterances, settings.transcript, settings.whisper, settings.language)
+    if recognise:
+        hear_words(utterances, recognise)
     results = generate_asked(model, settings, utterances, partial(track, description="Generating"))
     for line in model.counts():
         LOG.info(line)

@@ -21,31 +21,19 @@ SHOWN = (
 """What the closing table has of the best validation; the curves have all of it."""
 
 
-def _initial_facts(init: str | None):
-    """Facts in the checkpoints of the run that training starts from; none without one."""
-    if init is None:
-        return None
-    from semtalk.tasks.checkpoint import read_stamp
-    from semtalk.tasks.phases import PHASES
-
-    for phase in PHASES:
-        if checkpoint_path(init, phase).is_file():
-            return read_stamp(init, phase).facts
-    raise SemTalkError(f"init={init}: there is no checkpoint here; give the folder of a run, as in runs/NAME.")
-
-
 def train(settings: TrainSettings) -> float | None:
     """Train the phases of a stage.
 
     Returns:
         The last one's ``objective``, which a search makes small; none for a plan.
     """
-    from semtalk.needs import opened, refuse_missing, refuse_run
+    from semtalk.needs import initial_phase, opened, refuse_missing, refuse_run
     from semtalk.settings.commands import MOTION_PHASES
     from semtalk.slurm import go_back_when_warned
 
     if settings.tokenizer:
         refuse_run("tokenizer", settings.tokenizer, MOTION_PHASES)
+    first = initial_phase(settings.init) if settings.init else None
     if settings.logger.name == "wandb" and settings.evaluation.video:
         from semtalk.face.head import refuse_faceless
 
@@ -57,7 +45,6 @@ def train(settings: TrainSettings) -> float | None:
 
     corpus = opened(settings.data)
     refuse_missing(settings, corpus)
-    known = _initial_facts(settings.init)
 
     from pytorch_lightning.utilities.rank_zero import rank_zero_only
     from rich.console import Console
@@ -68,7 +55,7 @@ def train(settings: TrainSettings) -> float | None:
     from semtalk.data.datamodule import CorpusDataModule
     from semtalk.data.store import mean_joint_speed
     from semtalk.evaluation.judge import Judge, hears_less
-    from semtalk.tasks.checkpoint import phases_to_train, refuse_parts, share_checkpoints
+    from semtalk.tasks.checkpoint import phases_to_train, read_stamp, refuse_parts, share_checkpoints
     from semtalk.tasks.fit import fit_phase, processes_of
     from semtalk.tasks.phases import phases_of
     from semtalk.tasks.speed import warn_of_shared_cores
@@ -78,6 +65,7 @@ def train(settings: TrainSettings) -> float | None:
         LOG.setLevel("WARNING")
     processes_of(settings.trainer)  # or an error
     warn_of_shared_cores(settings.trainer)
+    known = read_stamp(settings.init, first).facts if settings.init else None
     body = load_body(settings.body.path, settings.body.model)
     data = CorpusDataModule(
         corpus, settings.features, settings.data.store, body, settings.strict, stride=settings.recipe.stride,

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from semtalk.catalogue import model_on_hub
+from semtalk.catalogue import REPOSITORY, model_on_hub
 from semtalk.errors import MissingModelError, SemTalkError
 from semtalk.features.packages import PACKAGES, package_folder
 
@@ -20,10 +20,14 @@ def local_model(name: str, key: str, alternative: str) -> Path:
     """
     if name in PACKAGES:
         return package_folder(name, key, alternative)
-    folder = Path(name) if Path(name).is_dir() else cached_model(name)
+    if Path(name).is_dir():
+        return Path(name)
+    if REPOSITORY.fullmatch(name) is None:
+        raise MissingModelError(f"{key}={name}: there is no such folder; give that of the model, or {alternative}.")
+    folder = cached_model(name)
     if folder is None:
         raise MissingModelError(
-            f"{key}={name}: the model is neither a folder nor in the Hugging Face cache; fetch it with "
+            f"{key}={name}: the model is neither a folder here nor in the Hugging Face cache; fetch it with "
             f"`{model_on_hub(name).command}`, or {alternative}."
         )
     return folder

@@ -1,28 +1,18 @@
 """Published models on the Hugging Face hub: fetched into its cache, and sent."""
 
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
+from semtalk.catalogue import REPOSITORY, is_repository
 from semtalk.errors import SemTalkError
 from semtalk.places import is_published
-from semtalk.tasks.published import FILES, REPOSITORY, one_line, refuse_code
+from semtalk.tasks.published import FILES, one_line, refuse_code
 
 T = TypeVar("T")
 SECONDS = 10.0
 """After which a hub that does not answer is taken for one that is not there."""
 OFFLINE = "the hub cannot be reached (or HF_HUB_OFFLINE says not to), and nothing of it is in the cache"
-
-
-def is_repository(name: str | Path, revision: str | None = None) -> bool:
-    """Whether a model's name is one of the hub, as in ``org/name``, and not a path.
-
-    A name whose parent folder exists is a path, unless a revision is given with it.
-    """
-    if not isinstance(name, str) or "/" not in name or re.fullmatch(REPOSITORY, name) is None or Path(name).exists():
-        return False
-    return revision is not None or not Path(name).parent.is_dir()
 
 
 def located_model(name: str | Path, revision: str | None = None) -> Path:
@@ -82,7 +72,7 @@ def sent(name: str, files: Mapping[str, Path], message: str, revision: str | Non
     """
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
-    if re.fullmatch(REPOSITORY, name) is None:
+    if REPOSITORY.fullmatch(name) is None:
         raise SemTalkError(f"{name}: no name of a repository; give one as in org/name.")
     api = HfApi()
 

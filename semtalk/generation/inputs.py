@@ -103,7 +103,7 @@ def read_seed(motion: str | Path | Motion) -> Motion:
 
 
 def read_utterances(paths: list[Path], transcript: str) -> tuple[list[Utterance], list[str]]:
-    """Read recordings, and their words where these are in files; :func:`hear_words` hears the others'.
+    """Read recordings, and their words where these are in files; :func:`find_recogniser` finds what hears the others'.
 
     Args:
         paths: The recordings.
@@ -156,11 +156,10 @@ def _beside(folder: Path, stem: str) -> Path:
     raise SemTalkError(f"{folder}: there is no transcript {stem} ({', '.join(TRANSCRIPT_SUFFIXES)}).")
 
 
-def hear_words(utterances: list[Utterance], transcript: str, whisper: str, language: str | None) -> None:
-    """Have Whisper hear words where no file holds them, or say that they are unknown.
+def find_recogniser(transcript: str, whisper: str, language: str | None) -> Recogniser | None:
+    """What hears words where no file holds them; none, which is said, where they stay unknown.
 
     Args:
-        utterances: Their words are set.
         transcript: As in :func:`read_utterances`: ``auto`` is Whisper where its model is on this machine.
         whisper: The Whisper model; one that is not the default was named, and has to be there.
         language: What it hears; detected for none.
@@ -171,14 +170,18 @@ def hear_words(utterances: list[Utterance], transcript: str, whisper: str, langu
     if transcript == "none":
         LOG.info(f"transcript=none: {UNKNOWN}.")
     if transcript not in ("auto", "whisper"):
-        return
+        return None
     try:
-        recognise = Recogniser(whisper, language)
+        return Recogniser(whisper, language)
     except MissingModelError as error:
         if transcript == "whisper" or whisper != WHISPER:
             raise
         LOG.info(f"No transcript: {UNKNOWN} (transcript=FILE gives them). {error}")
-        return
+        return None
+
+
+def hear_words(utterances: list[Utterance], recognise: Recogniser) -> None:
+    """Have Whisper hear the words of recordings, and say how many it heard."""
     for utterance in utterances:
         utterance.words = recognise(utterance.wave)
         LOG.info(f"{utterance.name}: {len(utterance.words)} words were heard.")

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
+from semtalk.catalogue import REPOSITORY
 from semtalk.errors import SemTalkError
 from semtalk.features.packages import PACKAGES
 from semtalk.features.text import read_vocabulary
@@ -37,8 +38,6 @@ IN_RUN = "run:"
 """Begins the path of a file that lies in the run's own folder."""
 GIVEN = "given:"
 """Begins the name of a file that belongs to the features and is not published: who loads the model has it."""
-REPOSITORY = r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?"
-"""Name of a model on the hub, or in its cache."""
 
 
 def refuse_code(said: str, names: list[str]) -> None:
@@ -133,7 +132,7 @@ def _is_harmless(key: str, value: Any) -> bool:
         return value.removeprefix(IN_RUN) == WORDS
     if value.startswith(GIVEN):
         return re.fullmatch(r"[^/\\]+", value.removeprefix(GIVEN)) is not None
-    return key == "model" and (value in PACKAGES or re.fullmatch(REPOSITORY, value) is not None)
+    return key == "model" and (value in PACKAGES or REPOSITORY.fullmatch(value) is not None)
 
 
 def published_checkpoint(path: Path, phase: str) -> dict[str, Any]:

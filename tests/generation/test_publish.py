@@ -15,9 +15,9 @@ from safetensors.torch import load_file, save_file
 from tiny import voice
 
 from semtalk import SemTalk, SemTalkError
+from semtalk.catalogue import is_repository
 from semtalk.evaluation.alignment import Scorer
 from semtalk.files import read_json
-from semtalk.generation.hub import is_repository
 from semtalk.motion.io import load_motion
 from semtalk.needs import needs_of, opened
 from semtalk.places import checkpoint_path
