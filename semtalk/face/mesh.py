@@ -38,6 +38,8 @@ BALL = 0.0141
 """Radius of an eye of the mesh."""
 PUPIL, IRIS = 12.0, 27.0
 """Degrees from the middle of an eye to their edges."""
+ARCH = 0.82
+"""How wide the rows of teeth are made, of the mesh's: those come through the corners of a mouth that is pursed."""
 RINGS, COLLAR, SUNK = 8, (0.054, 0.054), np.array([0.0, -0.035, 0.008])
 """Of the longer neck: rings, half axes of the last one in metres, and its centre from the neck's joint."""
 PARTS = {
@@ -99,6 +101,7 @@ def free_head(folder: Path) -> FaceMesh:
     for name, group in PARTS.items():
         groups[quads[name].reshape(-1)] = GROUPS.index(group)
     colours = np.array([PAINT[name] for name in GROUPS])[groups]
+    points[groups == GROUPS.index("teeth"), 0] *= ARCH
     mouth = np.isin(groups, [GROUPS.index("teeth"), GROUPS.index("tongue")])
     _paint(colours, points, groups, points[mouth], normals(points, triangles(quads["body"])))
     shapes = np.zeros((len(ARKIT), len(points), 3), np.float32)

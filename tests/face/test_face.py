@@ -335,6 +335,31 @@ def test_the_real_head_opens_its_mouth_and_closes_its_eyes(body, rest):
     assert talk.has_head()
 
 
+@real
+@pytest.mark.parametrize(
+    "said", [{}, {"jawOpen": 0.35, "mouthPucker": 0.4, "mouthFunnel": 0.5}, {"jawOpen": 0.2, "mouthPucker": 0.8}]
+)
+def test_teeth_stay_within_the_corners_of_a_mouth_that_is_pursed(said):
+    face = mesh.free_head(head.head_folder())
+    points = face.vertices + sum(value * face.shapes[INDEX[name]] for name, value in said.items())
+    lips = points[(face.groups == 0) & np.isclose(face.colours, mesh.LIPS).all(axis=1)]
+    corner = lips[lips[:, 0].argmax()]
+    teeth = points[face.groups == GROUPS.index("teeth")]
+    ahead = teeth[teeth[:, 2] > corner[2] - 0.012]
+    assert len(ahead) > 20 and np.abs(ahead[:, 0]).max() < corner[0] - 0.002
+
+
+def test_rows_of_teeth_are_narrower_than_the_file_has_them(made, monkeypatch):
+    teeth = []
+    for wide in (mesh.ARCH, 1.0):
+        monkeypatch.setattr(mesh, "ARCH", wide)
+        mesh.free_head.cache_clear()
+        face = mesh.free_head(head.head_folder())
+        teeth.append(face.vertices[face.groups == GROUPS.index("teeth")])
+    mesh.free_head.cache_clear()
+    assert np.allclose(teeth[0], teeth[1] * [0.82, 1, 1]) and np.ptp(teeth[1][:, 0]) > 0
+
+
 def test_generate_and_eval_show_the_face(made, smoke, tmp_path, caplog):
     import av
     import soundfile
