@@ -19,7 +19,7 @@ from semtalk.errors import SemTalkError
 from semtalk.evaluation.known_answers import angle
 from semtalk.features.utterance import Utterance
 from semtalk.generation.feet import lock_feet
-from semtalk.generation.rollout import join_windows
+from semtalk.generation.seams import join_windows
 from semtalk.generation.speech import SemTalk
 from semtalk.generation.stream import SpeechStream
 from semtalk.live.sound import pieces_of

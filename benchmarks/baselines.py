@@ -7,7 +7,7 @@ from scipy.spatial.distance import cdist
 from semtalk.data.store import Store
 from semtalk.evaluation.ridge import Standard
 from semtalk.evaluation.takes import Take
-from semtalk.generation.rollout import NEW_FRAMES
+from semtalk.generation.seams import NEW_FRAMES
 from semtalk.motion.skeleton import SEED_FRAMES, WINDOW
 
 

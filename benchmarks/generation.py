@@ -10,7 +10,8 @@ from torch import Tensor
 from benchmarks.common import PAPER, alternate, device, record
 from benchmarks.literal import part_by_part, rollout
 from semtalk.features.extract import WINDOW_SLOTS, feature_dims
-from semtalk.generation.rollout import NEW_FRAMES, MotionGenerator, padded_frames
+from semtalk.generation.rollout import MotionGenerator
+from semtalk.generation.seams import NEW_FRAMES, padded_frames
 from semtalk.generation.stream import WindowStream
 from semtalk.models.fusion import semantic_score
 from semtalk.models.tokenizer import Tokenizer

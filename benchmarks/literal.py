@@ -10,7 +10,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from semtalk.generation.rollout import NEW_FRAMES, SEEN_WINDOWS, MotionGenerator, join_windows
+from semtalk.generation.rollout import SEEN_WINDOWS, MotionGenerator
+from semtalk.generation.seams import NEW_FRAMES, join_windows
 from semtalk.models.fusion import fuse_codes
 from semtalk.models.grouped import ByPart
 from semtalk.models.masking import seed_mask

@@ -9,7 +9,8 @@ from semtalk.data.store import StoredRecording, in_turn
 from semtalk.evaluation.gate import gate_numbers
 from semtalk.evaluation.hearing import other_sounds
 from semtalk.evaluation.takes import Take, TakeMaker, true_frames
-from semtalk.generation.rollout import NEW_FRAMES, MotionGenerator
+from semtalk.generation.rollout import MotionGenerator
+from semtalk.generation.seams import NEW_FRAMES
 from semtalk.motion.parts import Frames, part_channels, rotation_error
 from semtalk.motion.rotation import geodesic_distance, rotation_6d_to_matrix
 from semtalk.motion.skeleton import HAND_JOINTS, PARTS, UPPER_JOINTS, WINDOW

@@ -15,7 +15,7 @@ from semtalk.data.store import MOTION, Store, StoredRecording, in_turn
 from semtalk.evaluation.takes import Take
 from semtalk.features.extract import full_precision
 from semtalk.files import atomic_write
-from semtalk.generation.rollout import orthonormal
+from semtalk.generation.seams import orthonormal
 from semtalk.motion.skeleton import JAW, NUM_EXPRESSIONS, NUM_JOINTS
 
 SPEECH = ("rhythm", "hubert")

@@ -11,7 +11,8 @@ from semtalk.data.recording import Corpus, SemanticInterval
 from semtalk.data.store import StoredRecording
 from semtalk.errors import SemTalkError
 from semtalk.features.extract import SLOTS, stack_features
-from semtalk.generation.rollout import NEW_FRAMES, MotionGenerator, Rollout, padded_frames
+from semtalk.generation.rollout import MotionGenerator, Rollout
+from semtalk.generation.seams import NEW_FRAMES, padded_frames
 from semtalk.models.fusion import BETA
 from semtalk.motion.parts import Frames, batch_frames
 from semtalk.motion.rotation import matrix_to_6d, rotation_6d_to_matrix

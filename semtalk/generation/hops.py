@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from semtalk.generation.reader import REACH, STEPS, CodeReader
-from semtalk.generation.rollout import MotionGenerator, orthonormal
+from semtalk.generation.rollout import MotionGenerator
+from semtalk.generation.seams import orthonormal
 from semtalk.models.fusion import BETA
 from semtalk.models.tokenizer import Codes
 from semtalk.motion.parts import Frames, translation_from_root

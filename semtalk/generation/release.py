@@ -5,7 +5,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from semtalk.generation.rollout import MotionGenerator, orthonormal
+from semtalk.generation.rollout import MotionGenerator
+from semtalk.generation.seams import orthonormal
 from semtalk.models.tokenizer import Codes
 from semtalk.models.translation import ROOT
 from semtalk.motion.parts import IDENTITY_6D, Frames, motion_channels, part_channels, translation_from_root

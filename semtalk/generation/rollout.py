@@ -15,10 +15,10 @@ from semtalk.errors import SemTalkError
 from semtalk.features.extract import FRAME_SLOTS, WINDOW_SLOTS
 from semtalk.generation.edit import Context, Edits
 from semtalk.generation.reader import STEPS, CodeReader
+from semtalk.generation.seams import NEW_FRAMES, PIECE, join_windows, orthonormal, smooth_seams, window_count
 from semtalk.models.base_motion import BaseMotionNetwork
 from semtalk.models.decoding import LIKELIEST, Decoding
 from semtalk.models.fusion import BETA, active_steps, semantic_score
-from semtalk.models.layers import smooth_steps
 from semtalk.models.masking import seed_mask
 from semtalk.models.predictor import Passes, SpeechFeatures
 from semtalk.models.sparse_motion import SparseMotionNetwork
@@ -33,11 +33,9 @@ from semtalk.motion.parts import (
     poses_from_rotation,
     translation_from_root,
 )
-from semtalk.motion.rotation import matrix_to_6d, rotation_6d_to_matrix
 from semtalk.motion.skeleton import BODY_PARTS, PARTS, SEED_FRAMES, WINDOW
 from semtalk.settings import choose
 
-NEW_FRAMES = WINDOW - SEED_FRAMES
 SEEN_WINDOWS = 2
 """Windows that the seed of the next one is decoded from; more than the decoder sees."""
 WINDOWS_AT_ONCE = 32
@@ -45,42 +43,6 @@ WINDOWS_AT_ONCE = 32
 NETWORKS = ("base", "sparse")
 SCALED = "_scaled"
 """At the end of a gate's name: its score scales the semantic features too, instead of the learned one."""
-PIECE = 4096
-"""Frames whose rotations are turned from one form into another at once."""
-
-
-def window_count(frames: int) -> int:
-    """Windows that cover ``frames``: n windows give 60 n + 4."""
-    return max(1, -(-(frames - SEED_FRAMES) // NEW_FRAMES))
-
-
-def padded_frames(frames: int) -> int:
-    """Frames that ``window_count(frames)`` windows give."""
-    return window_count(frames) * NEW_FRAMES + SEED_FRAMES
-
-
-def join_windows(windows: list[Codes]) -> Codes:
-    """Codes (B, S, L) of windows one after another: all but the first lose the step that holds their seed."""
-    skipped = [{name: codes[name][:, 1 if index else 0 :] for name in PARTS} for index, codes in enumerate(windows)]
-    return {name: torch.cat([codes[name] for codes in skipped], dim=1) for name in PARTS}
-
-
-def orthonormal(rotation: Tensor) -> Tensor:
-    """Decoded 6D rotations (B, T, 55, 6) as those of true rotations; some frames at a time, for long takes."""
-    return torch.cat([matrix_to_6d(rotation_6d_to_matrix(piece)) for piece in rotation.split(PIECE, dim=1)], dim=1)
-
-
-def smooth_seams(latents: Tensor, seams: tuple[int, ...]) -> Tensor:
-    """Average the four latents (B, S, C) around each seam with those around them, weights 1, 4, 6, 4, 1 of 16.
-
-    A window knows the one before it by 4 frames alone; what it would correct at once is spread over eight steps.
-    """
-    near = [step for seam in seams for step in range(seam - 2, seam + 2) if 0 <= step < latents.shape[1]]
-    if not near:
-        return latents
-    smoothed = latents.clone()
-    smoothed[:, near] = smooth_steps(latents, times=2)[:, near]
-    return smoothed
 
 
 @dataclass

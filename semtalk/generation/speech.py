@@ -23,7 +23,8 @@ from semtalk.generation.hub import located_model
 from semtalk.generation.inputs import check_mappings, check_options, given_path, read_betas, read_seed
 from semtalk.generation.load import Files, load_generator, networks_of
 from semtalk.generation.publish import EVALUATION, push_run, save_run
-from semtalk.generation.rollout import MotionGenerator, Rollout, padded_frames
+from semtalk.generation.rollout import MotionGenerator, Rollout
+from semtalk.generation.seams import padded_frames
 from semtalk.generation.wishes import Asked, Pose, Scores, read_end, read_wishes
 from semtalk.models.fusion import BETA
 from semtalk.motion.io import Motion

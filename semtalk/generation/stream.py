@@ -13,7 +13,8 @@ from semtalk.features.transcript import clean
 from semtalk.features.utterance import Utterance, check_words, fit_wave, mono
 from semtalk.generation.hops import HopStream
 from semtalk.generation.reader import REACH, STEPS, CodeReader
-from semtalk.generation.rollout import NEW_FRAMES, MotionGenerator, join_windows
+from semtalk.generation.rollout import MotionGenerator
+from semtalk.generation.seams import NEW_FRAMES, join_windows
 from semtalk.generation.speech import SemTalk
 from semtalk.models.fusion import BETA
 from semtalk.models.tokenizer import Codes

@@ -14,7 +14,7 @@ from semtalk.body import load_body
 from semtalk.data.datamodule import MotionDataModule
 from semtalk.data.open import open_corpus, open_store
 from semtalk.features.utterance import Utterance
-from semtalk.generation.rollout import padded_frames, window_count
+from semtalk.generation.seams import padded_frames, window_count
 from semtalk.generation.speech import SemTalk
 from semtalk.motion.io import load_motion
 from semtalk.settings import compose

@@ -6,14 +6,8 @@ from tiny import speech_of_takes, speech_of_window, tiny_generator
 
 from semtalk.evaluation.known_answers import known_answers
 from semtalk.evaluation.takes import TakeMaker, add_mean_pose, most_gestured, true_frames
-from semtalk.generation.rollout import (
-    MotionGenerator,
-    join_windows,
-    orthonormal,
-    padded_frames,
-    smooth_seams,
-    window_count,
-)
+from semtalk.generation.rollout import MotionGenerator
+from semtalk.generation.seams import join_windows, orthonormal, padded_frames, smooth_seams, window_count
 from semtalk.models.decoding import Decoding
 from semtalk.models.fusion import fuse_codes
 from semtalk.models.layers import smooth_steps

@@ -7,7 +7,7 @@ from tiny import voice
 
 from semtalk import SemTalk
 from semtalk.features.utterance import Utterance
-from semtalk.generation.rollout import NEW_FRAMES, join_windows
+from semtalk.generation.seams import NEW_FRAMES, join_windows
 from semtalk.generation.stream import EXACT_LOOKAHEAD, SpeechStream, WindowStream
 from semtalk.motion.skeleton import PARTS
 

@@ -15,7 +15,8 @@ from semtalk import environment
 from semtalk.data.windows import WindowDataset
 from semtalk.errors import SemTalkError
 from semtalk.features.pretrained import pick_device
-from semtalk.generation.rollout import MotionGenerator, join_windows
+from semtalk.generation.rollout import MotionGenerator
+from semtalk.generation.seams import join_windows
 from semtalk.models.decoding import Decoding
 from semtalk.models.dropout import Dropout
 from semtalk.models.grouped import ByPart, linear
