@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import torch
 
+from semtalk.environment import cores
 from semtalk.errors import SemTalkError
 
 T = TypeVar("T")
@@ -32,7 +33,7 @@ def joined(first: T, second: T) -> T:
 
 
 def in_processes(make: Callable[[], Callable[[int], T]], pieces: int, processes: int) -> Iterator[T]:
-    """What several processes find of pieces, in the order of the pieces.
+    """What several processes find of pieces, in the order of the pieces; each has as many threads as this one, at most.
 
     Args:
         make: Opens, once in each process, what finds something of a piece by its number.
@@ -45,17 +46,19 @@ def in_processes(make: Callable[[], Callable[[int], T]], pieces: int, processes:
     from joblib import Parallel, delayed
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
+    threads = max(1, min(torch.get_num_threads(), cores() // processes))
     shares = Parallel(n_jobs=processes, return_as="generator")
     try:
         evaluation = uuid.uuid4().hex
-        yield from shares(delayed(_find)(evaluation, make, number) for number in range(pieces))
+        yield from shares(delayed(_find)(evaluation, make, number, threads) for number in range(pieces))
     except TerminatedWorkerError as error:
         raise SemTalkError(
             f"processes={processes}: one of them was killed, most often for want of memory; give fewer."
         ) from error
 
 
-def _find(evaluation: str, make: Callable[[], Callable[[int], T]], number: int) -> T:
+def _find(evaluation: str, make: Callable[[], Callable[[int], T]], number: int, threads: int) -> T:
+    torch.set_num_threads(threads)
     if evaluation not in _OPENED:
         _OPENED.clear()
         _OPENED[evaluation] = make()

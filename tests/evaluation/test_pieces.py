@@ -25,6 +25,15 @@ from semtalk.motion.io import save_motion
 from semtalk.settings import compose
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Processes that share a machine of two cores have one each, and sums depend on how many share them."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="module")
 def evaluated(smoke, body):
     """Evaluates the smoke run's test takes, so many at once."""
@@ -85,6 +94,19 @@ def killed(number: int) -> int:
     if number == 1:
         os.kill(os.getpid(), signal.SIGKILL)
     return number
+
+
+def threads_of(number: int) -> int:
+    return torch.get_num_threads()
+
+
+def test_processes_have_no_more_threads_than_the_one_that_begins_them(monkeypatch):
+    from joblib.externals.loky import get_reusable_executor
+
+    get_reusable_executor().shutdown()
+    for name in ("OMP", "MKL", "OPENBLAS"):
+        monkeypatch.setenv(f"{name}_NUM_THREADS", "2")
+    assert list(in_processes(partial(partial, threads_of), 2, 2)) == [1, 1]
 
 
 def test_a_process_that_is_killed_is_one_sentence():
