@@ -1,6 +1,5 @@
 """The networks of the studio, which make one motion after another."""
 
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,10 +17,9 @@ from semtalk.motion.skeleton import PARTS
 from semtalk.settings import validated
 from semtalk.settings.commands import Command, GenerateSettings, StudioSettings
 from semtalk.settings.line import as_written
+from semtalk.studio.turns import Report, Turns
 from semtalk.tasks.speed import trainer_device
 
-Report = Callable[[float, str], None]
-"""Is told the share that is done, from 0 to 1, and what is being done."""
 WITHOUT = {"emphasise": None, "calm": None, "psi": None, "pose": None}
 """Nothing is said to matter."""
 
@@ -34,7 +32,8 @@ class Engine:
         ckpt: Folder or repository of the run.
         model: Its networks.
         other: Those of the other run; none where there is none.
-        lock: Held by whoever uses them: a second request waits its turn.
+        turns: Of those who use them: a second request waits its turn.
+        drawing: Of those who have videos drawn, which needs no network and takes all cores.
     """
 
     def __init__(self, settings: StudioSettings, ckpt: str | Path):
@@ -55,7 +54,8 @@ class Engine:
         if settings.beside is not None:
             plain = self.base.plain() | {"revision": None}
             self.other = load_asked(validated(GenerateSettings, plain), settings.beside, device, self.body)
-        self.lock = threading.Lock()
+        self.turns = Turns("Another request is at work")
+        self.drawing = Turns("Another video is being drawn")
         self._arkit: FaceMap | None = None
         self._recogniser: Recogniser | None = None
         self._own = {id(one): one.generator.decoding for one in (self.model, self.other) if one is not None}
@@ -91,13 +91,18 @@ class Engine:
             self._recogniser = Recogniser(self.settings.whisper, self.settings.language)
         return self._recogniser
 
-    def hear(self, utterance: Utterance) -> list[Word]:
+    def hear(self, utterance: Utterance, report: Report) -> list[Word]:
         """Words of a recording, by Whisper.
+
+        Args:
+            utterance: The recording.
+            report: Is told who else is before.
 
         Raises:
             MissingModelError: Its model is not here.
         """
-        with self.lock:
+        with self.turns.turn(report):
+            report(0, "Hearing the words")
             return self._whisper()(utterance.wave)
 
     def make(self, settings: GenerateSettings, utterance: Utterance, beside: str, report: Report) -> list:
@@ -126,7 +131,7 @@ class Engine:
             if self.other is None:
                 raise SemTalkError("beside: there is no other run; start the studio with beside=RUN.")
             plans.append((self.other, settings.model_copy(update=WITHOUT | {"speaker": None})))
-        with self.lock:
+        with self.turns.turn(report):
             made = []
             for number, (model, own) in enumerate(plans):
                 told = _Told(report, number / len(plans), 1 / (len(plans) * own.samples))

@@ -1,6 +1,6 @@
 """What the boxes and buttons of the page do."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
 from html import escape
 from pathlib import Path
@@ -12,12 +12,18 @@ from semtalk.errors import SemTalkError
 from semtalk.log import LOG, printable
 from semtalk.motion.skeleton import FPS, SAMPLE_RATE
 from semtalk.studio.request import Request, in_milliseconds, spelt
+from semtalk.studio.turns import Report, Stopped, Work
 
 if TYPE_CHECKING:
     from semtalk.studio.server import Studio
 
-PROGRESS = gr.Progress()
-"""By which Gradio knows that a function tells how far it is."""
+
+def sentence(error: Exception) -> str:
+    """What the page says of an error, as html: one sentence."""
+    if isinstance(error, SemTalkError):
+        return escape(str(error))
+    LOG.warning(printable(f"{type(error).__name__}: {error}"))
+    return escape(f"this could not be done ({type(error).__name__}); the studio's own window says more.")
 
 
 def answered(function: Callable) -> Callable:
@@ -27,14 +33,51 @@ def answered(function: Callable) -> Callable:
     def call(*values: Any) -> Any:
         try:
             return function(*values)
-        except SemTalkError as error:
-            raise gr.Error(escape(str(error)), print_exception=False) from None
         except Exception as error:
-            LOG.warning(printable(f"{type(error).__name__}: {error}"))
-            said = f"this could not be done ({type(error).__name__}); the studio's own window says more."
-            raise gr.Error(escape(said), print_exception=False) from None
+            raise gr.Error(sentence(error), print_exception=False) from None
 
     return call
+
+
+def progress(share: float | None, doing: str) -> str:
+    """What is being done and how far it is; a bar without an end for none."""
+    done = "" if share is None else f" {share:.0%}"
+    value = "" if share is None else f' value="{share:.3f}"'
+    return f'<div class="doing"><span>{escape(doing)}{done}</span><progress{value}></progress></div>'
+
+
+def followed(make: Callable[[Report], tuple], kept: int, busy: tuple, idle: tuple) -> Iterator[tuple]:
+    """Do a piece of work, and show how far it is.
+
+    Args:
+        make: Does it; gives what outputs show then, and what the status says.
+        kept: How many outputs stay as they are until then.
+        busy: What buttons look like while it is done.
+        idle: And else.
+
+    Yields:
+        Outputs, buttons and the status.
+    """
+    still = (gr.skip(),) * kept
+    yield (*still, *busy, progress(None, ""))
+    work = Work(make)
+    for share, doing in work.told():
+        yield (*still, *busy, progress(share, doing))
+    try:
+        *shown, said = work.result()
+    except Stopped as stopped:
+        yield (*still, *idle, escape(str(stopped)))
+    except Exception as error:
+        said = sentence(error)
+        yield (*still, *idle, f'<span class="failed">{said}</span>')
+        raise gr.Error(said, print_exception=False) from None
+    else:
+        yield (*shown, *idle, said)
+
+
+def swapped(first: bool) -> tuple[Any, Any]:
+    """Two buttons of which one is shown: the first, which begins something, or the second, which stops it."""
+    return gr.Button(visible=first), gr.Button(visible=not first)
 
 
 class Page:
@@ -58,48 +101,73 @@ class Page:
         _, session = self.studio.session(request.session_hash)
         return spelt(in_milliseconds(session.words_of(audio and Path(audio), Path(file))))
 
-    def heard(self, audio: str | None, request: gr.Request) -> str:
+    def heard(self, audio: str | None, request: gr.Request) -> Iterator[tuple]:
         """Put what Whisper hears into the box of words."""
         _, session = self.studio.session(request.session_hash)
-        return spelt(in_milliseconds(session.heard(audio and Path(audio))))
+
+        def make(report: Report) -> tuple:
+            words = session.heard(audio and Path(audio), report)
+            return spelt(in_milliseconds(words)), f"{len(words)} words were heard."
+
+        yield from followed(make, 1, (gr.Button(interactive=False),), (gr.Button(interactive=True),))
 
     def generate(
         self, audio: str | None, words: str, speaker: Any, beta: float, samples: int, temperature: float | None,
         seed: int, emphasise: str, calm: str, psi: str | None, poses: Sequence[str] | None, pose_times: str,
-        beside: str, truth: str | None, request: gr.Request, progress: gr.Progress = PROGRESS,
-    ) -> tuple:  # fmt: skip
+        beside: str, truth: str | None, request: gr.Request,
+    ) -> Iterator[tuple]:  # fmt: skip
         """Make a take, and show its first sample."""
-        files = [one for one in (audio, psi, truth, *(poses or [])) if one]
-        self.studio.received(request.session_hash, files)
-        asked = Request(
-            audio and Path(audio), words or "", speaker, beta, int(samples), temperature, int(seed), emphasise or "",
-            calm or "", psi and Path(psi), [Path(one) for one in poses or []], pose_times or "", beside,
-            truth and Path(truth),
-        )  # fmt: skip
-        token, session = self.studio.session(request.session_hash)
-        number = session.generate(asked, lambda share, doing: progress(share, desc=doing))
-        take = session.take(number)
-        count = len(take.samples)
-        numbers = gr.Radio([str(one + 1) for one in range(count)], value="1", visible=count > 1)
-        frames = len(take.samples[0].motion)
-        said = f"Take {number}: {frames / FPS:.1f} s, {len(take.utterance.words)} words."
-        return (*self._shown(token, number, 0), spelt(take.utterance.words), numbers, take.line, number, said, "")
+        owner = request.session_hash
+
+        def make(report: Report) -> tuple:
+            self.studio.received(owner, [one for one in (audio, psi, truth, *(poses or [])) if one])
+            asked = Request(
+                audio and Path(audio), words or "", speaker, beta, int(samples), temperature, int(seed),
+                emphasise or "", calm or "", psi and Path(psi), [Path(one) for one in poses or []], pose_times or "",
+                beside, truth and Path(truth),
+            )  # fmt: skip
+            token, session = self.studio.session(owner)
+            number = session.generate(asked, report)
+            take = session.take(number)
+            count = len(take.samples)
+            numbers = gr.Radio([str(one + 1) for one in range(count)], value="1", visible=count > 1)
+            seconds = len(take.samples[0].motion) / FPS
+            said = f"Take {number}: {seconds:.1f} s, {len(take.utterance.words)} words."
+            return *self._shown(token, number, 0), spelt(take.utterance.words), numbers, take.line, number, "", said
+
+        yield from followed(make, 7, swapped(False), swapped(True))
 
     def sample(self, number: int, sample: str, request: gr.Request) -> tuple:
         """Show another sample."""
         token, session = self.studio.session(request.session_hash)
         session.take(number)
-        return (*self._shown(token, number, int(sample) - 1), "")
+        return *self._shown(token, number, int(sample) - 1), ""
 
-    def video(self, number: int | None, sample: str, request: gr.Request, progress: gr.Progress = PROGRESS) -> str:
+    def video(self, number: int | None, sample: str, request: gr.Request) -> Iterator[tuple]:
         """Draw the video of what is shown."""
         token, session = self.studio.session(request.session_hash)
-        if number is None:
-            raise SemTalkError("There is no motion yet: generate one.")
-        report = session.while_open(lambda share, doing: progress(share, desc=doing))
-        session.take(number).video(int(sample) - 1, report)
-        address = f"/made/{token}/{number}/{int(sample) - 1}/file/mp4"
-        return f'<video id="video" controls src="{address}"></video><p><a href="{address}" download>mp4</a></p>'
+
+        def make(report: Report) -> tuple:
+            if number is None:
+                raise SemTalkError("There is no motion yet: generate one.")
+            session.video(number, int(sample) - 1, report)
+            address = f"/made/{token}/{number}/{int(sample) - 1}/file/mp4"
+            video = f'<video id="video" controls src="{address}"></video>'
+            return (f'{video}<p>Take {number} <a href="{address}" download>mp4</a></p>',)
+
+        yield from followed(make, 0, swapped(False), swapped(True))
+
+    def stop(self, request: gr.Request) -> str:
+        """Stop generating; say so until it has."""
+        return self._stop("generating", request)
+
+    def halt(self, request: gr.Request) -> str:
+        """Stop drawing; say so until it has."""
+        return self._stop("drawing", request)
+
+    def _stop(self, kind: str, request: gr.Request) -> str:
+        self.studio.session(request.session_hash)[1].stop(kind)
+        return progress(None, "Stopping")
 
     def _shown(self, token: str, number: int, sample: int) -> tuple[str, str]:
         """The viewer, and what can be downloaded."""

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 STATIC = Path(__file__).with_name("static")
 FONT = ["system-ui", "-apple-system", "Segoe UI", "Noto Sans", "DejaVu Sans", "sans-serif"]
-WAITING = 16
-"""Requests that may wait; more are told so."""
 MOST_SAMPLES = 8
-WORK = {"concurrency_id": "work", "concurrency_limit": 1}
-"""Of what uses the networks or draws: one at a time, and a second request waits its turn."""
+HIDDEN = {"show_progress": "hidden"}
+"""What Gradio tells of waiting and working; the status says it."""
+WORK = {"concurrency_limit": None, **HIDDEN}
+"""Of what uses the networks or draws, which has its own :class:`~semtalk.studio.turns.Turns`."""
 EMPTY = (
     '<div class="empty"><p><b>Record or choose a voice</b>, say what its words are, and generate.</p><p>Then click a '
     "word below the figure to have it matter more, or less.</p></div>"
@@ -107,6 +107,7 @@ def build(studio: "Studio") -> gr.Blocks:
                         label="Semantic scores (csv or npy)", file_types=[".csv", ".npy"], height=90, elem_id="psi"
                     )
                 go = gr.Button("Generate", variant="primary", elem_id="generate")
+                stop = gr.Button("Stop", visible=False, elem_id="stop")
                 status = gr.HTML("", elem_id="status")
             with gr.Column(scale=11, min_width=600):
                 stage = gr.HTML(EMPTY, elem_id="stage")
@@ -126,22 +127,23 @@ def build(studio: "Studio") -> gr.Blocks:
                     max_lines=3, interactive=False, buttons=["copy"], elem_id="line",
                 )  # fmt: skip
                 draw = gr.Button("Draw the video", size="sm", elem_id="draw")
+                halt = gr.Button("Stop drawing", size="sm", visible=False, elem_id="halt")
                 film = gr.HTML("", elem_id="film")
         number = gr.State(None)
 
         asked = [
             audio, words, speaker, beta, samples, heat, seed, emphasise, calm, psi, poses, pose_times, side, truth,
         ]  # fmt: skip
-        made = [stage, links, words, shown, line, number, status, film]
+        made = [stage, links, words, shown, line, number, film, go, stop, status]
         for button, name in ((go, "generate"), (again, "apply")):
-            button.click(answered(page.generate), asked, made, api_name=name, show_progress_on=[stage, status], **WORK)
-        hidden = {"show_progress": "hidden"}
-        audio.change(answered(page.sound), [audio], [status], api_name="sound", **hidden)
-        transcript.upload(answered(page.transcript), [audio, transcript], [words], api_name="transcript")
-        hear.click(answered(page.heard), [audio], [words], api_name="hear", **WORK)
-        shown.input(answered(page.sample), [number, shown], [stage, links, film], api_name="sample", **hidden)
-        draw.click(answered(page.video), [number, shown], [film], api_name="video", **WORK)
-        side.change(lambda one: gr.File(visible=one == "file"), [side], [truth], api_name="beside", **hidden)
+            button.click(page.generate, asked, made, api_name=name, **WORK)
+        audio.change(answered(page.sound), [audio], [status], api_name="sound", **HIDDEN)
+        transcript.upload(answered(page.transcript), [audio, transcript], [words], api_name="transcript", **HIDDEN)
+        hear.click(page.heard, [audio], [words, hear, status], api_name="hear", **WORK)
+        shown.input(answered(page.sample), [number, shown], [stage, links, film], api_name="sample", **HIDDEN)
+        draw.click(page.video, [number, shown], [draw, halt, film], api_name="video", **WORK)
+        stop.click(answered(page.stop), [], [status], api_name="stop", **WORK)
+        halt.click(answered(page.halt), [], [film], api_name="halt", **WORK)
+        side.change(lambda one: gr.File(visible=one == "file"), [side], [truth], api_name="beside", **HIDDEN)
         blocks.unload(page.gone)
-    blocks.queue(max_size=WAITING)
     return blocks

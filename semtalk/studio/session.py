@@ -1,6 +1,7 @@
 """What one user of the studio makes: takes, which are removed when the user goes."""
 
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,7 +15,7 @@ from semtalk.features.transcript import read_transcript
 from semtalk.features.utterance import Utterance
 from semtalk.motion.io import load_motion
 from semtalk.settings.line import generate_line
-from semtalk.studio.engine import Engine, Report
+from semtalk.studio.engine import Engine
 from semtalk.studio.request import (
     BESIDE,
     Request,
@@ -25,6 +26,7 @@ from semtalk.studio.request import (
     write_words,
 )
 from semtalk.studio.take import Take
+from semtalk.studio.turns import Report, Stopped
 
 MOST_TAKES = 6
 """That a session keeps; the oldest goes when another one is made."""
@@ -38,6 +40,7 @@ class Session:
         folder: Of everything that the user gave and made.
         takes: By their number.
         ended: Whether the user has gone.
+        working: What is made now, by its kind: ``generating``, ``drawing`` or ``hearing``; set, it is to stop.
     """
 
     def __init__(self, engine: Engine, folder: Path):
@@ -45,6 +48,7 @@ class Session:
         self.takes: dict[int, Take] = {}
         self.count = 0
         self.ended = False
+        self.working: dict[str, threading.Event] = {}
         folder.mkdir(parents=True)
 
     def sound(self, audio: Path | None) -> np.ndarray:
@@ -64,9 +68,9 @@ class Session:
         with self.plain_names(transcript.parent):
             return read_transcript(transcript, wave)
 
-    def heard(self, audio: Path | None) -> list:
+    def heard(self, audio: Path | None, report: Report) -> list:
         """Words that Whisper hears."""
-        return self.engine.hear(Utterance(self.sound(audio)))
+        return self.engine.hear(Utterance(self.sound(audio)), self.wanted("hearing", report))
 
     def generate(self, request: Request, report: Report = lambda share, doing: None) -> int:
         """Make a take of a request.
@@ -82,10 +86,11 @@ class Session:
         wave = self.sound(request.audio)
         self.count += 1
         folder = self.folder / str(self.count)
+        report = self.wanted("generating", report)
         try:
             with self.plain_names(folder / "given"):
-                take = self._take(request, wave, folder, self.while_open(report))
-            self.refuse_ended()
+                take = self._take(request, wave, folder, report)
+            report(1, "Building the figure")
         except BaseException:
             shutil.rmtree(self.folder if self.ended else folder, ignore_errors=True)
             raise
@@ -142,6 +147,14 @@ class Session:
             raise SemTalkError(f"take {number}: it is not there any more; generate it again.")
         return self.takes[number]
 
+    def video(self, number: int, sample: int, report: Report) -> Path:
+        """The video of a sample of a take."""
+        try:
+            return self.take(number).video(self.engine, sample, self.wanted("drawing", report))
+        finally:
+            if self.ended:  # whoever writes makes the folder anew
+                shutil.rmtree(self.folder, ignore_errors=True)
+
     @contextmanager
     def plain_names(self, folder: Path) -> Iterator[None]:
         """Errors name files as the user does: without the folder that they were put into."""
@@ -150,23 +163,23 @@ class Session:
         except SemTalkError as error:
             raise SemTalkError(str(error).replace(f"{folder}/", "").replace(f"{folder.parent}/", "")) from error
 
-    def refuse_ended(self) -> None:
-        """Refuse to go on once the user has gone.
+    def wanted(self, kind: str, report: Report) -> Report:
+        """A report that ends the work which makes it once the user has gone, or has stopped it: others wait for it."""
+        stopped = self.working[kind] = threading.Event()
 
-        Raises:
-            SemTalkError: So it is.
-        """
-        if self.ended:
-            raise SemTalkError("the page was closed, or the studio ended; what was made is removed.")
-
-    def while_open(self, report: Report) -> Report:
-        """A report that ends the work which makes it once the user has gone: others wait for it."""
-
-        def told(share: float, doing: str) -> None:
-            self.refuse_ended()
+        def told(share: float | None, doing: str) -> None:
+            if self.ended:
+                raise SemTalkError("the page was closed, or the studio ended; what was made is removed.")
+            if stopped.is_set():
+                raise Stopped("Stopped.")
             report(share, doing)
 
         return told
+
+    def stop(self, *kinds: str) -> None:
+        """Stop what is made now of some kinds, see :attr:`working`."""
+        for kind in kinds:
+            self.working.get(kind, threading.Event()).set()
 
     def end(self) -> None:
         """Remove everything, and stop what is being made."""

@@ -20,8 +20,9 @@ from semtalk.generation.writers import write_motion
 from semtalk.motion.io import Motion
 from semtalk.motion.skeleton import DOWNSAMPLE, FPS, SAMPLE_RATE
 from semtalk.settings.commands import GenerateSettings
-from semtalk.studio.engine import Engine, Report
+from semtalk.studio.engine import Engine
 from semtalk.studio.request import WRITTEN
+from semtalk.studio.turns import Report
 
 DOWNLOADS = ("npz", *WRITTEN)
 """Formats that ``generate.py`` writes too."""
@@ -158,13 +159,14 @@ class Take:
         """Where the video of a sample is, or will be."""
         return self.folder / "made" / f"{self.called(sample)}.mp4"
 
-    def video(self, sample: int, report: Report) -> Path:
-        """The video of a sample with its sound, drawn when it is first asked for."""
+    def video(self, engine: Engine, sample: int, report: Report) -> Path:
+        """The video of a sample with its sound, drawn when it is first asked for; one is drawn at a time."""
         from semtalk.viz.video import Scene, write_video
 
         path = self.drawn(sample)
-        with self.lock:
+        with engine.drawing.turn(report):
             if not path.is_file():
+                report(0, "Drawing the video")
                 motions = dict(zip(self.titles(), self.figures(sample), strict=True))
                 scene = Scene(
                     motions, self.utterance.wave, self.samples[sample].psi, self.settings.beta,
@@ -173,7 +175,7 @@ class Take:
 
                 def told(pictures: Iterable, total: int) -> Iterator:
                     for number, picture in enumerate(pictures):
-                        report(number / total, "Drawing")
+                        report(number / total, "Drawing the video")
                         yield picture
 
                 write_video(scene, path, progress=told)

@@ -9,7 +9,7 @@ import pickle
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import numpy as np
 
@@ -200,7 +200,7 @@ class Drawer:
 def draw_motions(
     motions: list[Motion], frames: int, size: tuple[int, int], processes: int | None = None,
     face: DrawnFace | None = None, view: View = "body",
-) -> Iterator:  # fmt: skip
+) -> Generator:  # fmt: skip
     """Draw the first ``frames`` frames of motions side by side, in order.
 
     Args:

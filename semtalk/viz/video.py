@@ -1,6 +1,7 @@
 """Videos: of a take, with sound, the semantic score over time and words; and of a study, which show a figure alone."""
 
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -164,12 +165,12 @@ def write_video(
     chosen = set(np.linspace(0, frames - 1, SHEET_FRAMES + 2).astype(int)[1:-1].tolist())
     kept: list[Image.Image] = []
     motions = list(scene.motions.values())
-    pictures = draw_motions(motions, frames, SCENE, processes, scene.face, scene.view)
-    if progress is not None:
-        pictures = progress(pictures, frames)
-    else:
-        pictures = track(pictures, description="Drawing", total=frames, disable=quiet)
-    atomic_write(path, lambda temporary: _encode(scene, temporary, pictures, frames, chosen, kept))
+    with closing(draw_motions(motions, frames, SCENE, processes, scene.face, scene.view)) as drawn:  # its processes
+        if progress is not None:
+            pictures = progress(drawn, frames)
+        else:
+            pictures = track(drawn, description="Drawing", total=frames, disable=quiet)
+        atomic_write(path, lambda temporary: _encode(scene, temporary, pictures, frames, chosen, kept))
     sheet = path.with_suffix(".png")
     columns = min(SHEET_COLUMNS, len(kept))
     small = [page.resize((page.width // 2, page.height // 2), Image.Resampling.LANCZOS) for page in kept]

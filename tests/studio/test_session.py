@@ -4,6 +4,7 @@
 import pickle
 import shlex
 import shutil
+import threading
 import zipfile
 from pathlib import Path
 from unittest import mock
@@ -24,6 +25,7 @@ from semtalk.studio.engine import Engine
 from semtalk.studio.request import Request, spelt
 from semtalk.studio.server import Studio
 from semtalk.studio.session import MOST_TAKES, Session
+from semtalk.studio.turns import Stopped
 
 
 def still(path: Path, turn: float = 0.1) -> Path:
@@ -114,13 +116,13 @@ def test_each_request_holds_the_networks_alone_and_says_how_far_it_is(session, t
     asked, shares = [], []
 
     def watched(*given):
-        asked.append(session.engine.lock.locked())
+        asked.append(len(session.engine.turns.here))
         return generate_asked(*given)
 
     with mock.patch.object(engines, "generate_asked", watched):
         session.generate(Request(talk, TEXT, samples=2, beside="unedited"), lambda share, doing: shares.append(share))
-    assert asked == [True, True] and not session.engine.lock.locked()
-    assert shares == sorted(shares) and shares[0] == 0 and 0.8 < shares[-2] < 0.97 == shares[-1]
+    assert asked == [1, 1] and not session.engine.turns.here
+    assert shares == sorted(shares) and shares[0] == 0 and 0.8 < shares[-3] < 0.97 == shares[-2] and shares[-1] == 1
     assert 0.5 in shares, "half of the work are the motions beside"
 
 
@@ -219,7 +221,8 @@ def test_transcripts_and_what_whisper_hears_come_into_the_box(session, talk, tmp
         with pytest.raises(SemTalkError, match=f"^{wrong}: "):
             session.words_of(talk, tmp_path / wrong)
     with mock.patch.object(session.engine, "_recogniser", lambda wave: [("heard", 0.0, len(wave) / 16000)]):
-        assert session.engine.hears() is None and session.heard(talk) == [("heard", 0.0, 4.0)]
+        assert session.engine.hears() is None
+        assert session.heard(talk, lambda share, doing: None) == [("heard", 0.0, 4.0)]
     with mock.patch.object(engines, "Recogniser", side_effect=MissingModelError("whisper: not here")):
         assert session.engine.hears() in (None, "whisper: not here")
 
@@ -250,19 +253,59 @@ def test_the_video_is_drawn_once_with_both_figures(session, talk, monkeypatch):
         path.write_bytes(b"mp4")
 
     monkeypatch.setattr("semtalk.viz.video.write_video", write)
-    take = session.take(session.generate(Request(talk, TEXT, beside="base")))
+    number = session.generate(Request(talk, TEXT, beside="base"))
+    take = session.take(number)
     with pytest.raises(SemTalkError, match="not drawn yet"):
         take.file(session.engine, "mp4", 0)
     for _ in range(2):
-        path = take.video(0, lambda share, doing: shares.append(share))
+        path = session.video(number, 0, lambda share, doing: shares.append(share))
     assert take.file(session.engine, "mp4", 0) == path and path.read_bytes() == b"mp4"
-    assert drawn == [["base motion alone", "generated"]] and shares == [0, 0.25, 0.5, 0.75]
+    assert drawn == [["base motion alone", "generated"]] and shares == [0, 0, 0.25, 0.5, 0.75]
+
+
+def test_while_a_video_is_drawn_all_else_goes_on_and_another_video_waits(session, talk, monkeypatch):
+    began, free, told = threading.Event(), threading.Event(), []
+
+    def write(scene, path, progress):
+        began.set()
+        assert free.wait(60)
+        path.write_bytes(b"mp4")
+
+    def report(share, doing):
+        told.append(doing)
+        if doing.startswith("Another"):
+            free.set()
+
+    monkeypatch.setattr("semtalk.viz.video.write_video", write)
+    number = session.generate(Request(talk, TEXT, samples=2))
+    drawing = threading.Thread(target=session.video, args=(number, 0, lambda share, doing: None))
+    drawing.start()
+    assert began.wait(60)
+    assert session.take(number).file(session.engine, "bvh", 0).is_file(), "of the same take"
+    session.generate(Request(talk, TEXT))
+    assert not free.is_set()
+    assert session.video(number, 1, report).is_file()
+    assert told[0] == "Another video is being drawn; yours is next." and told[-1] == "Drawing the video"
+    drawing.join(60)
 
 
 def test_the_studio_starts_with_what_generate_would(smoke):
     engine = Engine(compose("studio", "seed=5", "trust=[json]"), str(smoke[0] / "runs" / "smoke"))
     assert engine.base.seed == 5 and engine.base.trust == ["json"] and Path(engine.ckpt).is_absolute()
     assert engine.semantic and engine.base.beta == compose("generate").beta
+
+
+@pytest.mark.parametrize("doing", ["Generating", "Building the figure"])
+def test_what_is_stopped_leaves_nothing_and_the_next_request_is_made(session, talk, doing):
+    def report(share, what):
+        if what == doing:
+            session.stop("generating")
+
+    with pytest.raises(Stopped, match="^Stopped.$"):
+        session.generate(Request(talk, TEXT, samples=3), report)
+    assert not session.takes and not list(session.folder.iterdir()) and not session.engine.turns.here
+    session.stop("generating", "drawing")  # what is not made cannot be stopped
+    assert session.generate(Request(talk, TEXT)) in session.takes
 
 
 @pytest.mark.parametrize("doing", ["Generating", "Building the figure"])
@@ -280,15 +323,37 @@ def test_what_is_made_for_a_page_that_is_closed_is_stopped_and_nothing_of_it_is_
 
 
 def test_a_video_of_a_page_that_is_closed_is_stopped(session, talk):
-    take, told = session.take(session.generate(Request(talk, TEXT))), []
+    number, told = session.generate(Request(talk, TEXT)), []
 
     def report(share, what):
         told.append(what)
         session.end()
 
     with pytest.raises(SemTalkError, match="the page was closed"):
-        take.video(0, session.while_open(report))
-    assert told == ["Drawing"] and not session.folder.exists()
+        session.video(number, 0, report)
+    assert told == ["Drawing the video"] and not session.folder.exists()
+
+
+def test_a_video_that_is_stopped_is_drawn_by_no_process_any_more(session, talk, monkeypatch):
+    ends = []
+
+    def draw(motions, frames, *given):
+        try:
+            yield from [np.zeros((540, 960, 3), np.uint8)] * frames
+        finally:
+            ends.append(True)
+
+    def report(share, what):
+        if share > 0:
+            session.stop("drawing")
+
+    monkeypatch.setattr("semtalk.viz.video.draw_motions", draw)
+    number = session.generate(Request(talk, TEXT))
+    with pytest.raises(Stopped) as kept:
+        session.video(number, 0, report)
+    assert ends and kept.traceback, "while the error is known, too"
+    assert [path.suffix for path in session.take(number).drawn(0).parent.iterdir()] == [".glb"], "no half of a video"
+    assert session.video(number, 0, lambda share, doing: None).is_file()
 
 
 def test_a_studio_that_ends_stops_what_it_makes_and_leaves_nothing(engine, talk, tmp_path):

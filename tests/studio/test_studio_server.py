@@ -36,7 +36,8 @@ def test_a_voice_is_uploaded_and_everything_comes_back(studio, talk):
     assert page.status == 200 and b"SemTalk studio" in page.body
     path = visitor.upload(talk)
     assert visitor.asked("sound", [path]) == ["4.0 s of sound."]
-    stage, links, words, _, line, number, said, film = visitor.asked("generate", visitor.boxes(path, words=TEXT))
+    made = visitor.asked("generate", visitor.boxes(path, words=TEXT))
+    stage, links, words, _, line, number, film, *_, said = made
     assert said == "Take 1: 4.0 s, 8 words." and words.count("\n") == 7 and film == "" and "audio=talk.wav" in line
     place = stage.partition("#")[2].partition('"')[0]
     scene = json.loads(visitor.get(f"{place}scene.json").body)
@@ -149,7 +150,7 @@ def test_an_upload_has_a_limit(studio, monkeypatch, tmp_path):
 def test_a_second_request_waits_its_turn(studio, talk):
     first, second = Visitor(studio.address), Visitor(studio.address)
     began, free, order = threading.Event(), threading.Event(), []
-    make = studio.studio.engine.make
+    make = studio.studio.engine._generated
 
     def slow(*given):
         order.append("begins")
@@ -159,16 +160,40 @@ def test_a_second_request_waits_its_turn(studio, talk):
         order.append("ends")
         return made
 
-    with mock.patch.object(studio.studio.engine, "make", slow):
+    with mock.patch.object(studio.studio.engine, "_generated", slow):
         paths = [visitor.upload(talk) for visitor in (first, second)]
         one = first.join("generate", first.boxes(paths[0]))
         assert began.wait(60)
         two = second.join("generate", second.boxes(paths[1]))
-        assert second.next(two)["msg"] == "estimation", "the page says that it waits"
+        assert "Another request is at work; yours is next." in second.told(two, "Another request")
+        assert "Another request" not in first.told(one, "<progress"), "it is at work itself"
         free.set()
         for visitor, event in ((first, one), (second, two)):
-            assert "Take 1" in visitor.result(event)[6]
+            assert "Take 1" in visitor.result(event)[-1]
     assert order == ["begins", "ends"] * 2
+
+
+def test_a_video_does_not_hold_up_who_generates_and_what_is_stopped_says_so(studio, talk, monkeypatch):
+    visitor, began, go = Visitor(studio.address), threading.Event(), threading.Event()
+
+    def write(scene, path, progress):
+        for picture in progress(iter("abcd"), 4):
+            began.set()
+            assert picture == "a" or go.wait(60)
+
+    monkeypatch.setattr("semtalk.viz.video.write_video", write)
+    path = visitor.upload(talk)
+    visitor.asked("generate", visitor.boxes(path))
+    drawing = visitor.join("video", [None, "1"])
+    assert began.wait(60)
+    while "Drawing the video 25%" not in visitor.told(drawing, "Drawing the video"):
+        pass
+    other = Visitor(studio.address)
+    assert "Take 1" in other.asked("generate", other.boxes(other.upload(talk)))[-1]
+    visitor.put("halt", [])
+    assert "Stopping" in visitor.told(drawing, "Stopping")
+    go.set()
+    assert visitor.result(drawing)[-1] == "Stopped."
 
 
 def test_what_a_page_gave_and_made_goes_with_it_and_the_rest_with_the_studio(engine, talk, tmp_path):

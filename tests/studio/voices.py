@@ -116,8 +116,8 @@ class Visitor:
         }  # fmt: skip
         return [audio, *(empty | given).values()]
 
-    def join(self, name: str, given: list):
-        """Put a request into the queue; returns the stream of what is said of it."""
+    def put(self, name: str, given: list) -> None:
+        """Ask for something; what is said of it comes through the stream of what was asked before."""
 
         def file(value):
             return {"path": value, "meta": {"_type": "gradio.FileData"}} if str(value).startswith("/") else value
@@ -126,6 +126,10 @@ class Visitor:
         content = {"data": [file(value) for value in given], "fn_index": function["id"], "session_hash": self.name}
         answer = self.post("/gradio_api/queue/join", content)
         assert answer.status == 200, answer
+
+    def join(self, name: str, given: list):
+        """Ask for something; returns the stream of what is said of it."""
+        self.put(name, given)
         connection = http.client.HTTPConnection(self.host, timeout=120)
         connection.request("GET", f"/gradio_api/queue/data?session_hash={self.name}")
         return connection.getresponse()
@@ -135,6 +139,12 @@ class Visitor:
             if line.startswith(b"data:"):
                 return json.loads(line[5:])
         raise AssertionError("it ended")
+
+    def told(self, stream, text: str) -> str:
+        """The first of what a page is told that has some text in it."""
+        while text not in (said := json.dumps(self.next(stream))):
+            assert "process_completed" not in said, said
+        return said
 
     def result(self, stream) -> list:
         while (said := self.next(stream))["msg"] != "process_completed":
