@@ -15,6 +15,7 @@ from semtalk.motion.skeleton import SAMPLE_RATE
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".m4a", ".ogg", ".opus", ".aac", ".webm", ".mp4")
 """What is taken from a folder; a file that is named is read whatever it is called."""
+KNOWN = ", ".join(suffix[1:] for suffix in AUDIO_SUFFIXES[:-1]) + f" or {AUDIO_SUFFIXES[-1][1:]}"
 RATES = (1000, 1_000_000)
 """Lowest and highest rate in Hz that a recording of speech can have."""
 BLOCK = 1 << 18
@@ -68,10 +69,10 @@ def load_audio(path: str | Path, longest: float | None = None) -> np.ndarray:
         raise SemTalkError(f"{path}: the sound file is empty.")
     try:
         sizeless = _refuse_cut_wav(path)
-        found = _ffmpeg_blocks(path, "no size in its header") if sizeless else _soundfile_blocks(path)
+        found = _ffmpeg_blocks(path) if sizeless else _soundfile_blocks(path)
         blocks = list(_refuse_long(path, found, longest))
-    except soundfile.LibsndfileError as error:
-        blocks = list(_refuse_long(path, _ffmpeg_blocks(path, error.error_string.rstrip(".")), longest))
+    except soundfile.LibsndfileError:
+        blocks = list(_refuse_long(path, _ffmpeg_blocks(path), longest))
     wave = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
     if not len(wave):
         raise SemTalkError(f"{path}: the sound file is empty.")
@@ -137,7 +138,7 @@ def _soundfile_blocks(path: Path) -> Iterator[np.ndarray]:
             yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
 
 
-def _ffmpeg_blocks(path: Path, why: str) -> Iterator[np.ndarray]:
+def _ffmpeg_blocks(path: Path) -> Iterator[np.ndarray]:
     import av
 
     try:
@@ -155,7 +156,9 @@ def _ffmpeg_blocks(path: Path, why: str) -> Iterator[np.ndarray]:
     except SemTalkError:
         raise
     except Exception as error:  # where a codec is unknown, the objects lack attributes, of each version others
-        raise SemTalkError(f"{path}: not a readable sound file ({why}); record or convert it anew.") from error
+        raise SemTalkError(
+            f"{path}: not a readable sound file, whatever its name says; give {KNOWN}, or record it anew."
+        ) from error
 
 
 def sound_seconds(path: Path) -> float | None:

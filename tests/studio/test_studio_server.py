@@ -60,10 +60,10 @@ def test_a_voice_is_uploaded_and_everything_comes_back(studio, talk):
 
 def test_what_is_wrong_is_told_in_the_page_and_the_next_request_works(studio, talk, hour, tmp_path):
     visitor = Visitor(studio.address)
-    (tmp_path / "bad.wav").write_bytes(b"no sound <b>")
-    bad, good = visitor.upload(tmp_path / "bad.wav"), visitor.upload(talk)
+    (tmp_path / "bad.mp3").write_bytes(b"no sound <b>" * 40)
+    bad, good = visitor.upload(tmp_path / "bad.mp3"), visitor.upload(talk)
     for name, given, says in (
-        ("sound", [bad], "bad.wav: not a readable sound file"),
+        ("sound", [bad], r"bad.mp3: not a readable sound file, [^()]* give wav, .* or mp4, or record it anew\."),
         ("sound", [visitor.upload(hour)], "hour.wav: more than 20 s of sound"),
         ("generate", visitor.boxes(None), "There is no voice yet"),
         ("generate", visitor.boxes(good, words="a", emphasise="b"), "emphasise=b: talk has no such word"),
