@@ -109,8 +109,7 @@ def _refuse_long(path: Path, blocks: Iterator[np.ndarray], longest: float | None
         samples += len(block)
         if longest is not None and samples > longest * SAMPLE_RATE:
             raise SemTalkError(
-                f"{path}: more than {longest:g} s of sound, the most that is taken (longest={longest:g}); give a "
-                "shorter recording."
+                f"{path}: more than {longest:g} s of sound, the most that is taken; give a shorter recording."
             )
         yield block
 

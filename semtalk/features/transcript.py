@@ -65,18 +65,26 @@ def read_textgrid(path: Path) -> list[Word]:
         raise SemTalkError(f"{path}: not a readable TextGrid ({type(error).__name__}: {error}).") from error
     if not isinstance(tier, textgrid.IntervalTier):
         raise SemTalkError(f"{path}: its first tier, '{tier.name}', is no interval tier of words.")
-    return _checked([Word(entry.label, entry.start, entry.end) for entry in tier.entries], path)
+    return checked([Word(entry.label, entry.start, entry.end) for entry in tier.entries], path)
 
 
-def _checked(words: list[Word], path: Path) -> list[Word]:
-    """Clean words; refuses times that cannot be."""
+def checked(words: list[Word], name: str | Path) -> list[Word]:
+    """Clean words.
+
+    Args:
+        words: Of a recording.
+        name: Of where they are from.
+
+    Raises:
+        SemTalkError: They overlap, or have times that cannot be.
+    """
     words = clean(words)
     for before, word in zip([None, *words], words, strict=False):
         if impossible(word):
-            raise SemTalkError(f"{path}: '{word.text}' runs from {word.start} to {word.end} s; mend its times.")
+            raise SemTalkError(f"{name}: '{word.text}' runs from {word.start} to {word.end} s; mend its times.")
         if before is not None and word.start < before.end - 0.5:
             raise SemTalkError(
-                f"{path}: '{word.text}' begins at {word.start:.2f} s, but '{before.text}' ends at {before.end:.2f} s."
+                f"{name}: '{word.text}' begins at {word.start:.2f} s, but '{before.text}' ends at {before.end:.2f} s."
             )
     return words
 
@@ -125,8 +133,27 @@ def spread(text: str, start: float, end: float) -> list[Word]:
     return [Word(word, float(a), float(b)) for word, a, b in zip(words, times, times[1:], strict=False)]
 
 
-def _spread_over_speech(text: str, wave: np.ndarray) -> list[Word]:
-    """Spread a text without times over the parts of a recording that are loud enough to be speech."""
+def refuse_late(words: list[Word], wave: np.ndarray, name: str | Path) -> None:
+    """See that no word begins far behind the end of a recording.
+
+    Args:
+        words: Clean ones.
+        wave: (S,) the recording at 16 kHz.
+        name: Of where they are from.
+
+    Raises:
+        SemTalkError: One does.
+    """
+    seconds = len(wave) / SAMPLE_RATE
+    if late := [word for word in words if word.start > seconds + BEHIND]:
+        raise SemTalkError(
+            f"{name}: '{late[0].text}' begins at {late[0].start:.2f} s, but the sound ends at {seconds:.2f} s; give "
+            "the words of this recording."
+        )
+
+
+def spread_over_speech(text: str, wave: np.ndarray) -> list[Word]:
+    """Spread a text without times over the parts (S,) of a recording that are loud enough to be speech."""
     parts = loud_parts(wave) / SAMPLE_RATE
     if not len(parts):
         parts = np.array([[0.0, len(wave) / SAMPLE_RATE]])
@@ -161,12 +188,7 @@ def read_transcript(path: str | Path, wave: np.ndarray) -> list[Word]:
     except Exception as error:  # texts of others fail in every way that their numbers and nestings have
         said = f"{type(error).__name__}: {error}"
         raise SemTalkError(f"{path}: not a readable {kind or 'text'} transcript ({said}).") from error
-    seconds = len(wave) / SAMPLE_RATE
-    if late := [word for word in words if word.start > seconds + BEHIND]:
-        raise SemTalkError(
-            f"{path}: '{late[0].text}' begins at {late[0].start:.2f} s, but the sound ends at {seconds:.2f} s; give "
-            "the transcript of this recording."
-        )
+    refuse_late(words, wave, path)
     return words
 
 
@@ -174,9 +196,9 @@ def _read(path: Path, kind: str, wave: np.ndarray) -> list[Word]:
     if kind == ".textgrid":
         return read_textgrid(path)
     if kind == ".srt":
-        return _checked(_from_srt(path), path)
+        return checked(_from_srt(path), path)
     if path.read_text(encoding="utf-8-sig").strip() in ("", "[]"):
         raise SemTalkError(f"{path}: there is no word in it; where nothing is known to be said, give no transcript.")
     if kind == ".json":
-        return _checked(_from_json(path), path)
-    return _spread_over_speech(path.read_text(encoding="utf-8-sig"), wave)
+        return checked(_from_json(path), path)
+    return spread_over_speech(path.read_text(encoding="utf-8-sig"), wave)

@@ -8,6 +8,7 @@ import gradio as gr
 
 from semtalk.generation.inputs import TRANSCRIPT_SUFFIXES
 from semtalk.settings.common import MAX_SEED
+from semtalk.studio.boxes import BOXES
 from semtalk.studio.handlers import Page, answered
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def build(studio: "Studio") -> gr.Blocks:
                     label="Voice", type="filepath", sources=["upload", "microphone"], buttons=[], elem_id="audio"
                 )
                 words = gr.Textbox(
-                    label="Words", lines=4, max_lines=5, elem_id="words",
+                    label=BOXES["words"], lines=4, max_lines=5, elem_id="words",
                     placeholder="What is said; or a word a line with its seconds: 0.42-0.71 hello",
                 )  # fmt: skip
                 with gr.Row():
@@ -75,37 +76,39 @@ def build(studio: "Studio") -> gr.Blocks:
                     transcript = gr.UploadButton("Transcript file", file_types=kinds, elem_id="transcript", **small)
                 with gr.Row():
                     speaker = gr.Dropdown(
-                        speakers, value=engine.model.speakers[0], label="Speaker", min_width=90, elem_id="speaker"
+                        speakers,
+                        value=engine.model.speakers[0],
+                        label=BOXES["speaker"],
+                        min_width=90,
+                        elem_id="speaker",
                     )
                     counts = list(range(1, MOST_SAMPLES + 1))
-                    samples = gr.Dropdown(counts, value=1, label="Samples", min_width=90, elem_id="samples")
+                    samples = gr.Dropdown(counts, value=1, label=BOXES["samples"], min_width=90, elem_id="samples")
                 beta = gr.Slider(
-                    0, 1, engine.base.beta, step=0.01, label="Threshold beta", visible=engine.semantic, elem_id="beta"
+                    0, 1, engine.base.beta, step=0.01, label=BOXES["beta"], visible=engine.semantic, elem_id="beta"
                 )
                 side = gr.Dropdown(
-                    [(CHOICES[one], one) for one in beside], value="nothing", label="Beside it", elem_id="beside"
+                    [(CHOICES[one], one) for one in beside], value="nothing", label=BOXES["beside"], elem_id="beside"
                 )
                 npz = {"file_types": [".npz"], "height": 90}
                 truth = gr.File(label="Motion file that stands beside", visible=False, elem_id="truth", **npz)
                 with gr.Accordion("Samples, poses, scores", open=False):
                     heat = gr.Slider(
-                        0.05, 2, temperature, step=0.05, label="Temperature of samples", visible=temperature is not None
+                        0.05, 2, temperature, step=0.05, label=BOXES["temperature"], visible=temperature is not None
                     )
-                    seed = gr.Number(engine.base.seed, label="Seed", precision=0, minimum=0, maximum=MAX_SEED)
+                    seed = gr.Number(engine.base.seed, label=BOXES["seed"], precision=0, minimum=0, maximum=MAX_SEED)
                     poses = gr.File(
-                        label="Poses to hold (npz)",
+                        label=BOXES["poses"],
                         file_count="multiple",
                         elem_id="poses",
                         **npz,
                     )
                     pose_times = gr.Textbox(
-                        label="Held at these seconds (the middle frame of each file)",
+                        label=BOXES["pose_times"],
                         placeholder="1.5, 4",
                         elem_id="pose_times",
                     )
-                    psi = gr.File(
-                        label="Semantic scores (csv or npy)", file_types=[".csv", ".npy"], height=90, elem_id="psi"
-                    )
+                    psi = gr.File(label=BOXES["psi"], file_types=[".csv", ".npy"], height=90, elem_id="psi")
                 go = gr.Button("Generate", variant="primary", elem_id="generate")
                 stop = gr.Button("Stop", visible=False, elem_id="stop")
                 status = gr.HTML("", elem_id="status")
@@ -114,11 +117,9 @@ def build(studio: "Studio") -> gr.Blocks:
                 with gr.Row(visible=engine.semantic, elem_id="matters"):
                     some = {"scale": 4, "min_width": 100}
                     emphasise = gr.Textbox(
-                        label="Words that matter more", placeholder="click a word", elem_id="emphasise", **some
+                        label=BOXES["emphasise"], placeholder="click a word", elem_id="emphasise", **some
                     )
-                    calm = gr.Textbox(
-                        label="Words that matter less", placeholder="click it again", elem_id="calm", **some
-                    )
+                    calm = gr.Textbox(label=BOXES["calm"], placeholder="click it again", elem_id="calm", **some)
                     again = gr.Button("Apply", variant="primary", scale=1, min_width=80, elem_id="apply")
                 shown = gr.Radio(["1"], value="1", label="Sample", visible=False, elem_id="sample")
                 links = gr.HTML("", elem_id="links")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from semtalk.errors import SemTalkError
-from semtalk.features.transcript import Word, read_transcript
+from semtalk.features.transcript import Word, checked, refuse_late, spread_over_speech
 from semtalk.settings import validated
 from semtalk.settings.commands import GenerateSettings
 
@@ -90,13 +90,12 @@ def in_milliseconds(words: Sequence[Word]) -> list[Word]:
     return [Word(text, round(start, 3), round(end, 3)) for text, start, end in words]
 
 
-def read_words(text: str, wave: np.ndarray, folder: Path) -> list[Word]:
+def read_words(text: str, wave: np.ndarray) -> list[Word]:
     """The words of the box.
 
     Args:
         text: Plain text, which is spread over the speech, or a word a line with its seconds.
         wave: (S,) the recording at 16 kHz.
-        folder: To write into.
 
     Raises:
         SemTalkError: Some lines have times and others have none, or times cannot be.
@@ -111,11 +110,10 @@ def read_words(text: str, wave: np.ndarray, folder: Path) -> list[Word]:
         wrong = next(number for number, match in enumerate(timed) if match is None)
         raise SemTalkError(f"words: '{lines[wrong].strip()[:40]}' has no times; write it as in 0.42-0.71 hello.")
     if all(timed):
-        words = [Word(match[3], float(match[1]), float(match[2])) for match in timed]
+        words = checked([Word(match[3], float(match[1]), float(match[2])) for match in timed], "words")
+        refuse_late(words, wave, "words")
     else:
-        (folder / "words.txt").write_text("\n".join(lines), encoding="utf-8")
-        words = read_transcript(folder / "words.txt", wave)
-        (folder / "words.txt").unlink()
+        words = spread_over_speech("\n".join(lines), wave)
     return in_milliseconds(words)
 
 

@@ -15,6 +15,7 @@ from semtalk.features.transcript import read_transcript
 from semtalk.features.utterance import Utterance
 from semtalk.motion.io import load_motion
 from semtalk.settings.line import generate_line
+from semtalk.studio.boxes import in_boxes
 from semtalk.studio.engine import Engine
 from semtalk.studio.request import (
     BESIDE,
@@ -105,7 +106,7 @@ class Session:
         given.mkdir(parents=True)
         (folder / "made").mkdir()
         audio, transcript = taken(request.audio, given), None
-        words = read_words(request.words, wave, given)
+        words = read_words(request.words, wave)
         if words:
             transcript = given / f"{audio.stem}.json"
             write_words(words, transcript)
@@ -157,11 +158,12 @@ class Session:
 
     @contextmanager
     def plain_names(self, folder: Path) -> Iterator[None]:
-        """Errors name files as the user does: without the folder that they were put into."""
+        """Errors name files as the user does, without the folder that they were put into; and boxes, not keys."""
         try:
             yield
         except SemTalkError as error:
-            raise SemTalkError(str(error).replace(f"{folder}/", "").replace(f"{folder.parent}/", "")) from error
+            said = str(error).replace(f"{folder}/", "").replace(f"{folder.parent}/", "")
+            raise SemTalkError(in_boxes(said)) from error
 
     def wanted(self, kind: str, report: Report) -> Report:
         """A report that ends the work which makes it once the user has gone, or has stopped it: others wait for it."""

@@ -86,8 +86,8 @@ def test_sound_of_every_format_is_read_by_content(tmp_path):
         (b"", "is empty"),
         (
             b"hello, I am a text\n" * 40,
-            "für alle.wav: not a readable sound file, whatever its name says; give wav, flac, mp3, m4a, ogg, opus, aac, "
-            r"webm or mp4, or record it anew\.$",
+            "für alle.wav: not a readable sound file, whatever its name says; give wav, flac, mp3, m4a, ogg, opus, "
+            r"aac, webm or mp4, or record it anew\.$",
         ),
         ("cut", "cut short: .* of .* bytes"),
         ("header", "cut short: a wav header without sound"),

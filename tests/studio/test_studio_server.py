@@ -66,7 +66,7 @@ def test_what_is_wrong_is_told_in_the_page_and_the_next_request_works(studio, ta
         ("sound", [bad], r"bad.mp3: not a readable sound file, [^()]* give wav, .* or mp4, or record it anew\."),
         ("sound", [visitor.upload(hour)], "hour.wav: more than 20 s of sound"),
         ("generate", visitor.boxes(None), "There is no voice yet"),
-        ("generate", visitor.boxes(good, words="a", emphasise="b"), "emphasise=b: talk has no such word"),
+        ("generate", visitor.boxes(good, words="a", emphasise="b"), "Words that matter more: b: talk has no such word"),
         ("video", [None, "1"], "There is no motion yet"),
     ):
         with pytest.raises(AssertionError, match=says) as error:
