@@ -24,6 +24,9 @@ a motion file."""
 WRITTEN = ["bvh", "glb", "arkit"]
 """Formats of the downloads, beside npz."""
 LARGEST_TEXT = 200_000
+OUT, COMMAND = "made", "command.txt"
+"""Folder of what was made, and file of the command line, beside what was given."""
+OWN = (OUT, COMMAND)
 
 
 @dataclass
@@ -123,15 +126,20 @@ def write_words(words: Sequence[Word], path: Path) -> None:
     path.write_text(json.dumps(rows, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
+def free(name: str, folder: Path) -> Path:
+    """A path in a folder that nothing there has, in any case: where a zip is unpacked, ``A`` may be ``a``."""
+    stem, kind = Path(name).stem or "file", Path(name).suffix
+    there = {path.name.casefold() for path in folder.iterdir()}.union(OWN)
+    found, number = f"{stem}{kind}", 1
+    while found.casefold() in there:
+        number += 1
+        found = f"{stem}_{number}{kind}"
+    return folder / found
+
+
 def taken(path: Path, folder: Path) -> Path:
     """A file that was given, copied into a folder under a name that is free there."""
-    stem, kind = path.stem or "file", path.suffix
-    target, number = folder / f"{stem}{kind}", 1
-    while target.exists():
-        number += 1
-        target = folder / f"{stem}_{number}{kind}"
-    shutil.copyfile(path, target)
-    return target
+    return Path(shutil.copyfile(path, free(path.name, folder)))
 
 
 def taken_poses(request: Request, folder: Path) -> list[tuple[Path, float]]:
@@ -170,7 +178,7 @@ def asked_settings(
         "audio": str(audio), "transcript": "none" if transcript is None else str(transcript),
         "speaker": request.speaker, "samples": request.samples, "seed": request.seed,
         "emphasise": listed(request.emphasise), "calm": listed(request.calm), "psi": None if psi is None else str(psi),
-        "pose": [f"{path}@{at:g}" for path, at in poses] or None, "format": WRITTEN, "video": False, "out": "made",
+        "pose": [f"{path}@{at:g}" for path, at in poses] or None, "format": WRITTEN, "video": False, "out": OUT,
     }  # fmt: skip
     if request.beta is not None:
         plain["beta"] = float(request.beta)

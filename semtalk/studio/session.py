@@ -19,8 +19,10 @@ from semtalk.studio.boxes import in_boxes
 from semtalk.studio.engine import Engine
 from semtalk.studio.request import (
     BESIDE,
+    OUT,
     Request,
     asked_settings,
+    free,
     read_words,
     taken,
     taken_poses,
@@ -104,11 +106,11 @@ class Session:
     def _take(self, request: Request, wave: np.ndarray, folder: Path, report: Report) -> Take:
         given = folder / "given"
         given.mkdir(parents=True)
-        (folder / "made").mkdir()
+        (folder / OUT).mkdir()
         audio, transcript = taken(request.audio, given), None
         words = read_words(request.words, wave)
         if words:
-            transcript = given / f"{audio.stem}.json"
+            transcript = free(f"{audio.stem}.json", given)
             write_words(words, transcript)
             words = read_transcript(transcript, wave)
         psi = None if request.psi is None else taken(request.psi, given)
@@ -122,7 +124,8 @@ class Session:
         if request.beside == "file":
             if request.truth is None:
                 raise SemTalkError("beside: choose the motion file (npz) that stands beside.")
-            beside = [load_motion(taken(request.truth, folder))]
+            with self.plain_names(request.truth.parent):
+                beside = [load_motion(request.truth)]
         report(0.97, "Building the figure")
         named = settings.model_copy(
             update={

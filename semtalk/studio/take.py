@@ -21,7 +21,7 @@ from semtalk.motion.io import Motion
 from semtalk.motion.skeleton import DOWNSAMPLE, FPS, SAMPLE_RATE
 from semtalk.settings.commands import GenerateSettings
 from semtalk.studio.engine import Engine
-from semtalk.studio.request import WRITTEN
+from semtalk.studio.request import COMMAND, OUT, WRITTEN
 from semtalk.studio.turns import Report
 
 DOWNLOADS = ("npz", *WRITTEN)
@@ -115,7 +115,7 @@ class Take:
 
     def _file(self, engine: Engine, kind: str, sample: int, figure: int | None = None) -> Path:
         motions, suffix = self.figures(sample), SUFFIXES.get(kind, kind)
-        path = self.folder / "made" / f"{self.called(sample)}.{suffix}"
+        path = self.folder / OUT / f"{self.called(sample)}.{suffix}"
         motion = motions[-1]
         if figure is not None:
             if not 0 <= figure < len(motions):
@@ -148,16 +148,16 @@ class Take:
         files = sorted((self.folder / "given").iterdir())
         made = [self._file(engine, kind, sample) for sample in range(len(self.samples)) for kind in DOWNLOADS]
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
-            packed.writestr(f"{self.name}/command.txt", self.line + "\n")
+            packed.writestr(f"{self.name}/{COMMAND}", self.line + "\n")
             for file in files:
                 packed.write(file, f"{self.name}/{file.name}")
             for file in made:
-                packed.write(file, f"{self.name}/made/{file.name}")
+                packed.write(file, f"{self.name}/{OUT}/{file.name}")
         return path
 
     def drawn(self, sample: int) -> Path:
         """Where the video of a sample is, or will be."""
-        return self.folder / "made" / f"{self.called(sample)}.mp4"
+        return self.folder / OUT / f"{self.called(sample)}.mp4"
 
     def video(self, engine: Engine, sample: int, report: Report) -> Path:
         """The video of a sample with its sound, drawn when it is first asked for; one is drawn at a time."""

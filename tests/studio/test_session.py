@@ -18,6 +18,7 @@ from tiny import voice
 from voices import TEXT, engine, hour, session, talk  # noqa: F401
 
 from semtalk.errors import MissingModelError, SemTalkError
+from semtalk.features.transcript import read_transcript
 from semtalk.generation.asked import generate_asked
 from semtalk.motion.io import Motion, load_motion, save_motion
 from semtalk.settings import compose
@@ -57,6 +58,22 @@ def test_the_command_line_of_a_take_gives_the_same_bytes(session, talk, tmp_path
     run_program("-m", "semtalk", command, *words, cwd=folder, PYTHONPATH=str(ROOT))
     again = {path.name: path.read_bytes() for path in (folder / "made").iterdir() if path.suffix != ".json"}
     assert again == files
+
+
+@pytest.mark.parametrize("name", ["made", "Made", "made.wav", "COMMAND.txt", "words.txt", "talk.json", "talk_2.json"])
+def test_no_name_of_a_voice_is_one_of_the_studios_own(session, talk, tmp_path, name):
+    voice = Path(shutil.copyfile(talk, tmp_path / name))
+    take = session.take(session.generate(Request(voice, TEXT, poses=[still(tmp_path / "a.npz")], pose_times="1")))
+    with zipfile.ZipFile(take.file(session.engine, "zip", 0)) as packed:
+        names = [path.casefold() for path in packed.namelist()]
+        assert len(set(names)) == len(names), "each file has a name of its own"
+        assert not {parent for path in names for parent in Path(path).parents} & {*map(Path, names)}
+        packed.extractall(tmp_path / "unpacked")
+    (folder,) = (tmp_path / "unpacked").iterdir()
+    line = dict(word.split("=", 1) for word in shlex.split((folder / "command.txt").read_text())[2:])
+    assert (folder / line["audio"]).read_bytes() == talk.read_bytes()
+    assert [word.text for word in read_transcript(folder / line["transcript"], take.utterance.wave)] == TEXT.split()
+    assert (folder / line["out"] / f"{Path(line['audio']).stem}.npz").is_file()
 
 
 def test_a_word_that_matters_has_its_score_and_the_rest_stays(session, talk):
@@ -102,7 +119,9 @@ def test_base_another_run_or_a_file_stands_beside(engine, smoke, talk, tmp_path,
     assert np.array_equal(run.figures(0)[0].poses, base.samples[0].motion.poses), "nothing matters there"
     assert run.titles() == ["mine", "generated"]
     truth = still(tmp_path / "truth.npz")
+    truth = truth.rename(tmp_path / "beside_1.glb")  # as the studio calls what it shows
     file = session.take(session.generate(Request(talk, TEXT, beside="file", truth=truth, samples=2)))
+    assert file.file(engine, "glb", 1, 0).read_bytes().startswith(b"glTF")
     assert all(np.array_equal(file.figures(sample)[0].poses, load_motion(truth).poses) for sample in (0, 1))
     assert file.titles()[0] == "motion file" and file.file(engine, "glb", 1, 0).name == "beside_1.glb"
     for beside, says in (("file", "choose the motion file"), ("nobody", "beside=nobody: choose one of")):
