@@ -11,11 +11,17 @@ import gradio as gr
 from semtalk.errors import SemTalkError
 from semtalk.log import LOG, printable
 from semtalk.motion.skeleton import FPS, SAMPLE_RATE
-from semtalk.studio.request import Request, in_milliseconds, spelt
+from semtalk.studio.request import Request, in_milliseconds, is_timed, spelt, still_asked
 from semtalk.studio.turns import Report, Stopped, Work
 
 if TYPE_CHECKING:
     from semtalk.studio.server import Studio
+
+EMPTY = (
+    '<div class="empty"><p><b>Record or choose a voice</b>, say what its words are, and generate.</p><p>Then click a '
+    "word below the figure to have it matter more, or less.</p></div>"
+)
+"""What stands where the figure will be."""
 
 
 def sentence(error: Exception) -> str:
@@ -87,13 +93,26 @@ class Page:
         self.studio = studio
         self.engine = studio.engine
 
-    def sound(self, audio: str | None, request: gr.Request) -> str:
-        """Say how long a recording is, or why it is not taken."""
-        if audio is None:
-            return ""
-        self.studio.received(request.session_hash, [audio])
-        _, session = self.studio.session(request.session_hash)
-        return f"{len(session.sound(Path(audio))) / SAMPLE_RATE:.1f} s of sound."
+    def sound(self, audio: str | None, words: str, request: gr.Request) -> Iterator[tuple]:
+        """Begin anew with another voice: what belongs to the one before goes. Say how long it is, or why it is none."""
+        owner = request.session_hash
+        _, session = self.studio.session(owner)
+        session.stop("generating", "drawing", "hearing")
+
+        def make(report: Report) -> tuple:
+            if audio is None:
+                return ("",)
+            self.studio.received(owner, [audio])
+            return (f"{len(session.sound(Path(audio))) / SAMPLE_RATE:.1f} s of sound.",)
+
+        begun = (EMPTY, gr.Column(visible=False), None, "" if is_timed(words) else gr.skip(), "", "", "")
+        for (status,) in followed(make, 0, (), ()):
+            yield (*begun, status)
+
+    def said(self, words: str, emphasise: str, calm: str) -> tuple[Any, Any]:
+        """Words have changed: what was asked of one that is not said any more goes."""
+        kept = [still_asked(asked, words) for asked in (emphasise, calm)]
+        return tuple(gr.skip() if left == asked else left for left, asked in zip(kept, (emphasise, calm), strict=True))
 
     def transcript(self, audio: str | None, file: str, request: gr.Request) -> str:
         """Put a transcript file into the box of words."""
@@ -130,18 +149,20 @@ class Page:
             number = session.generate(asked, report)
             take = session.take(number)
             count = len(take.samples)
-            numbers = gr.Radio([str(one + 1) for one in range(count)], value="1", visible=count > 1)
+            numbers = gr.Radio([str(one) for one in range(count)], value="0", visible=count > 1)
             seconds = len(take.samples[0].motion) / FPS
             said = f"Take {number}: {seconds:.1f} s, {len(take.utterance.words)} words."
-            return *self._shown(token, number, 0), spelt(take.utterance.words), numbers, take.line, number, "", said
+            stage, links = self._shown(token, number, 0)
+            spoken = spelt(take.utterance.words)
+            return stage, gr.Column(visible=True), links, spoken, numbers, take.line, number, "", said
 
-        yield from followed(make, 7, swapped(False), swapped(True))
+        yield from followed(make, 8, swapped(False), swapped(True))
 
     def sample(self, number: int, sample: str, request: gr.Request) -> tuple:
         """Show another sample."""
         token, session = self.studio.session(request.session_hash)
         session.take(number)
-        return *self._shown(token, number, int(sample) - 1), ""
+        return *self._shown(token, number, int(sample)), ""
 
     def video(self, number: int | None, sample: str, request: gr.Request) -> Iterator[tuple]:
         """Draw the video of what is shown."""
@@ -150,10 +171,11 @@ class Page:
         def make(report: Report) -> tuple:
             if number is None:
                 raise SemTalkError("There is no motion yet: generate one.")
-            session.video(number, int(sample) - 1, report)
-            address = f"/made/{token}/{number}/{int(sample) - 1}/file/mp4"
+            path = session.video(number, int(sample), report)
+            address = f"/made/{token}/{number}/{int(sample)}/file/mp4"
+            name = f"Take {number}, {escape(path.name)}"
             video = f'<video id="video" controls src="{address}"></video>'
-            return (f'{video}<p>Take {number} <a href="{address}" download>mp4</a></p>',)
+            return (f'{video}<p>{name} <a href="{address}" download>mp4</a></p>',)
 
         yield from followed(make, 0, swapped(False), swapped(True))
 
@@ -183,7 +205,7 @@ class Page:
         links = " ".join(f'<a href="{place}file/{kind}" download>{name}</a>' for kind, name in kinds.items())
         address = f"/viewer/viewer.html?{number}-{sample}#{place}"  # what stands before # makes the frame a new one
         viewer = f'<iframe id="viewer" title="The figure and its time line" src="{address}"></iframe>'
-        return viewer, f'<div class="links"><span>Download</span> {links}</div>'
+        return viewer, f'<div class="links"><span>Take {number}</span> {links}</div>'
 
     def gone(self, request: gr.Request) -> None:
         """End the session of a page that was closed."""

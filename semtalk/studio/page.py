@@ -9,7 +9,7 @@ import gradio as gr
 from semtalk.generation.inputs import TRANSCRIPT_SUFFIXES
 from semtalk.settings.common import MAX_SEED
 from semtalk.studio.boxes import BOXES
-from semtalk.studio.handlers import Page, answered
+from semtalk.studio.handlers import EMPTY, Page, answered
 
 if TYPE_CHECKING:
     from semtalk.studio.server import Studio
@@ -21,10 +21,6 @@ HIDDEN = {"show_progress": "hidden"}
 """What Gradio tells of waiting and working; the status says it."""
 WORK = {"concurrency_limit": None, **HIDDEN}
 """Of what uses the networks or draws, which has its own :class:`~semtalk.studio.turns.Turns`."""
-EMPTY = (
-    '<div class="empty"><p><b>Record or choose a voice</b>, say what its words are, and generate.</p><p>Then click a '
-    "word below the figure to have it matter more, or less.</p></div>"
-)
 CHOICES = {
     "nothing": "nothing", "unedited": "the same as it was", "base": "the base motion alone",
     "run": "the other run", "file": "a motion file (npz)",
@@ -58,7 +54,10 @@ def build(studio: "Studio") -> gr.Blocks:
     temperature = engine.temperature
     speakers = [(str(one), one) for one in engine.model.speakers]
     beside = [one for one in CHOICES if (one != "run" or engine.other) and (one != "base" or engine.semantic)]
-    with gr.Blocks(title="SemTalk studio", analytics_enabled=False) as blocks:
+    more = "Temperature, seed, poses, scores" if temperature is not None else "Seed, poses, scores"
+    small = {"size": "sm", "min_width": 80}
+    npz = {"file_types": [".npz"], "height": 90}
+    with gr.Blocks(title="SemTalk studio", analytics_enabled=False, fill_width=True) as blocks:
         gr.HTML(f'<div id="title"><b>SemTalk</b> studio <span>{escape(Path(engine.ckpt).name)}</span></div>')
         with gr.Row(equal_height=False):
             with gr.Column(scale=4, min_width=320):
@@ -70,18 +69,12 @@ def build(studio: "Studio") -> gr.Blocks:
                     placeholder="What is said; or a word a line with its seconds: 0.42-0.71 hello",
                 )  # fmt: skip
                 with gr.Row():
-                    small = {"size": "sm", "min_width": 80}
-                    hear = gr.Button("Hear them", visible=engine.hears() is None, elem_id="hear", **small)
+                    hear = gr.Button("Hear the words", visible=engine.hears() is None, elem_id="hear", **small)
                     kinds = list(TRANSCRIPT_SUFFIXES)
                     transcript = gr.UploadButton("Transcript file", file_types=kinds, elem_id="transcript", **small)
                 with gr.Row():
-                    speaker = gr.Dropdown(
-                        speakers,
-                        value=engine.model.speakers[0],
-                        label=BOXES["speaker"],
-                        min_width=90,
-                        elem_id="speaker",
-                    )
+                    chosen = {"value": speakers[0][1], "min_width": 90, "elem_id": "speaker"}
+                    speaker = gr.Dropdown(speakers, label=BOXES["speaker"], **chosen)
                     counts = list(range(1, MOST_SAMPLES + 1))
                     samples = gr.Dropdown(counts, value=1, label=BOXES["samples"], min_width=90, elem_id="samples")
                 beta = gr.Slider(
@@ -90,57 +83,50 @@ def build(studio: "Studio") -> gr.Blocks:
                 side = gr.Dropdown(
                     [(CHOICES[one], one) for one in beside], value="nothing", label=BOXES["beside"], elem_id="beside"
                 )
-                npz = {"file_types": [".npz"], "height": 90}
                 truth = gr.File(label="Motion file that stands beside", visible=False, elem_id="truth", **npz)
-                with gr.Accordion("Samples, poses, scores", open=False):
+                with gr.Accordion(more, open=False):
                     heat = gr.Slider(
                         0.05, 2, temperature, step=0.05, label=BOXES["temperature"], visible=temperature is not None
                     )
                     seed = gr.Number(engine.base.seed, label=BOXES["seed"], precision=0, minimum=0, maximum=MAX_SEED)
-                    poses = gr.File(
-                        label=BOXES["poses"],
-                        file_count="multiple",
-                        elem_id="poses",
-                        **npz,
-                    )
-                    pose_times = gr.Textbox(
-                        label=BOXES["pose_times"],
-                        placeholder="1.5, 4",
-                        elem_id="pose_times",
-                    )
+                    poses = gr.File(label=BOXES["poses"], file_count="multiple", elem_id="poses", **npz)
+                    pose_times = gr.Textbox(label=BOXES["pose_times"], placeholder="1.5, 4", elem_id="pose_times")
                     psi = gr.File(label=BOXES["psi"], file_types=[".csv", ".npy"], height=90, elem_id="psi")
-                go = gr.Button("Generate", variant="primary", elem_id="generate")
-                stop = gr.Button("Stop", visible=False, elem_id="stop")
-                status = gr.HTML("", elem_id="status")
+                with gr.Column(elem_id="go"):
+                    status = gr.HTML("", elem_id="status")
+                    go = gr.Button("Generate", variant="primary", elem_id="generate")
+                    stop = gr.Button("Stop", visible=False, elem_id="stop")
             with gr.Column(scale=11, min_width=600):
                 stage = gr.HTML(EMPTY, elem_id="stage")
-                with gr.Row(visible=engine.semantic, elem_id="matters"):
-                    some = {"scale": 4, "min_width": 100}
-                    emphasise = gr.Textbox(
-                        label=BOXES["emphasise"], placeholder="click a word", elem_id="emphasise", **some
-                    )
-                    calm = gr.Textbox(label=BOXES["calm"], placeholder="click it again", elem_id="calm", **some)
-                    again = gr.Button("Apply", variant="primary", scale=1, min_width=80, elem_id="apply")
-                shown = gr.Radio(["1"], value="1", label="Sample", visible=False, elem_id="sample")
-                links = gr.HTML("", elem_id="links")
-                line = gr.Textbox(
-                    label="The same from the command line, in the unpacked folder of everything (zip)", lines=1,
-                    max_lines=3, interactive=False, buttons=["copy"], elem_id="line",
-                )  # fmt: skip
-                draw = gr.Button("Draw the video", size="sm", elem_id="draw")
-                halt = gr.Button("Stop drawing", size="sm", visible=False, elem_id="halt")
-                film = gr.HTML("", elem_id="film")
+                with gr.Column(visible=False) as result:
+                    shown = gr.Radio(["0"], value="0", label="Sample", visible=False, elem_id="sample")
+                    with gr.Row(visible=engine.semantic, elem_id="matters"):
+                        click = {"placeholder": "click a word", "min_width": 100, "elem_id": "emphasise"}
+                        emphasise = gr.Textbox(label=BOXES["emphasise"], **click)
+                        twice = {"placeholder": "click it again", "min_width": 100, "elem_id": "calm"}
+                        calm = gr.Textbox(label=BOXES["calm"], **twice)
+                    with gr.Row(elem_id="downloads"):
+                        links = gr.HTML("", elem_id="links")
+                        draw = gr.Button("Draw the video", elem_id="draw", **small)
+                        halt = gr.Button("Stop drawing", visible=False, elem_id="halt", **small)
+                    film = gr.HTML("", elem_id="film")
+                    line = gr.Textbox(
+                        label="The same from the command line, in the unpacked folder of everything (zip)", lines=1,
+                        max_lines=3, interactive=False, buttons=["copy"], elem_id="line",
+                    )  # fmt: skip
         number = gr.State(None)
 
         asked = [
             audio, words, speaker, beta, samples, heat, seed, emphasise, calm, psi, poses, pose_times, side, truth,
         ]  # fmt: skip
-        made = [stage, links, words, shown, line, number, film, go, stop, status]
-        for button, name in ((go, "generate"), (again, "apply")):
-            button.click(page.generate, asked, made, api_name=name, **WORK)
-        audio.change(answered(page.sound), [audio], [status], api_name="sound", **HIDDEN)
+        made = [stage, result, links, words, shown, line, number, film, go, stop, status]
+        anew = [stage, result, number, words, emphasise, calm, film, status]
+        go.click(page.generate, asked, made, api_name="generate", **WORK)
+        audio.change(page.sound, [audio, words], anew, api_name="sound", **HIDDEN)
         transcript.upload(answered(page.transcript), [audio, transcript], [words], api_name="transcript", **HIDDEN)
         hear.click(page.heard, [audio], [words, hear, status], api_name="hear", **WORK)
+        marks = [emphasise, calm]
+        words.change(answered(page.said), [words, *marks], marks, api_name="said", **HIDDEN)
         shown.input(answered(page.sample), [number, shown], [stage, links, film], api_name="sample", **HIDDEN)
         draw.click(page.video, [number, shown], [draw, halt, film], api_name="video", **WORK)
         stop.click(answered(page.stop), [], [status], api_name="stop", **WORK)

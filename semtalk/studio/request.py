@@ -1,6 +1,7 @@
 """What the user of the studio asks for; and the settings of ``generate.py`` that say the same."""
 
 import json
+import math
 import re
 import shutil
 from collections.abc import Sequence
@@ -10,12 +11,15 @@ from pathlib import Path
 import numpy as np
 
 from semtalk.errors import SemTalkError
-from semtalk.features.transcript import Word, checked, refuse_late, spread_over_speech
+from semtalk.features.transcript import Word, checked, clean, refuse_late, spread_over_speech
+from semtalk.generation.wishes import NEAR
 from semtalk.settings import validated
 from semtalk.settings.commands import GenerateSettings
 
 TIMED = re.compile(r"\s*(\d+\.?\d*)\s*-\s*(\d+\.?\d*)\s+(\S.*?)\s*")
 """A line of the box of words: ``0.42-0.71 hello``."""
+ASKED = re.compile(r"(.+?)(?:@(\d+\.?\d*))?", re.S)
+"""A word that is asked for: ``hello`` or ``hello@0.5``."""
 BETWEEN = re.compile(r"\n|(?<!\d),|,(?!\d)")
 """Between words that are asked for; a comma between digits belongs to a word."""
 BESIDE = ("nothing", "unedited", "base", "run", "file")
@@ -86,6 +90,36 @@ def times_of(text: str) -> list[float]:
 def spelt(words: Sequence[Word]) -> str:
     """Words as the box shows them."""
     return "\n".join(f"{start:.3f}-{end:.3f} {text}" for text, start, end in words)
+
+
+def is_timed(text: str) -> bool:
+    """Whether the box of words has seconds, which are those of one voice."""
+    return any(TIMED.fullmatch(line) for line in (text or "").splitlines())
+
+
+def still_asked(asked: str, text: str) -> str:
+    """Of the words that are asked for, those that the box of words still says, there where they are asked for.
+
+    Args:
+        asked: Between commas, as ``word`` or ``word@seconds``.
+        text: Of the box.
+    """
+    if is_timed(text):
+        timed = [match for line in text.splitlines() if (match := TIMED.fullmatch(line))]
+        said = clean([(match[3], float(match[1]), float(match[2])) for match in timed])
+    else:
+        said = clean([(word, math.nan, math.nan) for word in (text or "").split()])
+
+    def kept(one: str) -> bool:
+        word, at = ASKED.fullmatch(one).groups()
+        return any(
+            word.casefold() == text.casefold() and (at is None or start - NEAR <= float(at) <= end + NEAR)
+            for text, start, end in said
+        )
+
+    words = listed(asked) or []
+    left = [one for one in words if kept(one)]
+    return asked if left == words else ", ".join(left)
 
 
 def in_milliseconds(words: Sequence[Word]) -> list[Word]:

@@ -282,7 +282,7 @@ def test_decoding_ends_at_the_longest_sound_that_is_taken(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.zeros(48000), 16000)
     assert len(load_audio(tmp_path / "a.wav", longest=3.0)) == 48000
     soundfile.write(tmp_path / "a.wav", np.zeros(48001), 16000)
-    with pytest.raises(SemTalkError, match=r"a.wav: more than 3 s of sound, the most that is taken \(longest=3\)"):
+    with pytest.raises(SemTalkError, match=r"a.wav: more than 3 s of sound, the most that is taken; give"):
         load_audio(tmp_path / "a.wav", longest=3.0)
 
     def endless():

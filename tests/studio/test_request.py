@@ -9,7 +9,16 @@ from tiny import voice
 from semtalk.errors import SemTalkError
 from semtalk.features.transcript import read_transcript
 from semtalk.settings import compose
-from semtalk.studio.request import Request, asked_settings, in_milliseconds, listed, read_words, spelt, write_words
+from semtalk.studio.request import (
+    Request,
+    asked_settings,
+    in_milliseconds,
+    listed,
+    read_words,
+    spelt,
+    still_asked,
+    write_words,
+)
 
 WAVE = voice(4.0)
 
@@ -75,6 +84,21 @@ def test_a_value_that_its_key_does_not_take_is_told_as_on_the_command_line(wrong
     with pytest.raises(SemTalkError) as error:
         asked_settings(compose("generate"), Request(Path("a.wav"), **wrong), Path("a.wav"), None, None, [])
     assert str(error.value).startswith(says)
+
+
+TIMED = "0.500-0.900 We\n1.000-1.400 walk,\n2.000-2.400 we"
+
+
+@pytest.mark.parametrize(
+    ("asked", "text", "left"),
+    [
+        ("", TIMED, ""), ("we@0.70,  walk", TIMED, "we@0.70,  walk"), ("WE@2.2", TIMED, "WE@2.2"),
+        ("talk@1.20, we@2.20", TIMED, "we@2.20"), ("walk@3.00", TIMED, ""), ("we@0.70", "", ""), ("walk", None, ""),
+        ("walk@1.20, walk", "we did walk.", "walk"), ("@, a@b@1, walk", TIMED, "walk"),
+    ],
+)  # fmt: skip
+def test_what_is_asked_of_words_goes_with_the_words(asked, text, left):
+    assert still_asked(asked, text) == left
 
 
 def test_the_wave_is_heard_where_it_is_loud():

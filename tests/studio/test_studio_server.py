@@ -4,6 +4,7 @@
 import io
 import json
 import os
+import re
 import socket
 import threading
 import zipfile
@@ -35,9 +36,10 @@ def test_a_voice_is_uploaded_and_everything_comes_back(studio, talk):
     page = visitor.get("/")
     assert page.status == 200 and b"SemTalk studio" in page.body
     path = visitor.upload(talk)
-    assert visitor.asked("sound", [path]) == ["4.0 s of sound."]
+    assert visitor.asked("sound", [path, ""])[-1] == "4.0 s of sound."
     made = visitor.asked("generate", visitor.boxes(path, words=TEXT))
-    stage, links, words, _, line, number, film, *_, said = made
+    stage, result, links, words, _, line, number, film, *_, said = made
+    assert result["visible"] is True
     assert said == "Take 1: 4.0 s, 8 words." and words.count("\n") == 7 and film == "" and "audio=talk.wav" in line
     place = stage.partition("#")[2].partition('"')[0]
     scene = json.loads(visitor.get(f"{place}scene.json").body)
@@ -52,10 +54,51 @@ def test_a_voice_is_uploaded_and_everything_comes_back(studio, talk):
         assert "talk/command.txt" in packed.namelist()
     part = visitor.get(f"{place}file/wav", Range="bytes=0-3")
     assert (part.status, part.body) == (206, b"RIFF"), "browsers seek so"
-    edited = visitor.asked("apply", visitor.boxes(path, words=words, emphasise="whole", samples=2))
-    assert "emphasise=[whole]" in edited[4] and "/2/0/" in edited[0]
-    shown, *_ = visitor.asked("sample", [None, "2"])
-    assert "/2/1/" in shown
+    edited = visitor.asked("generate", visitor.boxes(path, words=words, emphasise="whole", samples=3))
+    assert "emphasise=[whole]" in edited[5] and "/2/0/" in edited[0]
+    assert [name for name, _ in edited[4]["choices"]] == ["0", "1", "2"] and edited[4]["value"] == "0"
+    shown, links, _ = visitor.asked("sample", [None, "2"])
+    assert "/2/2/" in shown
+    for kind in ("npz", "arkit"):
+        (address,) = re.findall(rf'href="([^"]*/file/{kind})"', links)
+        assert "talk_2." in visitor.get(address).headers["content-disposition"], "called by the number that is shown"
+
+
+def test_another_voice_begins_anew_and_takes_with_it_what_belongs_to_the_one_before(studio, talk):
+    """The figure, its downloads, marks, words that have its seconds; and what is still made."""
+    visitor = Visitor(studio.address)
+    path = visitor.upload(talk)
+    visitor.asked("generate", visitor.boxes(path, words=TEXT))
+    began, free = threading.Event(), threading.Event()
+
+    def slow(*given):
+        began.set()
+        assert free.wait(60)
+        return make(*given)
+
+    make = studio.studio.engine._generated
+    with mock.patch.object(studio.studio.engine, "_generated", slow):
+        making = visitor.join("generate", visitor.boxes(path, words=TEXT))
+        assert began.wait(60)
+        visitor.put("sound", [path, "0.5-1 we"])
+        assert "4.0 s of sound." in visitor.told(making, "of sound")
+        free.set()
+        while "Stopped." not in str(visitor.next(making)):
+            pass
+    assert list(studio.studio.session(visitor.name)[1].takes) == [1]
+    stage, result, number, words, emphasise, calm, film, said = visitor.asked("sound", [path, "0.5-1 we"])
+    assert "Record or choose a voice" in stage and result["visible"] is False and number is None
+    assert (words, emphasise, calm, film, said) == ("", "", "", "", "4.0 s of sound.")
+    assert visitor.asked("sound", [None, "we walk"])[3] == {"__type__": "update"}, "what is typed is of no voice yet"
+    with pytest.raises(AssertionError, match="There is no motion yet"):
+        visitor.asked("video", [None, "0"])
+
+
+def test_what_is_asked_of_words_that_are_gone_goes(studio):
+    visitor = Visitor(studio.address)
+    assert visitor.asked("said", ["0.5-1 we\n1-2 walk", "we@0.7, talk@1.2", "walk@1.5"]) == [
+        "we@0.7", {"__type__": "update"},
+    ]  # fmt: skip
 
 
 def test_what_is_wrong_is_told_in_the_page_and_the_next_request_works(studio, talk, hour, tmp_path):
@@ -63,19 +106,19 @@ def test_what_is_wrong_is_told_in_the_page_and_the_next_request_works(studio, ta
     (tmp_path / "bad.mp3").write_bytes(b"no sound <b>" * 40)
     bad, good = visitor.upload(tmp_path / "bad.mp3"), visitor.upload(talk)
     for name, given, says in (
-        ("sound", [bad], r"bad.mp3: not a readable sound file, [^()]* give wav, .* or mp4, or record it anew\."),
-        ("sound", [visitor.upload(hour)], "hour.wav: more than 20 s of sound"),
+        ("sound", [bad, ""], r"bad.mp3: not a readable sound file, [^()]* give wav, .* or mp4, or record it anew\."),
+        ("sound", [visitor.upload(hour), ""], "hour.wav: more than 20 s of sound"),
         ("generate", visitor.boxes(None), "There is no voice yet"),
         ("generate", visitor.boxes(good, words="a", emphasise="b"), "Words that matter more: b: talk has no such word"),
-        ("video", [None, "1"], "There is no motion yet"),
+        ("video", [None, "0"], "There is no motion yet"),
     ):
         with pytest.raises(AssertionError, match=says) as error:
             visitor.asked(name, given)
         assert "Traceback" not in str(error.value) and "/tmp" not in str(error.value)
     broken = mock.patch.object(servers.Session, "sound", side_effect=ZeroDivisionError("of nobody's business"))
     with broken, pytest.raises(AssertionError, match=r"this could not be done \(ZeroDivisionError\)"):
-        visitor.asked("sound", [good])
-    assert visitor.asked("sound", [good]) == ["4.0 s of sound."]
+        visitor.asked("sound", [good, ""])
+    assert visitor.asked("sound", [good, ""])[-1] == "4.0 s of sound."
 
 
 def test_fifty_bad_uploads_are_told_and_the_next_one_is_good(studio, talk, tmp_path):
@@ -85,10 +128,10 @@ def test_fifty_bad_uploads_are_told_and_the_next_one_is_good(studio, talk, tmp_p
         path = tmp_path / f"bad.{('wav', 'mp3', 'npz', 'srt', 'exe')[number % 5]}"
         path.write_bytes(b"\x80\x04" + random.bytes(number * 9).replace(b"\xff", b"\0"))
         bad = visitor.upload(path)
-        asked = ("transcript", [good, bad]) if path.suffix == ".srt" else ("sound", [bad])
+        asked = ("transcript", [good, bad]) if path.suffix == ".srt" else ("sound", [bad, ""])
         with pytest.raises(AssertionError, match=rf"{path.name}: [^\n]*\."):
             visitor.asked(*asked)
-    assert visitor.asked("sound", [good]) == ["4.0 s of sound."]
+    assert visitor.asked("sound", [good, ""])[-1] == "4.0 s of sound."
 
 
 def test_nothing_of_the_machine_is_served(studio, talk, tmp_path):
@@ -96,7 +139,7 @@ def test_nothing_of_the_machine_is_served(studio, talk, tmp_path):
     secret.write_text("SECRET")
     visitor, link = Visitor(studio.address), studio.studio.uploads / "link"
     link.symlink_to(secret)
-    visitor.asked("sound", [visitor.upload(talk)])
+    visitor.asked("sound", [visitor.upload(talk), ""])
     session = next((studio.studio.root / "sessions").iterdir())
     for path in (
         f"/gradio_api/file={secret}", f"/gradio_api/file={link}", f"/gradio_api/file={session}", "/gradio_api/file=.",
@@ -122,7 +165,7 @@ def test_a_request_names_no_file_that_was_not_uploaded(studio, tmp_path):
         answer = visitor.post("/gradio_api/queue/join", {"data": [given], "session_hash": "x", "fn_index": 0})
         assert answer.status == 403 and b"was not uploaded here" in answer.body, given
     with mock.patch("semtalk.studio.guard.refuse_files"), pytest.raises(AssertionError, match="not uploaded"):
-        visitor.asked("sound", [str(secret)])  # gradio looks too
+        visitor.asked("sound", [str(secret), ""])  # gradio looks too
     for sent, status in ((b"[" * 200_000, 400), (b"no json", 400), (b" " * 1_000_001, 413)):
         assert visitor.send("POST", "/gradio_api/queue/join", sent).status == status
 
@@ -184,7 +227,7 @@ def test_a_video_does_not_hold_up_who_generates_and_what_is_stopped_says_so(stud
     monkeypatch.setattr("semtalk.viz.video.write_video", write)
     path = visitor.upload(talk)
     visitor.asked("generate", visitor.boxes(path))
-    drawing = visitor.join("video", [None, "1"])
+    drawing = visitor.join("video", [None, "0"])
     assert began.wait(60)
     while "Drawing the video 25%" not in visitor.told(drawing, "Drawing the video"):
         pass
@@ -202,9 +245,9 @@ def test_what_a_page_gave_and_made_goes_with_it_and_the_rest_with_the_studio(eng
         other = tmp_path / "other.wav"
         soundfile.write(other, voice(0.5, seed=1), 16000)
         paths = [first.upload(talk), first.upload(other), second.upload(talk)]
-        first.asked("sound", [paths[0]])
+        first.asked("sound", [paths[0], ""])
         first.asked("generate", first.boxes(paths[1]))
-        second.asked("sound", [paths[2]])
+        second.asked("sound", [paths[2], ""])
         root, sessions = server.studio.root, server.studio.root / "sessions"
         assert len(list(sessions.iterdir())) == 2 and os.stat(root.parent).st_mode & 0o077 == 0
         gone = threading.Event()

@@ -12,7 +12,7 @@
   window.addEventListener("message", (event) => {
     const viewer = document.querySelector("#viewer");
     if (event.origin !== location.origin || !viewer || event.source !== viewer.contentWindow) return;
-    for (const id of ["emphasise", "calm", "words"]) {
+    for (const id of ["emphasise", "calm", "words"]) {  // when the words change, what is asked of them is known
       if (typeof event.data[id] === "string") put(id, event.data[id]);
     }
   });

@@ -89,15 +89,15 @@ export class TimeLine {
     word.asked = ASKED[(ASKED.indexOf(word.asked) + 1) % ASKED.length];
     this.buttons[index].classList.remove(...ASKED.slice(1));
     if (word.asked) this.buttons[index].classList.add(word.asked);
-    this.sayAsked();
+    this.say(this.asked());
   }
 
   // All words with their times: a word may be said more than once.
-  sayAsked() {
+  asked() {
     const { words, seconds } = this.scene;
     const at = (word) => Math.max(word.start, Math.min((word.start + word.end) / 2, seconds - 0.02)).toFixed(2);
-    const asked = (what) => words.filter((word) => word.asked === what).map((word) => `${word.text}@${at(word)}`).join(", ");
-    this.say({ emphasise: asked("emphasised"), calm: asked("calm") });
+    const of = (what) => words.filter((word) => word.asked === what).map((word) => `${word.text}@${at(word)}`).join(", ");
+    return { emphasise: of("emphasised"), calm: of("calm") };
   }
 
   change(index) {
@@ -116,8 +116,7 @@ export class TimeLine {
       if (!kept || !text || text === word.text) return;
       word.text = text;
       const lines = this.scene.words.map(({ text, start, end }) => `${start.toFixed(3)}-${end.toFixed(3)} ${text}`);
-      this.say({ words: lines.join("\n") });
-      if (word.asked) this.sayAsked();
+      this.say({ words: lines.join("\n"), ...this.asked() });
       this.placeWords();
     };
     input.addEventListener("keydown", (event) => { if (event.key === "Enter" || event.key === "Escape") end(event.key === "Enter"); });
