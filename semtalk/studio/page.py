@@ -38,6 +38,7 @@ def theme() -> gr.themes.Base:
         block_label_background_fill="white", block_label_text_color=ink, block_title_text_color=ink,
         block_title_text_weight="500", block_shadow="none", button_primary_background_fill=wood,
         button_primary_background_fill_hover="#8f4317", button_primary_text_color="white", slider_color=wood,
+        button_primary_border_color=wood,
         input_background_fill="white", input_border_width="1px", button_secondary_background_fill="white",
         button_secondary_border_color="#ddd6cc", button_border_width="1px",
     )  # fmt: skip
@@ -99,7 +100,7 @@ def build(studio: "Studio") -> gr.Blocks:
             with gr.Column(scale=11, min_width=600):
                 stage = gr.HTML(EMPTY, elem_id="stage")
                 with gr.Column(visible=False) as result:
-                    shown = gr.Radio(["0"], value="0", label="Sample", visible=False, elem_id="sample")
+                    shown = gr.Radio(["0"], value="0", container=False, visible=False, elem_id="sample")
                     with gr.Row(visible=engine.semantic, elem_id="matters"):
                         click = {"placeholder": "click a word", "min_width": 100, "elem_id": "emphasise"}
                         emphasise = gr.Textbox(label=BOXES["emphasise"], **click)

@@ -34,12 +34,18 @@ def value(page, name: str) -> str:
     return page.input_value(f"#{name} textarea, #{name} input")
 
 
-def generated(page, button: str) -> None:
-    """Press a button and wait for the next take to be drawn."""
+def generated(page) -> None:
+    """Press the button and wait for the next take to be drawn."""
     before = page.get_attribute("#viewer", "src") if page.query_selector("#viewer") else ""
-    page.click(f"#{button}")
+    page.click("#generate")
     page.wait_for_selector(f'#viewer:not([src="{before}"])', timeout=90_000)
     page.frame_locator("#viewer").locator("#play:enabled").wait_for(timeout=90_000)
+
+
+def seen(page, *names: str) -> bool:
+    """Whether what has some names is within the window, as it is scrolled."""
+    boxes = [page.locator(f"#{name}").bounding_box() for name in names]
+    return all(box and box["y"] >= 0 and box["y"] + box["height"] <= page.viewport_size["height"] for box in boxes)
 
 
 def picture(viewer) -> bytes:
@@ -64,7 +70,11 @@ def test_upload_generate_play_emphasise_and_download(browser, engine, talk, tmp_
         page.set_input_files("#audio input[type=file]", talk)
         page.wait_for_selector("#status:has-text('4.0 s of sound')")
         page.fill("#words textarea", TEXT)
-        generated(page, "generate")
+        assert seen(page, "status", "generate") and page.locator("button.primary:visible").count() == 1
+        for name in ("line", "draw", "links", "emphasise", "stop"):
+            assert not page.locator(f"#{name}").is_visible(), f"{name}: there is no motion yet"
+        generated(page)
+        assert seen(page, "status", "generate", "links", "draw") and "Take 1: 4.0 s" in page.inner_text("#status")
         viewer = page.frame_locator("#viewer")
         assert viewer.locator("#words button").all_text_contents() == TEXT.split()
         assert value(page, "words").endswith(" here") and "transcript=talk.json" in value(page, "line")
@@ -97,9 +107,21 @@ def test_upload_generate_play_emphasise_and_download(browser, engine, talk, tmp_
         viewer.locator("#words button", has_text="here").click()
         assert value(page, "emphasise").startswith("whole@") and value(page, "calm").startswith("here@")
         assert " talk\n" in value(page, "words")
+        viewer.locator("#words button", has_text="talk").click()
+        viewer.locator("#words button", has_text="talk").dblclick()
+        viewer.locator("#words input").fill("walk")
+        viewer.locator("#words input").press("Enter")
+        page.wait_for_function("!document.querySelector('#words textarea').value.includes('talk')")
+        page.wait_for_timeout(500)
+        assert "walk@" in value(page, "emphasise"), "a word that is changed below the figure matters as it did"
+        page.fill("#words textarea", value(page, "words").replace("walk", "talk"))
+        page.wait_for_function(
+            "!document.querySelector('#emphasise textarea, #emphasise input').value.includes('walk')"
+        )
+        assert value(page, "emphasise").startswith("whole@") and value(page, "calm").startswith("here@")
         page.click("#beside input")
         page.locator("[role=option]", has_text="as it was").click()
-        generated(page, "apply")
+        generated(page)
         assert viewer.locator("button.emphasised").all_text_contents() == ["whole"]
         assert viewer.locator("button.calm").all_text_contents() == ["here"]
         assert viewer.locator("#titles span").all_text_contents() == ["as it was", "generated"]
@@ -111,11 +133,25 @@ def test_upload_generate_play_emphasise_and_download(browser, engine, talk, tmp_
         for kind, begin in (("bvh", b"HIERARCHY"), ("glb", b"glTF"), ("ARKit csv", b"Timecode")):
             assert downloaded(page, kind).startswith(begin)
         page.click("#draw")
+        page.wait_for_selector("#film:has-text('Drawing the video')")
+        page.click("#halt")
+        page.wait_for_selector("#film:has-text('Stopped.')", timeout=60_000)
+        page.click("#draw")
         page.wait_for_selector("#video", timeout=180_000)
         page.wait_for_function("document.querySelector('#video').readyState >= 2")
         assert page.evaluate("document.querySelector('#video').duration") == pytest.approx(4.0, abs=0.2)
         if folder := os.environ.get("SEMTALK_PICTURES"):
             page.screenshot(path=f"{folder}/browser.png")
+        other = shutil.copyfile(talk, tmp_path / "other.wav")
+        page.locator("#audio button[aria-label='Clear']").click()
+        page.wait_for_selector(".empty")
+        page.set_input_files("#audio input[type=file]", other)
+        page.wait_for_selector("#status:has-text('4.0 s of sound')")
+        assert not page.locator("#links").is_visible() and value(page, "words") == ""
+        page.fill("#words textarea", TEXT)
+        generated(page)
+        assert value(page, "emphasise") == value(page, "calm") == "", "marks are gone with the voice"
+        assert "audio=other.wav" in value(page, "line")
         sessions, gone = server.studio.root / "sessions", threading.Event()
         end = server.studio.end
         server.studio.end = lambda owner: (end(owner), gone.set())
@@ -137,23 +173,25 @@ def test_samples_are_chosen_and_bad_uploads_are_told(browser, engine, talk, hour
         for number in range(3):
             bad.write_bytes(b"no sound" * (number + 1))
             page.set_input_files("#audio input[type=file]", bad)
-            page.get_by_text("bad.wav: not a readable sound file").first.wait_for(timeout=30_000)
+            page.wait_for_selector("#status .failed:has-text('bad.wav: not a readable sound file')", timeout=30_000)
             page.reload()
         page.set_input_files("#audio input[type=file]", hour)
         page.get_by_text("more than 20 s of sound").first.wait_for(timeout=60_000)
         page.reload()
         page.set_input_files("#audio input[type=file]", talk)
         page.wait_for_selector("#status:has-text('4.0 s of sound')")
-        page.fill("#emphasise textarea, #emphasise input", "nothing")
         page.fill("#words textarea", TEXT)
-        page.click("#generate")
-        page.get_by_text("talk has no such word").first.wait_for(timeout=60_000)
-        page.fill("#emphasise textarea, #emphasise input", "")
         page.click("#samples input")
         page.locator("[role=option]", has_text="3").click()
-        generated(page, "generate")
+        generated(page)
+        page.fill("#emphasise textarea, #emphasise input", "nothing")
+        page.click("#generate")
+        page.get_by_text("talk has no such word").first.wait_for(timeout=60_000)
+        page.wait_for_selector("#status .failed:has-text('Words that matter more: nothing: talk has no such word')")
+        page.fill("#emphasise textarea, #emphasise input", "")
+        generated(page)
         before = page.get_attribute("#viewer", "src")
-        page.locator("#sample label", has_text="3").click()
+        page.locator("#sample label", has_text="2").click()
         page.wait_for_selector(f'#viewer:not([src="{before}"])', timeout=30_000)
         page.frame_locator("#viewer").locator("#play:enabled").wait_for(timeout=60_000)
         assert page.get_attribute("#viewer", "src").endswith("/2/") and "/file/npz" in page.inner_html("#links")

@@ -29,7 +29,9 @@ async function begin() {
     event.preventDefault();
     play.click();
   });
-  document.querySelector(".how").hidden = !scene.semantic;
+  const how = document.querySelector(".how");
+  how.hidden = !scene.semantic;
+  if (!scene.words.length) how.textContent = "No words are known: the gestures follow the voice alone.";
   const stage = new Stage(find("figures"));
   find("front").addEventListener("click", () => stage.front());
   const titles = scene.titles.map((title) => {
