@@ -102,7 +102,7 @@ class Engine:
             MissingModelError: Its model is not here.
         """
         with self.turns.turn(report):
-            report(0, "Hearing the words")
+            report(None, "Hearing the words")
             return self._whisper()(utterance.wave)
 
     def make(self, settings: GenerateSettings, utterance: Utterance, beside: str, report: Report) -> list:

@@ -161,16 +161,18 @@ class Take:
 
     def video(self, engine: Engine, sample: int, report: Report) -> Path:
         """The video of a sample with its sound, drawn when it is first asked for; one is drawn at a time."""
+        from semtalk.face.talk import find_face
         from semtalk.viz.video import Scene, write_video
 
         path = self.drawn(sample)
         with engine.drawing.turn(report):
             if not path.is_file():
-                report(0, "Drawing the video")
+                report(None, "Preparing the video")
                 motions = dict(zip(self.titles(), self.figures(sample), strict=True))
                 scene = Scene(
                     motions, self.utterance.wave, self.samples[sample].psi, self.settings.beta,
-                    words=self.utterance.words,
+                    words=self.utterance.words, view=self.settings.view,
+                    face=find_face(self.settings.view, engine.body, engine.model.corpus),
                 )  # fmt: skip
 
                 def told(pictures: Iterable, total: int) -> Iterator:

@@ -10,8 +10,8 @@ from typing import Any
 from semtalk.errors import SemTalkError
 
 Report = Callable[[float | None, str], None]
-"""Is told the share that is done, from 0 to 1, or none while it waits; and what is being done. It may raise: the work
-ends then."""
+"""Is told the share that is done, from 0 to 1, or none where nobody knows; and what is being done. Where it raises, the
+work ends."""
 MOST_WAITING = 12
 """Requests; more are told so."""
 LOOKED = 0.5

@@ -14,10 +14,12 @@ import numpy as np
 import pytest
 import soundfile
 from conftest import ROOT, run_program
+from made_head import write_head
 from tiny import voice
 from voices import TEXT, engine, hour, session, talk  # noqa: F401
 
 from semtalk.errors import MissingModelError, SemTalkError
+from semtalk.face.talk import FreeFace
 from semtalk.features.transcript import read_transcript
 from semtalk.generation.asked import generate_asked
 from semtalk.motion.io import Motion, load_motion, save_motion
@@ -309,7 +311,21 @@ def test_the_video_is_drawn_once_with_both_figures(session, talk, monkeypatch):
     for _ in range(2):
         path = session.video(number, 0, lambda share, doing: shares.append(share))
     assert take.file(session.engine, "mp4", 0) == path and path.read_bytes() == b"mp4"
-    assert drawn == [["base motion alone", "generated"]] and shares == [0, 0, 0.25, 0.5, 0.75]
+    assert drawn == [["base motion alone", "generated"]] and shares == [None, 0, 0.25, 0.5, 0.75]
+
+
+def test_a_video_shows_the_face_that_the_page_shows(session, talk, tmp_path, monkeypatch):
+    faces = []
+
+    def write(scene, path, progress):
+        faces.append(scene.face)
+        path.write_bytes(b"mp4")
+
+    monkeypatch.setattr("semtalk.viz.video.write_video", write)
+    monkeypatch.syspath_prepend(write_head(tmp_path / "site"))
+    number = session.generate(Request(talk, TEXT))
+    session.video(number, 0, lambda share, doing: None)
+    assert isinstance(faces[0], FreeFace)
 
 
 def test_while_a_video_is_drawn_all_else_goes_on_and_another_video_waits(session, talk, monkeypatch):
@@ -319,6 +335,9 @@ def test_while_a_video_is_drawn_all_else_goes_on_and_another_video_waits(session
         began.set()
         assert free.wait(60)
         path.write_bytes(b"mp4")
+
+    def at_once(share, doing):
+        assert share is not None, doing
 
     def report(share, doing):
         told.append(doing)
@@ -330,11 +349,11 @@ def test_while_a_video_is_drawn_all_else_goes_on_and_another_video_waits(session
     drawing = threading.Thread(target=session.video, args=(number, 0, lambda share, doing: None))
     drawing.start()
     assert began.wait(60)
-    assert session.take(number).file(session.engine, "bvh", 0).is_file(), "of the same take"
-    session.generate(Request(talk, TEXT))
+    assert not session.take(number).lock.locked(), "what else is of the same take can be had"
+    session.generate(Request(talk, TEXT), at_once)
     assert not free.is_set()
     assert session.video(number, 1, report).is_file()
-    assert told[0] == "Another video is being drawn; yours is next." and told[-1] == "Drawing the video"
+    assert told[0] == "Another video is being drawn; yours is next." and told[-1] == "Preparing the video"
     drawing.join(60)
 
 
@@ -380,7 +399,7 @@ def test_a_video_of_a_page_that_is_closed_is_stopped(session, talk):
 
     with pytest.raises(SemTalkError, match="the page was closed"):
         session.video(number, 0, report)
-    assert told == ["Drawing the video"] and not session.folder.exists()
+    assert told == ["Preparing the video"] and not session.folder.exists()
 
 
 def test_a_video_that_is_stopped_is_drawn_by_no_process_any_more(session, talk, monkeypatch):
@@ -393,7 +412,7 @@ def test_a_video_that_is_stopped_is_drawn_by_no_process_any_more(session, talk, 
             ends.append(True)
 
     def report(share, what):
-        if share > 0:
+        if share:
             session.stop("drawing")
 
     monkeypatch.setattr("semtalk.viz.video.draw_motions", draw)
