@@ -74,9 +74,7 @@ def followed(make: Callable[[Report], tuple], kept: int, busy: tuple, idle: tupl
     except Stopped as stopped:
         yield (*still, *idle, escape(str(stopped)))
     except Exception as error:
-        said = sentence(error)
-        yield (*still, *idle, f'<span class="failed">{said}</span>')
-        raise gr.Error(said, print_exception=False) from None
+        yield (*still, *idle, f'<span class="failed">{sentence(error)}</span>')
     else:
         yield (*shown, *idle, said)
 

@@ -38,9 +38,9 @@ def theme() -> gr.themes.Base:
         block_label_background_fill="white", block_label_text_color=ink, block_title_text_color=ink,
         block_title_text_weight="500", block_shadow="none", button_primary_background_fill=wood,
         button_primary_background_fill_hover="#8f4317", button_primary_text_color="white", slider_color=wood,
-        button_primary_border_color=wood,
-        input_background_fill="white", input_border_width="1px", button_secondary_background_fill="white",
-        button_secondary_border_color="#ddd6cc", button_border_width="1px",
+        checkbox_background_color_selected=wood, checkbox_border_color_selected=wood,
+        button_primary_border_color=wood, input_background_fill="white", input_border_width="1px",
+        button_secondary_background_fill="white", button_secondary_border_color="#ddd6cc", button_border_width="1px",
     )  # fmt: skip
 
 
