@@ -112,11 +112,16 @@ class Page:
         kept = [still_asked(asked, words) for asked in (emphasise, calm)]
         return tuple(gr.skip() if left == asked else left for left, asked in zip(kept, (emphasise, calm), strict=True))
 
-    def transcript(self, audio: str | None, file: str, request: gr.Request) -> str:
+    def transcript(self, audio: str | None, file: str, request: gr.Request) -> Iterator[tuple]:
         """Put a transcript file into the box of words."""
-        self.studio.received(request.session_hash, [file])
-        _, session = self.studio.session(request.session_hash)
-        return spelt(in_milliseconds(session.words_of(audio and Path(audio), Path(file))))
+        owner = request.session_hash
+
+        def make(report: Report) -> tuple:
+            self.studio.received(owner, [file])
+            words = self.studio.session(owner)[1].words_of(audio and Path(audio), Path(file))
+            return spelt(in_milliseconds(words)), f"{len(words)} words."
+
+        yield from followed(make, 1, (), ())
 
     def heard(self, audio: str | None, request: gr.Request) -> Iterator[tuple]:
         """Put what Whisper hears into the box of words."""

@@ -124,7 +124,7 @@ def build(studio: "Studio") -> gr.Blocks:
         anew = [stage, result, number, words, emphasise, calm, film, status]
         go.click(page.generate, asked, made, api_name="generate", **WORK)
         audio.change(page.sound, [audio, words], anew, api_name="sound", **HIDDEN)
-        transcript.upload(answered(page.transcript), [audio, transcript], [words], api_name="transcript", **HIDDEN)
+        transcript.upload(page.transcript, [audio, transcript], [words, status], api_name="transcript", **HIDDEN)
         hear.click(page.heard, [audio], [words, hear, status], api_name="hear", **WORK)
         marks = [emphasise, calm]
         words.change(answered(page.said), [words, *marks], marks, api_name="said", **HIDDEN)

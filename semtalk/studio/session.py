@@ -41,7 +41,7 @@ class Session:
 
     Attributes:
         folder: Of everything that the user gave and made.
-        takes: By their number.
+        takes: By their number, which is counted up with each that is made.
         ended: Whether the user has gone.
         working: What is made now, by its kind: ``generating``, ``drawing`` or ``hearing``; set, it is to stop.
     """
@@ -49,7 +49,7 @@ class Session:
     def __init__(self, engine: Engine, folder: Path):
         self.engine, self.folder = engine, folder
         self.takes: dict[int, Take] = {}
-        self.count = 0
+        self.requests = self.made = 0
         self.ended = False
         self.working: dict[str, threading.Event] = {}
         folder.mkdir(parents=True)
@@ -73,7 +73,10 @@ class Session:
 
     def heard(self, audio: Path | None, report: Report) -> list:
         """Words that Whisper hears."""
-        return self.engine.hear(Utterance(self.sound(audio)), self.wanted("hearing", report))
+        report = self.wanted("hearing", report)
+        words = self.engine.hear(Utterance(self.sound(audio)), report)
+        report(1, "Hearing the words")  # there may be another voice by now
+        return words
 
     def generate(self, request: Request, report: Report = lambda share, doing: None) -> int:
         """Make a take of a request.
@@ -87,8 +90,8 @@ class Session:
         if request.beside not in BESIDE:
             raise SemTalkError(f"beside={request.beside}: choose one of {', '.join(BESIDE)}.")
         wave = self.sound(request.audio)
-        self.count += 1
-        folder = self.folder / str(self.count)
+        self.requests += 1
+        folder = self.folder / str(self.requests)
         report = self.wanted("generating", report)
         try:
             with self.plain_names(folder / "given"):
@@ -97,7 +100,8 @@ class Session:
         except BaseException:
             shutil.rmtree(self.folder if self.ended else folder, ignore_errors=True)
             raise
-        number = self.count
+        self.made += 1
+        number = self.made
         self.takes[number] = take
         while len(self.takes) > MOST_TAKES:
             shutil.rmtree(self.takes.pop(min(self.takes)).folder, ignore_errors=True)

@@ -121,6 +121,13 @@ def test_what_is_wrong_is_told_in_the_page_and_the_next_request_works(studio, ta
     assert visitor.asked("sound", [good, ""])[-1] == "4.0 s of sound."
 
 
+def test_a_transcript_comes_into_the_box_of_words(studio, talk, tmp_path):
+    visitor = Visitor(studio.address)
+    (tmp_path / "said.txt").write_text(TEXT)
+    words, said = visitor.asked("transcript", [visitor.upload(talk), visitor.upload(tmp_path / "said.txt")])
+    assert words.count("\n") == 7 and words.endswith(" here") and said == "8 words."
+
+
 def test_fifty_bad_uploads_are_told_and_the_next_one_is_good(studio, talk, tmp_path):
     visitor, random = Visitor(studio.address), np.random.default_rng(0)
     good = visitor.upload(talk)
