@@ -64,6 +64,29 @@ def test_a_voice_is_uploaded_and_everything_comes_back(studio, talk):
         assert "talk_2." in visitor.get(address).headers["content-disposition"], "called by the number that is shown"
 
 
+def test_one_button_is_bright_and_what_needs_a_motion_is_hidden_until_there_is_one(studio):
+    config = json.loads(Visitor(studio.address).get("/config").body)
+    props = {one["id"]: one["props"] for one in config["components"]}
+
+    def within(node: dict) -> set[str]:
+        inner = [name for child in node.get("children") or [] for name in within(child)]
+        return {props[node["id"]].get("elem_id"), *inner} if node["id"] in props else set(inner)
+
+    def nodes(node: dict):
+        yield node
+        for child in node.get("children") or []:
+            yield from nodes(child)
+
+    assert [one["elem_id"] for one in props.values() if one.get("variant") == "primary"] == ["generate"]
+    hidden = [node for node in nodes(config["layout"]) if props.get(node["id"], {}).get("visible") is False]
+    assert any({"emphasise", "calm", "sample", "links", "draw", "film", "line"} <= within(node) for node in hidden)
+    (box,) = [node for node in nodes(config["layout"]) if props.get(node["id"], {}).get("elem_id") == "go"]
+    assert {"status", "generate", "stop"} <= within(box), "the status stands by the button"
+    (more,) = [one["props"]["label"] for one in config["components"] if one["type"] == "accordion"]
+    assert more in ("Seed, poses, scores", "Temperature, seed, poses, scores"), "what is in it"
+    assert {one["show_progress"] for one in config["dependencies"] if one["api_name"] != "gone"} == {"hidden"}
+
+
 def test_another_voice_begins_anew_and_takes_with_it_what_belongs_to_the_one_before(studio, talk):
     """The figure, its downloads, marks, words that have its seconds; and what is still made."""
     visitor = Visitor(studio.address)
