@@ -141,13 +141,17 @@ def test_upload_generate_play_emphasise_and_download(browser, engine, talk, tmp_
         for kind, begin in (("bvh", b"HIERARCHY"), ("glb", b"glTF"), ("ARKit csv", b"Timecode")):
             assert downloaded(page, kind).startswith(begin)
         page.click("#draw")
-        page.wait_for_selector("#film:has-text('Drawing the video')")
+        page.wait_for_selector("#film:has-text('the video')")
+        assert seen(page, "halt", "film"), "how far it is"
         page.click("#halt")
         page.wait_for_selector("#film:has-text('Stopped.')", timeout=60_000)
         page.click("#draw")
         page.wait_for_selector("#video", timeout=180_000)
         page.wait_for_function("document.querySelector('#video').readyState >= 2")
         assert page.evaluate("document.querySelector('#video').duration") == pytest.approx(4.0, abs=0.2)
+        page.evaluate("scrollTo(0, document.body.scrollHeight)")
+        assert seen(page, "status", "generate", "line"), "and the status, below as above"
+        page.evaluate("scrollTo(0, 0)")
         if folder := os.environ.get("SEMTALK_PICTURES"):
             page.screenshot(path=f"{folder}/browser.png")
         other = shutil.copyfile(talk, tmp_path / "other.wav")
