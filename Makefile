@@ -1,4 +1,4 @@
-.PHONY: demo test test-portable docs lint clean
+.PHONY: demo test test-slow test-portable docs lint clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -16,6 +16,10 @@ demo: .venv/.installed
 
 test: .venv/.installed
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+
+# What takes minutes, without the wrong versions of the method's lines (pytest -m slow tests/test_mutants.py: hours).
+test-slow: .venv/.installed
+	$(BIN)/python -m pytest -m slow --ignore tests/test_mutants.py
 
 # The tests as on other CPUs: instructions of torch, threads, and the precision that `auto` picks, every pair of values
 # once; oneDNN is kept to AVX2. TESTS chooses some of them, TORCH another torch, as in TORCH="torch==2.6.*".

@@ -116,6 +116,7 @@ def test_handlers_are_for_jobs_alone_and_leave_those_there_are(monkeypatch):
             signal.signal(number, handler)
 
 
+@pytest.mark.slow
 def test_a_search_makes_a_figure_of_validation_small(smoke, tmp_path):
     words = ["experiment=smoke", "stage=fgd", "recipe.fgd.steps=2", "name=job", "trainer.precision=32-true"]
     run_program(

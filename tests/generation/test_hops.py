@@ -56,11 +56,12 @@ def unlike_codes(generator, monkeypatch) -> list[dict]:
 @pytest.mark.parametrize(("hop", "lookahead"), [(12, 2), (8, 3), (20, 0), (4, 14)])
 def test_frames_come_once_and_as_soon_as_is_promised(generator, hop, lookahead):
     stream, given = HopStream(generator, SPEAKER, hop, lookahead=lookahead), 0
-    for count, (frames, trans) in enumerate(given_by(stream)[:-1], start=1):
+    pieces = given_by(stream, 124)
+    for count, (frames, trans) in enumerate(pieces[:-1], start=1):
         given += trans.shape[1]
         assert frames.rotation.shape[1] == trans.shape[1] and given == max(0, hop * count - 4 * lookahead)
     assert stream.wait == hop + 4 * lookahead
-    assert whole(given_by(HopStream(generator, SPEAKER, hop, lookahead=lookahead)))[1].shape[1] == FRAMES // hop * hop
+    assert whole(pieces)[1].shape[1] == 124 // hop * hop
 
 
 def test_a_window_ends_where_the_sound_does_and_begins_with_frames_that_were_given(generator):

@@ -246,7 +246,8 @@ def second(first: int) -> int:
     return int(next(one for one in children if b"train.py" in Path(f"/proc/{one}/cmdline").read_bytes()))
 
 
-@pytest.mark.parametrize("what", ["killed", pytest.param("full disk", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["killed", "full disk"])
 def test_where_one_process_is_gone_the_other_says_so_in_one_sentence_and_the_training_goes_on(smoke, what):
     folder, places = smoke
     name = f"name={what.replace(' ', '_')}"
@@ -275,6 +276,7 @@ def test_where_one_process_is_gone_the_other_says_so_in_one_sentence_and_the_tra
     assert torch.load(run / "last.ckpt", weights_only=True)["global_step"] == reached + 2
 
 
+@pytest.mark.slow
 def test_a_process_that_never_comes_is_one_sentence_after_the_time_that_is_waited(smoke):
     folder, places = smoke
     words = [*places, *LOWER, *CPU, "name=alone", "trainer.devices=1", "+trainer.num_nodes=2", "trainer.strategy=ddp"]

@@ -37,7 +37,7 @@ def moving(frames: int) -> Motion:
     return Motion(poses, np.zeros((frames, 100)), np.zeros((frames, 3)), np.zeros(300))
 
 
-@pytest.mark.parametrize("way", ["script", "standard input"])
+@pytest.mark.parametrize("way", ["script", pytest.param("standard input", marks=pytest.mark.slow)])
 def test_a_video_is_written_by_a_script_without_a_guard_that_is_run_once(tmp_path, way):
     (tmp_path / "script.py").write_text(SCRIPT)
     if way == "script":
