@@ -11,6 +11,7 @@ import gradio as gr
 from semtalk.errors import SemTalkError
 from semtalk.log import LOG, printable
 from semtalk.motion.skeleton import FPS, SAMPLE_RATE
+from semtalk.studio.boxes import BOXES
 from semtalk.studio.request import Request, in_milliseconds, is_timed, spelt, still_asked
 from semtalk.studio.turns import Report, Stopped, Work
 
@@ -135,7 +136,7 @@ class Page:
 
     def generate(
         self, audio: str | None, words: str, speaker: Any, beta: float, samples: int, temperature: float | None,
-        seed: int, emphasise: str, calm: str, psi: str | None, poses: Sequence[str] | None, pose_times: str,
+        seed: int | None, emphasise: str, calm: str, psi: str | None, poses: Sequence[str] | None, pose_times: str,
         beside: str, truth: str | None, request: gr.Request,
     ) -> Iterator[tuple]:  # fmt: skip
         """Make a take, and show its first sample."""
@@ -143,6 +144,8 @@ class Page:
 
         def make(report: Report) -> tuple:
             self.studio.received(owner, [one for one in (audio, psi, truth, *(poses or [])) if one])
+            if seed is None:
+                raise SemTalkError(f"{BOXES['seed']}: it is empty; give a whole number.")
             asked = Request(
                 audio and Path(audio), words or "", speaker, beta, int(samples), temperature, int(seed),
                 emphasise or "", calm or "", psi and Path(psi), [Path(one) for one in poses or []], pose_times or "",

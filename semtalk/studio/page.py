@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import gradio as gr
 
 from semtalk.generation.inputs import TRANSCRIPT_SUFFIXES
-from semtalk.settings.common import MAX_SEED
 from semtalk.studio.boxes import BOXES
 from semtalk.studio.handlers import EMPTY, Page, answered
 
@@ -89,7 +88,7 @@ def build(studio: "Studio") -> gr.Blocks:
                     heat = gr.Slider(
                         0.05, 2, temperature, step=0.05, label=BOXES["temperature"], visible=temperature is not None
                     )
-                    seed = gr.Number(engine.base.seed, label=BOXES["seed"], precision=0, minimum=0, maximum=MAX_SEED)
+                    seed = gr.Number(engine.base.seed, label=BOXES["seed"], precision=0, elem_id="seed")
                     poses = gr.File(label=BOXES["poses"], file_count="multiple", elem_id="poses", **npz)
                     pose_times = gr.Textbox(label=BOXES["pose_times"], placeholder="1.5, 4", elem_id="pose_times")
                     psi = gr.File(label=BOXES["psi"], file_types=[".csv", ".npy"], height=90, elem_id="psi")

@@ -133,6 +133,8 @@ def test_what_is_wrong_is_told_in_the_page_and_the_next_request_works(studio, ta
         ("sound", [visitor.upload(hour), ""], "hour.wav: more than 20 s of sound"),
         ("generate", visitor.boxes(None), "There is no voice yet"),
         ("generate", visitor.boxes(good, words="a", emphasise="b"), "Words that matter more: b: talk has no such word"),
+        ("generate", visitor.boxes(good, seed=None), "Seed: it is empty; give a whole number"),
+        ("generate", visitor.boxes(good, seed=-5), "Seed: -5: give a whole number from 0"),
         ("video", [None, "0"], "There is no motion yet"),
     ):
         with pytest.raises(AssertionError, match=says) as error:
