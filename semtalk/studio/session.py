@@ -123,13 +123,14 @@ class Session:
             request = replace(request, temperature=None)
         settings = asked_settings(self.engine.base, request, audio, transcript, psi, poses)
         utterance = Utterance(wave, words, name=audio.stem)
-        samples, beside = self.engine.make(settings, utterance, request.beside, report)
-        beside = [one.motion for one in beside]
+        truth = []
         if request.beside == "file":
             if request.truth is None:
                 raise SemTalkError("beside: choose the motion file (npz) that stands beside.")
             with self.plain_names(request.truth.parent):
-                beside = [load_motion(request.truth)]
+                truth = [load_motion(request.truth)]
+        samples, beside = self.engine.make(settings, utterance, request.beside, report)
+        beside = truth or [one.motion for one in beside]
         report(0.97, "Building the figure")
         named = settings.model_copy(
             update={

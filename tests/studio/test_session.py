@@ -122,9 +122,14 @@ def test_base_another_run_or_a_file_stands_beside(engine, smoke, talk, tmp_path,
     assert file.file(engine, "glb", 1, 0).read_bytes().startswith(b"glTF")
     assert all(np.array_equal(file.figures(sample)[0].poses, load_motion(truth).poses) for sample in (0, 1))
     assert file.titles()[0] == "motion file" and file.file(engine, "glb", 1, 0).name == "beside_1.glb"
-    for beside, says in (("file", "choose the motion file"), ("nobody", "beside=nobody: choose one of")):
-        with pytest.raises(SemTalkError, match=says):
-            session.generate(Request(talk, TEXT, beside=beside))
+    (tmp_path / "bad.npz").write_bytes(b"no motion")
+    for beside, truth, says in (
+        ("file", None, "choose the motion file"), ("file", tmp_path / "bad.npz", "^bad.npz: not a readable npz"),
+        ("nobody", None, "beside=nobody: choose one of"),
+    ):  # fmt: skip
+        with mock.patch.object(engine, "make") as make, pytest.raises(SemTalkError, match=says):
+            session.generate(Request(talk, TEXT, beside=beside, truth=truth))
+        assert not make.called, "nobody waits for what cannot be shown"
     monkeypatch.setattr(engine, "other", None)
     with pytest.raises(SemTalkError, match="start the studio with beside=RUN"):
         session.generate(Request(talk, TEXT, beside="run"))
