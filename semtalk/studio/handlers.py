@@ -108,6 +108,10 @@ class Page:
         for (status,) in followed(make, 0, (), ()):
             yield (*begun, status)
 
+    def given(self, poses: Sequence[str] | None, psi: str | None, truth: str | None, request: gr.Request) -> None:
+        """Note files as they come: they go with the page, whether motion was made with them or not."""
+        self.studio.received(request.session_hash, [one for one in (*(poses or []), psi, truth) if one])
+
     def said(self, words: str, emphasise: str, calm: str) -> tuple[Any, Any]:
         """Words have changed: what was asked of one that is not said any more goes."""
         kept = [still_asked(asked, words) for asked in (emphasise, calm)]

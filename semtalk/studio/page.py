@@ -129,6 +129,8 @@ def build(studio: "Studio") -> gr.Blocks:
         words.change(answered(page.said), [words, *marks], marks, api_name="said", **HIDDEN)
         shown.input(answered(page.sample), [number, shown], [stage, links, film], api_name="sample", **HIDDEN)
         draw.click(page.video, [number, shown], [draw, halt, film], api_name="video", **WORK)
+        files = [poses, psi, truth]
+        gr.on([one.upload for one in files], page.given, files, [], api_name="given", **HIDDEN)
         stop.click(answered(page.stop), [], [status], api_name="stop", **WORK)
         halt.click(answered(page.halt), [], [film], api_name="halt", **WORK)
         side.change(lambda one: gr.File(visible=one == "file"), [side], [truth], api_name="beside", **HIDDEN)

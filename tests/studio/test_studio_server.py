@@ -280,6 +280,9 @@ def test_what_a_page_gave_and_made_goes_with_it_and_the_rest_with_the_studio(eng
         first.asked("sound", [paths[0], ""])
         first.asked("generate", first.boxes(paths[1]))
         second.asked("sound", [paths[2], ""])
+        (tmp_path / "scores.csv").write_text("0.5\n")
+        unused = first.upload(tmp_path / "scores.csv")
+        first.asked("given", [None, unused, None])
         root, sessions = server.studio.root, server.studio.root / "sessions"
         assert len(list(sessions.iterdir())) == 2 and os.stat(root.parent).st_mode & 0o077 == 0
         gone = threading.Event()
@@ -289,6 +292,7 @@ def test_what_a_page_gave_and_made_goes_with_it_and_the_rest_with_the_studio(eng
             assert gone.wait(60)
         assert len(list(sessions.iterdir())) == 1
         assert os.path.exists(paths[2]) and not os.path.exists(paths[1]), "equal uploads are one file"
+        assert not os.path.exists(unused), "no motion was made with it"
     assert not root.parent.exists()
 
 

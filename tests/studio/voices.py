@@ -149,7 +149,7 @@ class Visitor:
     def result(self, stream) -> list:
         while (said := self.next(stream))["msg"] != "process_completed":
             pass
-        assert said["success"] and 'class="failed"' not in str(said["output"]["data"][-1]), said
+        assert said["success"] and 'class="failed"' not in str(said["output"]["data"][-1:]), said
         return said["output"]["data"]
 
     def asked(self, name: str, given: list) -> list:
