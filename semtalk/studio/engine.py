@@ -7,7 +7,7 @@ from pathlib import Path
 from semtalk.body import load_body
 from semtalk.errors import MissingModelError, SemTalkError
 from semtalk.face import FaceMap, face_map
-from semtalk.features.recognise import Recogniser
+from semtalk.features.recognise import WHISPER, Recogniser
 from semtalk.features.transcript import Word
 from semtalk.features.utterance import Utterance
 from semtalk.generation.asked import generate_asked, load_asked
@@ -47,6 +47,8 @@ class Engine:
         self.base = validated(GenerateSettings, as_written().plain() | common)
         self.ckpt = str(Path(ckpt).resolve()) if Path(ckpt).is_dir() else str(ckpt)
         self.settings = settings
+        self._recogniser: Recogniser | None = None
+        self.hears()
         self.body = load_body(settings.body.path, settings.body.model)
         device = str(trainer_device(settings.trainer.accelerator))
         self.model = load_asked(self.base, ckpt, device, self.body)
@@ -57,7 +59,6 @@ class Engine:
         self.turns = Turns("Another request is at work")
         self.drawing = Turns("Another video is being drawn")
         self._arkit: FaceMap | None = None
-        self._recogniser: Recogniser | None = None
         self._own = {id(one): one.generator.decoding for one in (self.model, self.other) if one is not None}
 
     @property
@@ -79,10 +80,16 @@ class Engine:
         return self._arkit
 
     def hears(self) -> str | None:
-        """Why Whisper cannot hear words here; none where it can."""
+        """Why Whisper cannot hear words here; none where it can.
+
+        Raises:
+            MissingModelError: Another model than the default one was named, which has to be there.
+        """
         try:
             self._whisper()
         except MissingModelError as error:
+            if self.settings.whisper != WHISPER:
+                raise
             return str(error)
         return None
 

@@ -302,3 +302,5 @@ def test_the_studio_starts_with_what_generate_would(smoke):
     engine = Engine(compose("studio", "seed=5", "trust=[json]"), str(smoke[0] / "runs" / "smoke"))
     assert engine.base.seed == 5 and engine.base.trust == ["json"] and Path(engine.ckpt).is_absolute()
     assert engine.semantic and engine.base.beta == compose("generate").beta
+    with pytest.raises(MissingModelError, match="whisper=not/there: "):
+        Engine(compose("studio", "whisper=not/there"), str(smoke[0] / "runs" / "smoke"))
