@@ -112,11 +112,12 @@ def scores(votes: Sequence[Vote], systems: Sequence[str], resamples: int = RESAM
     each = np.stack([wins(own, systems) for own in by_rater(votes)])
     found = elo(each.sum(0))
     drawn = elo(np.tensordot(resampled(len(each), resamples), each, 1))
-    return {name: _row("elo", found[at], drawn[:, at]) for at, name in enumerate(systems)}
+    return {name: _row("elo", found[at], drawn[:, at], len(each)) for at, name in enumerate(systems)}
 
 
-def _row(name: str, value: float, drawn: np.ndarray) -> dict[str, float | None]:
-    low, high = (None if np.isnan(value) else interval(drawn)) or (None, None)
+def _row(name: str, value: float, drawn: np.ndarray, raters: int) -> dict[str, float | None]:
+    """A value and its interval; none of one rater, whose resamples are all the same."""
+    low, high = (None if np.isnan(value) or raters < 2 else interval(drawn)) or (None, None)
     return {name: None if np.isnan(value) else float(value), "low": low, "high": high}
 
 
@@ -131,9 +132,10 @@ def matched_scores(votes: Sequence[Vote], systems: Sequence[str], resamples: int
             place, value = systems.index(vote.matched), vote.toward(vote.matched)
             each[at, place] += (max(0, value) + 0.5 * (value == 0), abs(value) + (value == 0))
     found, drawn = each.sum(0), np.tensordot(resampled(len(each), resamples), each, 1)
+    asked = (each[..., 1] > 0).sum(0)
     with np.errstate(invalid="ignore"):
         return {
-            name: _row("matched", found[at, 0] / found[at, 1], drawn[:, at, 0] / drawn[:, at, 1])
+            name: _row("matched", found[at, 0] / found[at, 1], drawn[:, at, 0] / drawn[:, at, 1], asked[at])
             for at, name in enumerate(systems)
         }
 
@@ -150,7 +152,8 @@ def pair_shares(votes: Sequence[Vote], first: str, second: str, resamples: int =
             each[at, 1 - int(np.sign(vote.toward(first)))] += 1
     count, total = each.sum(), each.sum(0)
     drawn = np.tensordot(resampled(len(each), resamples), each, 1)
-    row = _row("preferred", (total[0] + total[1] / 2) / count, (drawn[:, 0] + drawn[:, 1] / 2) / drawn.sum(1))
+    share = (drawn[:, 0] + drawn[:, 1] / 2) / drawn.sum(1)
+    row = _row("preferred", (total[0] + total[1] / 2) / count, share, len(raters))
     shares = dict(zip(("first", "equal", "second"), (total / count).tolist(), strict=True))
     return {"comparisons": int(count), **shares, **row}
 

@@ -86,6 +86,17 @@ def test_no_interval_is_made_of_the_resamples_that_are_left():
     assert analysis.interval(np.array([1.0] * 99 + [np.nan])) == (1, 1)
 
 
+def test_one_rater_has_no_interval():
+    """All of its resamples are the same: an interval without a width would say that nothing is uncertain."""
+    votes = [Vote("r", "realism", "x", *pair, "LeftSlightlyBetter") for pair in (("a", "b"), ("b", "a"), ("a", "b"))]
+    assert analysis.scores(votes, ["a", "b"], 100)["a"]["low"] is None
+    assert analysis.pair_shares(votes, "a", "b", 100)["high"] is None
+    own = [Vote(name, "mismatch", "x", name, name + SUFFIX, "LeftSlightlyBetter") for name in ("a", "b", "b")]
+    own[-1] = Vote("another", *list(vars(own[-1]).values())[1:])
+    found = analysis.matched_scores(own, ["a", "b"], 2000)
+    assert found["a"]["low"] is None and found["a"]["matched"] == 1, "though others were asked of other systems"
+
+
 def test_resamples_are_of_raters_with_the_seed_of_the_leaderboard():
     drawn = analysis.resampled(5, 300)
     assert drawn.shape == (300, 5) and (drawn.sum(1) == 5).all() and (drawn == analysis.resampled(5, 300)).all()
