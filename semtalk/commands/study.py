@@ -33,6 +33,7 @@ def study(settings: StudySettings) -> None:
 
 def _make_study(settings: StudySettings, folder: Path) -> None:
     from functools import partial
+    from tempfile import TemporaryDirectory
 
     from rich.progress import track
 
@@ -44,14 +45,18 @@ def _make_study(settings: StudySettings, folder: Path) -> None:
         new_study,
         planned,
     )
+    from semtalk.study.plan import FILE
 
     systems = named_systems(settings.methods, settings.truth)
-    table = Path(settings.segments) if settings.segments else folder / "segments.csv"
-    if not settings.segments:
-        cut_takes(systems, settings.audio, settings.seconds, table)
-    if settings.clips:
-        table = drawn_segments(table, settings.clips, settings.seed, folder / "drawn.csv")
-    stimuli = planned(systems, settings.audio, table, settings.seed, settings.samples)
+    with TemporaryDirectory() as aside:
+        # A study that is there keeps its tables: it may be another one.
+        tables = Path(aside) if (folder / FILE).is_file() else folder
+        table = Path(settings.segments) if settings.segments else tables / "segments.csv"
+        if not settings.segments:
+            cut_takes(systems, settings.audio, settings.seconds, table)
+        if settings.clips:
+            table = drawn_segments(table, settings.clips, settings.seed, tables / "drawn.csv")
+        stimuli = planned(systems, settings.audio, table, settings.seed, settings.samples)
     plan = new_study(stimuli, settings.questions, settings.pages, settings.checks, settings.seed)
     LOG.info(f"{len(plan.codes)} segments of {', '.join(plan.systems)}; {len(plan.videos())} videos.")
     if "mismatch" in plan.questions and len(plan.mismatched) < len(plan.codes):

@@ -87,10 +87,12 @@ def test_the_same_command_goes_on_and_another_study_is_not_put_over_it(study, gi
     (study / "study.json").write_text(json.dumps(plan | {"ready": False}))
     run_command("scripts/study.py", *words(given, study))
     assert {path: path.stat().st_mtime_ns for path in study.rglob("*.mp4")} == times and Study.read(study).ready
-    for other in (["pages=5"], ["seed=1"], ["questions=[realism]"]):
+    tables = {path: path.read_bytes() for path in study.glob("*.csv")}
+    for other in (["pages=5"], ["seed=1"], ["questions=[realism]"], ["seconds=0.2", "clips=1", "questions=[realism]"]):
         said = run_command("scripts/study.py", *words(given, study), *other, check=False)
         assert said.returncode == 1 and "another study is here" in said.stderr
     assert json.loads((study / "study.json").read_text()) == plan
+    assert {path: path.read_bytes() for path in study.glob("*.csv")} == tables, "what its videos are of"
 
 
 def test_takes_are_cut_into_pieces_and_a_short_rest_is_left(given, tmp_path):
