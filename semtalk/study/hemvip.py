@@ -167,7 +167,8 @@ def _question_of(systems: Iterable[str]) -> str:
 def vote_row(vote: Vote) -> tuple:
     """A vote as a row of :data:`TABLE`."""
     winner = "tie" if vote.winner is None else "model_a" if vote.value > 0 else "model_b"
-    strong = "" if vote.winner is None else str(abs(vote.value) == 2)
+    tie = "False" if QUESTIONS[vote.question].mismatched else ""
+    strong = tie if vote.winner is None else str(abs(vote.value) == 2)
     reasons = json.dumps(list(vote.reasons)) if vote.reasons else "{}"
     return vote.rater, vote.code, vote.left, vote.right, winner, strong, reasons, vote.other, vote.question
 

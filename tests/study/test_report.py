@@ -145,6 +145,8 @@ def test_the_released_votes_are_read_by_their_columns(tmp_path):
         "v,c,a,a_Mismatched,tie,False,{},\n"
     )
     raters, votes = read_votes(tmp_path / "votes.csv")
+    rows = [line.split(",") for line in (tmp_path / "votes.csv").read_text().splitlines()[3:]]
+    assert [list(vote_row(vote)[:6]) for vote in votes[2:]] == [row[:6] for row in rows], "ties are written as there"
     assert [vote.answer for vote in votes] == [
         "LeftClearlyBetter",
         "RightSlightlyBetter",
