@@ -138,6 +138,9 @@ def test_the_last_reason_needs_words(folder):
         assert said[0] == 400 and "in words" in said[1]["error"]
         asked(server.address, "/answer", given(rater, 0, reasons=[last], other="its hands"))
         assert server.store.votes()[0].other == "its hands"
+        status, said, _ = asked(server.address, "/answer", given(rater, 0, reasons=[last], other="hands \ud83d"))
+        assert status == 200, said
+        assert server.store.votes()[0].other == "hands \N{REPLACEMENT CHARACTER}", "half of a letter"
 
 
 def test_what_is_no_request_at_all_does_not_end_the_server(folder):
