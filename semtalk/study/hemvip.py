@@ -93,15 +93,15 @@ def exported(store: Store) -> dict[str, list[dict[str, Any]]]:
                 "failed_attention_check": json.dumps(json.dumps(failed)),
                 "completion_code": store.completion(FINISHED), "fail_code": store.completion("failed"),
                 "global_actions": json.dumps([one for one in record["actions"] if one["page"] is None]),
-                "pages": [_page(one, record["actions"]) for one in own],
+                "pages": [_page(one, len(store.pages(record["slot"])), record["actions"]) for one in own],
             })  # fmt: skip
     return {"data": sessions}
 
 
-def _page(answer: dict[str, Any], actions: list[dict[str, Any]]) -> dict[str, Any]:
+def _page(answer: dict[str, Any], count: int, actions: list[dict[str, Any]]) -> dict[str, Any]:
     question = QUESTIONS[answer["question"]]
     return {
-        "type": "check" if answer["expected"] else "video", "name": f"Page {answer['page'] + 1}",
+        "type": "check" if answer["expected"] else "video", "name": f"Page {answer['page'] + 1} of {count}",
         "question": question.text, "options": json.dumps(list(ANSWERS)), "system1": answer["left"],
         "system2": answer["right"], "video1": {"inputcode": answer["code"]}, "video2": {"inputcode": answer["code"]},
         "selected": json.dumps(answer["answer"]), "expected_vote": answer["expected"] or "null",

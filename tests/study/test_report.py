@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 
 import made
 import pytest
@@ -102,6 +103,7 @@ def test_sessions_are_as_hemvip2_exports_them(study):
     page = next(one for one in clean[0]["pages"] if one["type"] == "video")
     assert page["selected"] in [f'"{side}"' for side in ("TheyAreEqual", "LeftClearlyBetter", "RightClearlyBetter",
                                                         "LeftSlightlyBetter", "RightSlightlyBetter")]  # fmt: skip
+    assert re.fullmatch("Page [0-9]+ of 18", page["name"])
     assert page["video1"]["inputcode"] == page["video2"]["inputcode"] and page["expected_vote"] == "null"
     types = {one["type"] for one in sessions}
     assert {"pairwise-humanlikeness", "mismatch-speech"} < types and all(
