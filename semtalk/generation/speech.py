@@ -166,8 +166,8 @@ class SemTalk:
             Motion, score and codes.
         """
         is_file = isinstance(audio, str | Path)
-        wave, name = (load_audio(audio), str(audio)) if is_file else (mono(audio), "audio")
-        refuse_short(wave, name)
+        wave, name = (load_audio(audio), Path(audio).stem) if is_file else (mono(audio), "audio")
+        refuse_short(wave, str(audio) if is_file else name)
         words = read_transcript(transcript, wave) if isinstance(transcript, str | Path) else transcript
         if not isinstance(options.get("psi"), str | Path | None):
             options["psi"] = [options["psi"]]

@@ -17,6 +17,7 @@ from semtalk.errors import SemTalkError
 from semtalk.features.audio import find_audio, load_audio
 from semtalk.features.utterance import Utterance
 from semtalk.generation import writers
+from semtalk.generation.inputs import read_utterances
 from semtalk.generation.speech import read_betas
 from semtalk.generation.writers import figure_mesh, write_bvh, write_glb
 from semtalk.models.decoding import Decoding
@@ -130,6 +131,17 @@ def test_three_lines_of_python(model, tmp_path):
     assert len(load_motion(tmp_path / "out.npz")) == 9
     with pytest.raises(SemTalkError, match="written as .npz, .bvh, .glb, .fbx, .csv"):
         result.save(tmp_path / "out.obj")
+
+
+def test_a_file_moves_the_same_from_python_as_by_the_command_wherever_it_lies(model, tmp_path):
+    """Random numbers follow from the name of a take: that of its file, without its folder and kind."""
+    model = talkative(model)
+    model.generator.decoding = Decoding(body="coherent", spread=1.0)
+    path = tmp_path / "voice.wav"
+    soundfile.write(path, voice(4.0), 16000)
+    (utterance,), _ = read_utterances([path], "none")
+    (wanted,) = model.generate([utterance])
+    assert np.array_equal(model(path).motion.poses, wanted.motion.poses)
 
 
 @pytest.mark.parametrize("way", ["likeliest", "coherent"])
