@@ -83,6 +83,12 @@ def test_a_rater_watches_answers_goes_back_pauses_and_finishes(browser, folder):
         page.check("#reasons input >> nth=-1")
         assert page.is_disabled("#next"), "and words for another one"
         page.fill("#reasons textarea", "its <b>hands</b>")
+        page.route("**/answer", lambda route: route.abort())
+        page.evaluate("(scrollTo(0, 0), document.getElementById('next').click())")
+        page.wait_for_selector("#said:has-text('cannot be reached now')")
+        box = page.locator("#said").bounding_box()
+        assert box["y"] + box["height"] <= 800, "what is wrong is seen without scrolling"
+        page.unroute("**/answer")
         page.click("#next")
         page.wait_for_selector('#place:has-text("Page 2 of")')
         page.click("#back")
