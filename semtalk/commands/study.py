@@ -44,10 +44,12 @@ def _make_study(settings: StudySettings, folder: Path) -> None:
         named_systems,
         new_study,
         planned,
+        read_spoken,
     )
     from semtalk.study.plan import FILE
 
     systems = named_systems(settings.methods, settings.truth)
+    spoken = read_spoken(settings.spoken) if settings.spoken else None
     with TemporaryDirectory() as aside:
         # A study that is there keeps its tables: it may be another one.
         tables = Path(aside) if (folder / FILE).is_file() else folder
@@ -57,11 +59,11 @@ def _make_study(settings: StudySettings, folder: Path) -> None:
         if settings.clips:
             table = drawn_segments(table, settings.clips, settings.seed, tables / "drawn.csv")
         stimuli = planned(systems, settings.audio, table, settings.seed, settings.samples)
-    plan = new_study(stimuli, settings.questions, settings.pages, settings.checks, settings.seed)
+    plan = new_study(stimuli, settings.questions, settings.pages, settings.checks, settings.seed, spoken)
     LOG.info(f"{len(plan.codes)} segments of {', '.join(plan.systems)}; {len(plan.videos())} videos.")
     if "mismatch" in plan.questions and len(plan.mismatched) < len(plan.codes):
         LOG.warning(
             f"{len(plan.codes) - len(plan.mismatched)} segments have no other of their speaker to be mismatched."
         )
-    make_study(plan, stimuli, folder, partial(track, description="Drawing"))
+    make_study(plan, stimuli, folder, partial(track, description="Drawing"), spoken)
     LOG.info(f"The study is in {folder}.")

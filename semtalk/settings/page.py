@@ -197,8 +197,8 @@ HELP = {
         ),
         (
             "methods=[DIR_A,DIR_B]", "truth=DIR", "audio=DIR", "segments=FILE.csv", "seconds=10", "clips=24",
-            "samples=5", "out=DIR", "questions=[realism]", "pages=25", "checks=4", "host=0.0.0.0", "port=8000",
-            "serve=false", "report=DIR", "export=DIR", "raters=20", "resamples=10000", "seed=0",
+            "samples=5", "out=DIR", "questions=[realism]", "pages=25", "checks=4", "spoken=DIR", "host=0.0.0.0",
+            "port=8000", "serve=false", "report=DIR", "export=DIR", "raters=20", "resamples=10000", "seed=0",
         ),
     ),
     "studio": Help(

@@ -4,7 +4,7 @@ import csv
 import hashlib
 import io
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,7 +36,9 @@ TRUTH = "truth"
 SHORTEST = 1.0
 """Seconds below which the rest of a take is no segment of its own, where there is another."""
 APPEARS = 1 / 3
-"""Share of an attention check's video before its words appear."""
+"""Share of an attention check's video before its words appear, or are spoken."""
+Spoken = Mapping[str, np.ndarray]
+"""Answer -> a recording (S,) at 16 kHz that says to give it."""
 
 
 def named_systems(methods: Sequence[str], truth: str | None) -> dict[str, str]:
@@ -125,9 +127,31 @@ def planned(systems: dict[str, str], audio: str, table: Path, seed: int, samples
     return {name: plan_stimuli(table, folder, audio, seed, samples) for name, folder in systems.items()}
 
 
-def digest(systems: dict[str, list[Stimulus]]) -> str:
+def read_spoken(folder: str) -> Spoken:
+    """Recordings that say which answer to give, for attention checks.
+
+    Args:
+        folder: With one for each of :data:`semtalk.study.questions.ANSWERS`, called as it is.
+
+    Raises:
+        SemTalkError: One is missing or cannot be read.
+    """
+    if not Path(folder).is_dir():
+        raise SemTalkError(f"spoken={folder}: there is no such folder.")
+    there = {path.stem: path for path in find_audio(folder)}
+    if missing := [name for name in ANSWERS if name not in there]:
+        raise SemTalkError(
+            f"spoken={folder}: there is no recording {missing[0]}; each answer needs one that says to give it: "
+            f"{', '.join(ANSWERS)}."
+        )
+    return {name: load_audio(there[name]) for name in ANSWERS}
+
+
+def digest(systems: dict[str, list[Stimulus]], spoken: Spoken) -> str:
     """Of everything that videos are made of."""
     found, files = hashlib.sha256(), {}
+    for name, wave in spoken.items():
+        found.update(name.encode() + wave.tobytes())
     for name, stimuli in systems.items():
         for one in stimuli:
             for path in (one.motion, one.sound):
@@ -138,12 +162,22 @@ def digest(systems: dict[str, list[Stimulus]]) -> str:
 
 
 def new_study(
-    systems: dict[str, list[Stimulus]], questions: Sequence[str], pages: int, checks: int, seed: int
-) -> Study:
+    systems: dict[str, list[Stimulus]], questions: Sequence[str], pages: int, checks: int, seed: int,
+    spoken: Spoken | None = None,
+) -> Study:  # fmt: skip
     """The plan of a study of stimuli.
 
+    Args:
+        systems: Stimuli of each.
+        questions: That are asked.
+        pages: Comparisons of a rater.
+        checks: Attention checks of a rater, between them.
+        seed: Of what is drawn.
+        spoken: With these, every second check of pages with sound is spoken.
+
     Raises:
-        SemTalkError: There is nothing to compare, or a rater has fewer comparisons than questions or checks.
+        SemTalkError: There is nothing to compare, a rater has fewer comparisons than questions or checks, or what is
+            spoken is longer than a segment.
     """
     stimuli = next(iter(systems.values()))
     codes = tuple(one.code for one in stimuli)
@@ -156,30 +190,40 @@ def new_study(
             "questions=mismatch needs two segments of a speaker (the two first parts of a name, as in 2_scott); "
             "give more takes or shorter seconds, or leave it out, as in questions=[realism,speech,meaning]."
         )
+    shortest = min(one.segment.end - one.segment.start for one in stimuli) / FPS
+    for name, wave in (spoken or {}).items():
+        if len(wave) > shortest * SAMPLE_RATE:
+            raise SemTalkError(
+                f"spoken: {name} has {len(wave) / SAMPLE_RATE:.1f} s, and the shortest segment {shortest:.1f} s; speak "
+                "it quicker, or show longer segments."
+            )
     if pages < max(len(questions), checks + 1):
         raise SemTalkError(f"pages={pages}: a rater needs one for each question, and more than checks={checks}.")
     return Study(
-        tuple(systems), codes, mismatched, tuple(questions), pages, _checks(questions, checks, seed), checks, seed,
-        digest(systems),
+        tuple(systems), codes, mismatched, tuple(questions), pages,
+        _checks(questions, checks, seed, bool(spoken)), checks, seed, digest(systems, spoken or {}),
     )  # fmt: skip
 
 
-def _checks(questions: Sequence[str], count: int, seed: int) -> tuple[Check, ...]:
+def _checks(questions: Sequence[str], count: int, seed: int, spoken: bool = False) -> tuple[Check, ...]:
     """Checks for silent pages and for those with sound, each kind with other answers in turn."""
     rng, found = np.random.default_rng([seed, 1]), []
     for silent in sorted({QUESTIONS[name].silent for name in questions}, reverse=True):
         answers = [list(ANSWERS)[at] for at in rng.permutation(len(ANSWERS))]
         for number in range(count):
             expected, sound = answers[number % len(answers)], "Muted" if silent else "Unmuted"
-            at = len(found)
-            files = [f"{CHECKS}/{at}_{expected}_Text_{sound}.mp4", f"{CHECKS}/{at}_Reference.mp4"]
+            at, said = len(found), "Audio" if spoken and number % 2 and not silent else "Text"
+            files = [f"{CHECKS}/{at}_{expected}_{said}_{sound}.mp4", f"{CHECKS}/{at}_Reference.mp4"]
             if rng.integers(2):
                 files.reverse()
             found.append(Check(silent, expected, *files))
     return tuple(found)
 
 
-def make_study(study: Study, systems: dict[str, list[Stimulus]], folder: Path, progress: Callable = iter) -> Study:
+def make_study(
+    study: Study, systems: dict[str, list[Stimulus]], folder: Path, progress: Callable = iter,
+    spoken: Spoken | None = None,
+) -> Study:  # fmt: skip
     """Write a study: its videos, those that are there already left as they are, and its plan.
 
     Raises:
@@ -203,14 +247,27 @@ def make_study(study: Study, systems: dict[str, list[Stimulus]], folder: Path, p
         for video in (check.left, check.right):
             if not (folder / video).is_file():
                 said = None if video.endswith("_Reference.mp4") else check.expected
-                _write_check(folder / STIMULI / (shown if said else other), code, said, check.silent, folder / video)
+                heard = (spoken or {}).get(check.expected) if "_Audio_" in video else None
+                stimuli = folder / STIMULI / (shown if said else other)
+                _write_check(stimuli, code, said, check.silent, folder / video, heard)
     study = replace(study, ready=True)
     write_json(folder / FILE, study.plain())
     return study
 
 
-def _write_check(stimuli: Path, code: str, answer: str | None, silent: bool, path: Path) -> None:
-    """Write a stimulus again with words in it that say which answer to give; without an answer as it is."""
+def _write_check(
+    stimuli: Path, code: str, answer: str | None, silent: bool, path: Path, heard: np.ndarray | None
+) -> None:
+    """Write a stimulus again with words in it that say which answer to give; without an answer as it is.
+
+    Args:
+        stimuli: Of a system.
+        code: Of the segment.
+        answer: That is asked for.
+        silent: Whether nothing is heard.
+        path: Of the video.
+        heard: Recording (S,) that says the answer in the place of written words.
+    """
     sound = MUTED if silent else MATCHED
     if answer is None:
         content = (stimuli / sound / f"{code}.mp4").read_bytes()
@@ -219,10 +276,21 @@ def _write_check(stimuli: Path, code: str, answer: str | None, silent: bool, pat
     if silent:
         _write_words(stimuli / MUTED / f"{code}.mp4", answer, path)
         return
+    if heard is not None:
+        sound = with_spoken(load_audio(stimuli / MATCHED / f"{code}.wav"), heard)
+        write_with_sound(stimuli / MUTED / f"{code}.mp4", sound, path)
+        return
     without = path.with_name(f".{path.stem}.silent.mp4")
     _write_words(stimuli / MUTED / f"{code}.mp4", answer, without)
     write_with_sound(without, load_audio(stimuli / MATCHED / f"{code}.wav"), path)
     without.unlink()
+
+
+def with_spoken(sound: np.ndarray, said: np.ndarray) -> np.ndarray:
+    """Speech (S,) that gives way to a recording at the place where written words would appear, or so that it fits."""
+    begin = max(0, min(round(len(sound) * APPEARS), len(sound) - len(said)))
+    whole = np.concatenate([sound[:begin], said])
+    return np.pad(whole, (0, max(0, len(sound) - len(whole))))
 
 
 def _write_words(source: Path, answer: str, path: Path) -> None:

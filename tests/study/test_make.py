@@ -11,9 +11,11 @@ import soundfile
 from conftest import run_command
 
 from semtalk.errors import SemTalkError
+from semtalk.features.audio import load_audio
 from semtalk.motion.io import Motion, save_motion
-from semtalk.study.make import cut_takes, named_systems
+from semtalk.study.make import cut_takes, named_systems, with_spoken
 from semtalk.study.plan import Study
+from semtalk.study.questions import ANSWERS
 
 NAMES = ("1_ada_0_5_5", "1_ada_0_6_6")
 
@@ -78,6 +80,58 @@ def test_an_attention_check_says_in_the_video_what_to_answer_after_a_while(study
         reference = next(video for video in (check.left, check.right) if "_Reference" in video)
         whole = [path.read_bytes() for path in study.glob("stimuli/*/m*ed/*.mp4")]
         assert (study / reference).read_bytes() in whole
+
+
+@pytest.fixture
+def voices(tmp_path) -> Path:
+    """Recordings that say an answer: 0.1 s of a loud tone, another for each."""
+    folder = tmp_path / "voices"
+    folder.mkdir()
+    for number, name in enumerate(ANSWERS, start=1):
+        tone = 0.9 * np.sin(np.arange(1600) * 2 * np.pi * 300 * number / 16000)
+        soundfile.write(folder / f"{name}.wav", tone, 16000)
+    return folder
+
+
+def test_half_the_checks_with_sound_are_spoken_where_their_recordings_are_given(given, voices, tmp_path):
+    run_command("scripts/study.py", *words(given, tmp_path / "study"), "checks=2", f"spoken={voices}")
+    checks = Study.read(tmp_path / "study").checks
+    named = [next(video for video in (one.left, one.right) if "_Reference" not in video) for one in checks]
+    kinds = [name.removesuffix(".mp4").rsplit("_", 2)[1:] for name in named]
+    assert kinds == [["Text", "Muted"], ["Text", "Muted"], ["Text", "Unmuted"], ["Audio", "Unmuted"]]
+    shown, heard = pictures(tmp_path / "study" / named[3])
+    assert heard and any(
+        np.array_equal(shown, pictures(path)[0]) for path in (tmp_path / "study" / "stimuli").glob("*/muted/*.mp4")
+    ), "nothing is written in it"
+    wave = load_audio(tmp_path / "study" / named[3])
+    number = list(ANSWERS).index(checks[3].expected) + 1
+    spoken = np.abs(np.fft.rfft(wave[1400:2600], 16000))
+    assert abs(int(spoken.argmax()) - 300 * number) < 20, "the answer that is expected"
+
+
+def test_what_is_spoken_begins_at_a_third_of_the_speech_and_ends_within_it():
+    sound, said = np.ones(90), np.full(30, 2.0)
+    assert with_spoken(sound, said).tolist() == [1] * 30 + [2] * 30 + [0] * 30
+    assert with_spoken(sound, np.full(80, 2.0)).tolist() == [1] * 10 + [2] * 80
+
+
+def test_recordings_of_answers_that_are_missing_or_too_long_are_one_sentence(given, voices, tmp_path):
+    arguments = words(given, tmp_path / "study")
+
+    def said(*more: str) -> str:
+        return run_command("scripts/study.py", *arguments, *more, check=False).stderr
+
+    assert f"spoken={tmp_path}/none: there is no such folder" in said(f"spoken={tmp_path}/none")
+    soundfile.write(voices / "TheyAreEqual.wav", 0.1 * np.ones(16000), 16000)
+    assert "spoken: TheyAreEqual has 1.0 s, and the shortest segment 0.2 s" in said(f"spoken={voices}")
+    (voices / "TheyAreEqual.wav").unlink()
+    assert "there is no recording TheyAreEqual; each answer needs one" in said(f"spoken={voices}")
+    assert not (tmp_path / "study" / "study.json").exists()
+
+
+def test_a_study_that_is_spoken_is_another_one(given, voices, study):
+    said = run_command("scripts/study.py", *words(given, study), f"spoken={voices}", check=False)
+    assert said.returncode == 1 and "another study is here" in said.stderr
 
 
 def test_the_same_command_goes_on_and_another_study_is_not_put_over_it(study, given):

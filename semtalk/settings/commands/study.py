@@ -35,6 +35,9 @@ class StudySettings(Command):
     """Comparisons of a rater, of all questions together."""
     checks: Annotated[int, between(0, 100)]
     """Attention checks of a rater, between them."""
+    spoken: PathText | None
+    """Folder of recordings that each say which answer to give, as in LeftClearlyBetter.wav: half the checks of pages
+    with sound are spoken then; null for written ones alone."""
     host: Text
     """Address that is listened on: this machine alone, or 0.0.0.0 for all who reach it; the page has no password."""
     port: Annotated[int, between(0, 65535)]
@@ -58,7 +61,7 @@ class StudySettings(Command):
             raise ValueError(f"{' and '.join(given)}: give one of them.")
         if (self.methods is None) != (self.audio is None):
             raise ValueError("methods and audio go together, as in methods=[A,B] audio=DIR.")
-        for key in ("truth", "segments"):
+        for key in ("truth", "segments", "spoken"):
             if getattr(self, key) is not None and self.methods is None:
                 raise ValueError(f"{key} is for a new study, as in methods=[A,B] audio=DIR {key}=...")
         return self
