@@ -45,10 +45,12 @@ def _make_study(settings: StudySettings, folder: Path) -> None:
         new_study,
         planned,
         read_spoken,
+        refuse_absent,
     )
     from semtalk.study.plan import FILE
 
     systems = named_systems(settings.methods, settings.truth)
+    refuse_absent(systems)
     spoken = read_spoken(settings.spoken) if settings.spoken else None
     with TemporaryDirectory() as aside:
         # A study that is there keeps its tables: it may be another one.

@@ -59,6 +59,17 @@ def named_systems(methods: Sequence[str], truth: str | None) -> dict[str, str]:
     return dict(zip(names, methods, strict=True)) | ({TRUTH: truth} if truth else {})
 
 
+def refuse_absent(systems: dict[str, str]) -> None:
+    """See that the folders of systems are there.
+
+    Raises:
+        SemTalkError: One is not.
+    """
+    for name, folder in systems.items():
+        if not Path(folder).is_dir():
+            raise SemTalkError(f"{TRUTH if name == TRUTH else 'methods'}={folder}: there is no such folder.")
+
+
 def cut_takes(systems: dict[str, str], audio: str, seconds: float, path: Path) -> Path:
     """Write a table of segments: takes that all systems and the sound have, cut into pieces of so many seconds.
 
