@@ -106,8 +106,7 @@ def test_another_voice_begins_anew_and_takes_with_it_what_belongs_to_the_one_bef
         visitor.put("sound", [path, "0.5-1 we"])
         assert "4.0 s of sound." in visitor.told(making, "of sound")
         free.set()
-        while "Stopped." not in str(visitor.next(making)):
-            pass
+        assert "Stopped." in str(visitor.heard_out(making))
     assert list(studio.studio.session(visitor.name)[1].takes) == [1]
     stage, result, number, words, emphasise, calm, film, said = visitor.asked("sound", [path, "0.5-1 we"])
     assert "Record or choose a voice" in stage and result["visible"] is False and number is None

@@ -5,6 +5,7 @@ import json
 import os
 import secrets
 import threading
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +22,8 @@ from semtalk.studio.engine import Engine
 from semtalk.studio.session import Session
 
 TEXT = "we did not walk the whole way here"
+PATIENCE = 300
+"""Seconds after which a stream that only says that it is there is taken for one that will say nothing."""
 
 
 @pytest.fixture(scope="session")
@@ -135,9 +138,12 @@ class Visitor:
         return connection.getresponse()
 
     def next(self, stream) -> dict:
+        """What is said next in a stream, but that it is still there."""
+        until = time.monotonic() + PATIENCE
         while line := stream.readline():
-            if line.startswith(b"data:"):
-                return json.loads(line[5:])
+            if line.startswith(b"data:") and (said := json.loads(line[5:]))["msg"] != "heartbeat":
+                return said
+            assert time.monotonic() < until, "nothing is said"
         raise AssertionError("it ended")
 
     def told(self, stream, text: str) -> str:
@@ -146,9 +152,15 @@ class Visitor:
             assert "process_completed" not in said, said
         return said
 
+    def heard_out(self, stream) -> list[dict]:
+        """All that is said in a stream to its end; while it is open, what is asked next would come through it."""
+        said = [self.next(stream)]
+        while said[-1]["msg"] != "close_stream":
+            said.append(self.next(stream))
+        return said
+
     def result(self, stream) -> list:
-        while (said := self.next(stream))["msg"] != "process_completed":
-            pass
+        said = next(one for one in self.heard_out(stream) if one["msg"] == "process_completed")
         assert said["success"] and 'class="failed"' not in str(said["output"]["data"][-1:]), said
         return said["output"]["data"]
 
