@@ -39,6 +39,21 @@ def test_who_comes_nearer_comes_to_the_face():
 
 
 @pytest.mark.skipif(NODE is None, reason="there is no node here")
+def test_who_comes_nearer_to_two_keeps_both_in_the_picture():
+    program = """
+        const text = require("fs").readFileSync(process.argv[1], "utf8");
+        import("data:text/javascript," + encodeURIComponent(text)).then(({ stands }) => {
+          console.log(JSON.stringify([2, 1, 0.5, 0.3].map((zoom) => [zoom, stands(0, 2, zoom), stands(1, 2, zoom)])));
+        });
+    """
+    said = subprocess.run([NODE, "-e", program, str(SCRIPT)], capture_output=True, text=True, check=True).stdout
+    places = {zoom: (left, right) for zoom, left, right in json.loads(said)}
+    assert places[1] == places[2] == (-places[1][1], places[1][1]) and places[1][1] > 0.5
+    for zoom in (0.5, 0.3):  # what is seen is so many times as wide
+        assert places[zoom] == pytest.approx([zoom * place for place in places[1]])
+
+
+@pytest.mark.skipif(NODE is None, reason="there is no node here")
 def test_the_figure_has_the_face_of_its_glb_and_its_shapes_move_it(tmp_path, monkeypatch, body):
     monkeypatch.syspath_prepend(write_head(tmp_path / "site"))
     poses, still = np.zeros((9, 55, 3), np.float32), np.zeros((9, 3), np.float32)

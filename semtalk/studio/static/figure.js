@@ -232,7 +232,7 @@ export class Stage {
     gl.uniformMatrix4fv(at("view"), false, view);
     gl.uniform3fv(at("eye"), eye);
     this.places = this.figures.map((figure, index) => {
-      const x = SPACING * (index - (count - 1) / 2);
+      const x = stands(index, count, this.zoom);
       gl.uniform4fv(at("joints"), posed(figure, time));
       gl.uniform3f(at("shift"), x - figure.middle[0], 0, -figure.middle[1]);
       const wood = COLOURS[index + COLOURS.length - count];
@@ -283,6 +283,9 @@ function linked(gl, ...sources) {
 
 // Metres above the floor that are in the middle of the picture: of the whole figure, and of its face where it is near.
 export function lookedAt(zoom) { return 0.92 + 0.93 * Math.max(0, 1 - zoom); }
+
+// Metres to the right of the middle where a figure stands: who comes nearer finds each in its place of the picture.
+export function stands(index, count, zoom) { return SPACING * Math.min(1, zoom) * (index - (count - 1) / 2); }
 
 // Perspective times view, column-major.
 function looking(eye, target, aspect) {
