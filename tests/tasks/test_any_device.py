@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -54,10 +55,27 @@ class Stray(TorchDispatchMode):
         return made
 
 
+@contextmanager
+def all_nonzero() -> Iterator[None]:
+    """Have ``nonzero`` of a tensor on the device find all of it; torch 2.6 has no setting for that."""
+    if hasattr(symbolic, "meta_nonzero_assume_all_nonzero"):
+        with symbolic.patch(meta_nonzero_assume_all_nonzero=True):
+            yield
+        return
+    library = torch.library.Library("aten", "IMPL")
+    library.impl(
+        "nonzero", lambda value: torch.empty(value.numel(), value.dim(), dtype=torch.long, device=META), "Meta"
+    )
+    try:
+        yield
+    finally:
+        library._destroy()
+
+
 @pytest.fixture
 def meta() -> Iterator[dict[str, torch.Tensor]]:
     """A batch on the device, where every step counts as active: none of its numbers can be looked at."""
-    with symbolic.patch(meta_nonzero_assume_all_nonzero=True):
+    with all_nonzero():
         yield {key: value.to(META) for key, value in training_batch(4).items()}
 
 
