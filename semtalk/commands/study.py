@@ -51,7 +51,7 @@ def _make_study(settings: StudySettings, folder: Path) -> None:
 
     systems = named_systems(settings.methods, settings.truth)
     refuse_absent(systems)
-    spoken = read_spoken(settings.spoken) if settings.spoken else None
+    spoken = read_spoken(settings.spoken) if settings.spoken else {}
     with TemporaryDirectory() as aside:
         # A study that is there keeps its tables: it may be another one.
         tables = Path(aside) if (folder / FILE).is_file() else folder
@@ -67,5 +67,5 @@ def _make_study(settings: StudySettings, folder: Path) -> None:
         LOG.warning(
             f"{len(plan.codes) - len(plan.mismatched)} segments have no other of their speaker to be mismatched."
         )
-    make_study(plan, stimuli, folder, partial(track, description="Drawing"), spoken)
+    make_study(plan, stimuli, folder, spoken, partial(track, description="Drawing"))
     LOG.info(f"The study is in {folder}.")

@@ -173,9 +173,8 @@ def digest(systems: dict[str, list[Stimulus]], spoken: Spoken) -> str:
 
 
 def new_study(
-    systems: dict[str, list[Stimulus]], questions: Sequence[str], pages: int, checks: int, seed: int,
-    spoken: Spoken | None = None,
-) -> Study:  # fmt: skip
+    systems: dict[str, list[Stimulus]], questions: Sequence[str], pages: int, checks: int, seed: int, spoken: Spoken
+) -> Study:
     """The plan of a study of stimuli.
 
     Args:
@@ -184,7 +183,7 @@ def new_study(
         pages: Comparisons of a rater.
         checks: Attention checks of a rater, between them.
         seed: Of what is drawn.
-        spoken: With these, every second check of pages with sound is spoken.
+        spoken: With these, every second check of pages with sound is spoken; empty for none.
 
     Raises:
         SemTalkError: There is nothing to compare, a rater has fewer comparisons than questions or checks, or what is
@@ -202,7 +201,7 @@ def new_study(
             "give more takes or shorter seconds, or leave it out, as in questions=[realism,speech,meaning]."
         )
     shortest = min(one.segment.end - one.segment.start for one in stimuli) / FPS
-    for name, wave in (spoken or {}).items():
+    for name, wave in spoken.items():
         if len(wave) > shortest * SAMPLE_RATE:
             raise SemTalkError(
                 f"spoken: {name} has {len(wave) / SAMPLE_RATE:.1f} s, and the shortest segment {shortest:.1f} s; speak "
@@ -212,7 +211,7 @@ def new_study(
         raise SemTalkError(f"pages={pages}: a rater needs one for each question, and more than checks={checks}.")
     return Study(
         tuple(systems), codes, mismatched, tuple(questions), pages,
-        _checks(questions, checks, seed, bool(spoken)), checks, seed, digest(systems, spoken or {}),
+        _checks(questions, checks, seed, bool(spoken)), checks, seed, digest(systems, spoken),
     )  # fmt: skip
 
 
@@ -232,9 +231,8 @@ def _checks(questions: Sequence[str], count: int, seed: int, spoken: bool = Fals
 
 
 def make_study(
-    study: Study, systems: dict[str, list[Stimulus]], folder: Path, progress: Callable = iter,
-    spoken: Spoken | None = None,
-) -> Study:  # fmt: skip
+    study: Study, systems: dict[str, list[Stimulus]], folder: Path, spoken: Spoken, progress: Callable = iter
+) -> Study:
     """Write a study: its videos, those that are there already left as they are, and its plan.
 
     Raises:
@@ -258,7 +256,7 @@ def make_study(
         for video in (check.left, check.right):
             if not (folder / video).is_file():
                 said = None if video.endswith("_Reference.mp4") else check.expected
-                heard = (spoken or {}).get(check.expected) if "_Audio_" in video else None
+                heard = spoken[check.expected] if "_Audio_" in video else None
                 stimuli = folder / STIMULI / (shown if said else other)
                 _write_check(stimuli, code, said, check.silent, folder / video, heard)
     study = replace(study, ready=True)
