@@ -111,19 +111,20 @@ def refuse_untrained(settings: Command) -> None:
     Raises:
         SemTalkError: It has not.
     """
-    ckpt = getattr(settings, "ckpt", None)
-    if ckpt is None or Path(ckpt).is_dir() or Path(ckpt).is_absolute():  # else it may be a name of the hub
-        path = checkpoint_path(run_dir(settings), "base")
-        if not path.is_file():
-            raise SemTalkError(no_checkpoint(path, "base", "semtalk"))
+    path = checkpoint_path(run_dir(settings), "base")
+    if getattr(settings, "revision", None) is None and not (_of_the_hub(settings) or path.is_file()):
+        raise SemTalkError(no_checkpoint(path, "base", "semtalk"))
+
+
+def _of_the_hub(settings: Command) -> bool:
+    from semtalk.catalogue import is_repository
+
+    return is_repository(getattr(settings, "ckpt", None), getattr(settings, "revision", None))
 
 
 def results_dir(settings: Command) -> Path:
     """Folder below which results go by default: that of the run; of a model of the hub, one in ``runs_dir``."""
-    from semtalk.catalogue import is_repository
-
-    folder, ckpt = run_dir(settings), getattr(settings, "ckpt", None)
-    return Path(settings.runs_dir) / ckpt if is_repository(ckpt, getattr(settings, "revision", None)) else folder
+    return Path(settings.runs_dir) / settings.ckpt if _of_the_hub(settings) else run_dir(settings)
 
 
 def shared_embedder(settings: TrainSettings | EvalSettings) -> str | None:
