@@ -36,6 +36,7 @@ def send_live(settings: LiveSettings) -> None:
     if settings.arkit_matrix is not None:
         read_matrix(settings.arkit_matrix)  # or an error
     if settings.hears:
+        refuse_untrained(settings)
         microphone = Microphone()
         try:
             with _ended_by_control_c(microphone.end):
@@ -46,6 +47,7 @@ def send_live(settings: LiveSettings) -> None:
     wave = load_audio(settings.audio)
     refuse_short(wave, settings.audio)
     words = [] if settings.transcript is None else read_transcript(settings.transcript, wave)
+    refuse_untrained(settings)
     sender = Sender(settings.target, wave, settings.play)
     if settings.play == "auto" and not sender.plays:
         LOG.info("The motion is sent without its sound, which needs sounddevice and a sound card (docs/live.md).")
@@ -70,7 +72,6 @@ def _ended_by_control_c(end: Callable[[], None]) -> Iterator[None]:
 def _send(settings: LiveSettings, sender: Sender, pieces: Iterable, words: list) -> None:
     """Send the motion of sound that comes in pieces, and say how steadily."""
     try:
-        refuse_untrained(settings)
         sent, late = sender.send(_live_frames(settings, pieces, words))
     finally:
         sender.end()

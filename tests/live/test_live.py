@@ -324,6 +324,15 @@ def test_a_microphone_that_cannot_be_heard_is_told(monkeypatch):
         Microphone()
 
 
+def test_without_a_run_nothing_is_heard_or_sent(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "sounddevice", None)
+    monkeypatch.setattr("semtalk.live.process.Sender", None)
+    soundfile.write(tmp_path / "voice.wav", voice(3.0), 16000)
+    for sound in ("microphone", f"'{tmp_path}/voice.wav'"):
+        said = run_command("scripts/live.py", f"audio={sound}", f"runs_dir={tmp_path}", check=False).stderr
+        assert "stage=semtalk" in said and "sounddevice" not in said
+
+
 def test_the_first_control_c_ends_what_is_heard_and_the_second_the_program():
     ended = []
     around = signal.signal(signal.SIGINT, signal.default_int_handler)  # one that is begun in the background ignores it

@@ -1,11 +1,13 @@
 """No tensor is made on another device than the training's: everything runs on ``meta``, which stands in for a GPU."""
 
 import copy
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 import torch
+import torch.utils.checkpoint
 from tiny import tiny_settings, tiny_tokenizer, training_batch
 from torch.fx.experimental import _config as symbolic
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -51,7 +53,9 @@ class Stray(TorchDispatchMode):
         made = function(*arguments, **(keywords or {}))
         moves = function.overloadpacket.__name__ in MOVES
         assert moves or not on_the_cpu((arguments, keywords)), f"{function} was given a tensor of the default device"
-        assert not on_the_cpu(made), f"{function} made a tensor on the default device"
+        recomputation = sys._getframe(1).f_code.co_filename == torch.utils.checkpoint.__file__
+        mark = recomputation and made.numel() == 0  # torch 2.6's own, to find where to compute anew
+        assert mark or not on_the_cpu(made), f"{function} made a tensor on the default device"
         return made
 
 
