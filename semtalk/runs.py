@@ -205,7 +205,9 @@ def print_runs(arguments: Sequence[str]) -> None:
     if not folder.is_dir():
         raise SemTalkError(f"runs_dir={folder}: there is no such folder.")
     first = ["phase", "state", "step", "best at"] if name else ["run", "state", "phases"]
-    table = Table(*first, "figures of the best", "trained", "size", title=_plain(str(folder / name)))
+    table = Table(*first, "figures of the best", "trained", "size")
     for row in _rows_of_run(folder / name) if name else _rows_of_runs(folder):
         table.add_row(*row)
-    Console().print(table)
+    console = Console()
+    console.print(_plain(str(folder / name)), soft_wrap=True)
+    console.print(table)

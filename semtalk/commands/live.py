@@ -29,10 +29,11 @@ def send_live(settings: LiveSettings) -> None:
     from semtalk.features.transcript import read_transcript
     from semtalk.features.utterance import refuse_short
     from semtalk.live.process import Sender
-    from semtalk.live.sender import refuse_without_osc
+    from semtalk.live.sender import Address, refuse_without_osc
     from semtalk.live.sound import Microphone, pieces_of
 
     refuse_without_osc()
+    Address(settings.target).close()  # or an error
     if settings.arkit_matrix is not None:
         read_matrix(settings.arkit_matrix)  # or an error
     if settings.hears:

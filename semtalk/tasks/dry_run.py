@@ -126,17 +126,25 @@ def phase_cost(phase: str, settings: TrainSettings, windows: int | None, speaker
     return Cost(cost["parameters"], batch, per_epoch, steps, cost["flops"] * batch, memory)
 
 
+LONG = 0.25
+"""Seconds after which products need not be larger to be measured: a CPU can be a hundred times slower in bf16."""
+
+
 def matrix_rate(device: torch.device, precision: str) -> float:
-    """Measured FLOP/s of a square matrix product on a device."""
+    """Measured FLOP/s of a square matrix product on a device: of a smaller one where that alone takes long."""
     kind = torch.bfloat16 if precision.startswith("bf16") else torch.float32
-    size = 8192 if device.type == "cuda" else 1536
-    a = torch.randn(size, size, device=device, dtype=kind)
-    for repeats in (2, 8):  # the first round warms up
-        began = time.perf_counter()
-        for _ in range(repeats):
-            b = a @ a
-        b.sum().item()
-    return 8 * 2 * size**3 / (time.perf_counter() - began)
+    largest = 8192 if device.type == "cuda" else 1536
+    for size in (largest // 8, largest // 4, largest // 2, largest):
+        a = torch.randn(size, size, device=device, dtype=kind)
+        for repeats in (2, 8):  # the first round warms up
+            began = time.perf_counter()
+            for _ in range(repeats):
+                b = a @ a
+            b.sum().item()
+        took = time.perf_counter() - began
+        if took > LONG:
+            break
+    return 8 * 2 * size**3 / took
 
 
 def count_windows(corpus: Corpus, stride: int) -> dict[str, dict[str, float]]:

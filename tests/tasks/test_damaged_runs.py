@@ -118,7 +118,7 @@ def test_a_damaged_note_of_a_process_is_that_of_none(tmp_path, text):
 
 
 def test_names_are_listed_as_they_are(tmp_path, capsys, monkeypatch):
-    odd = tmp_path / "a[" / "b]"
+    odd = tmp_path / ("long" * 20) / "a[" / "b]"
     for name in ("[red]x", "y\x1b[31m"):
         write_phase(odd / name / "base", judged())
     said = listed(capsys, monkeypatch, f"runs_dir={odd}")

@@ -1,6 +1,9 @@
 """The paper's setting, and the plan that a dry run prints."""
 
+from itertools import count
+
 import pytest
+import torch
 from conftest import run_command
 
 from semtalk.features.extract import feature_dims
@@ -56,6 +59,14 @@ def test_a_dry_run_needs_neither_data_nor_models(tmp_path):
     for text in ("data.root is not set", "hf download", "about 8,550 windows", "pip install -e .[emotion]"):
         assert text in " ".join(said.replace("│", " ").split()), said
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("took", "size"), [(0.01, 1536), (1.0, 192)])
+def test_where_products_take_long_the_rate_is_that_of_small_ones(monkeypatch, took, size):
+    clock = count(0, took)
+    monkeypatch.setattr(dry_run.time, "perf_counter", lambda: next(clock))
+    found = dry_run.matrix_rate(torch.device("cpu"), "bf16-mixed")
+    assert found == pytest.approx(8 * 2 * size**3 / took)
 
 
 def test_a_plan_has_its_numbers_whole_on_80_columns(tmp_path, monkeypatch):
