@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
+from semtalk.evaluation.report import ROW_NAMES
+
 RESULTS = ROOT / "benchmarks" / "results"
 SCALES = {"fgd": 1e-4, "bc": 1.0, "div": 1.0, "mse": 1e-8, "lvd": 1e-5}
 
@@ -22,6 +24,38 @@ def test_the_noise_of_seeds_is_that_of_the_three_runs(split, row):
         assert mean == pytest.approx(values.mean(), rel=0.005) and deviation == pytest.approx(
             values.std(ddof=1), abs=0.05
         )
+
+
+@pytest.mark.parametrize(
+    ("corpus", "said", "keys"),
+    [
+        ("sample", "of the embedded corpus", ("share", "deviation", "low", "high", "recall_1", "recall_5")),
+        ("beat2", "Of real speech", ("share", "deviation")),
+    ],
+)
+def test_alignment_is_what_three_scorers_gave(corpus, said, keys):
+    page = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8").split("## Alignment")[1]
+    text, table = page[page.index(said) :].split("\n\n")[:2]
+    results = json.loads((RESULTS / "alignment.json").read_text(encoding="utf-8"))
+    (kept,) = (result for result in results if result["corpus"] == corpus)
+    shown = {
+        name.split(" (")[0]: re.findall(r"[\d.]+%", line) for name, line in re.findall(r"(?m)^\| (\w.*?) \|(.*)", table)
+    }
+    for row, numbers in kept["mean"].items():
+        if corpus == "sample" or row != "fused":  # of which the page says that it is the base's
+            assert shown.pop(ROW_NAMES[row]) == [f"{numbers[key]:.1%}" for key in keys], row
+    chance = [f"{value:.1%}" for value in kept.get("chance", {}).values()]
+    assert shown == ({"by chance": ["50%", *chance]} if chance else {}) and len(kept["seeds"]) == 3
+    assert f"{kept['segments']} segments" in text and kept["mean"]["mean"]["share"] == pytest.approx(0.5)
+
+
+def test_what_a_quirk_is_worth_is_what_was_measured():
+    page = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    kept = json.loads((RESULTS / "metrics.json").read_text(encoding="utf-8"))[-1]
+    table = page.split("| | embedded corpus | real BEAT2 take |")[1].split("\n\n")[0]
+    shown = [cell for cell, _ in re.findall(r"(?m)^\| \w.*? \| ([\d.]+) \| ([\d.]+) \|$", table)]
+    assert shown == [f"{value:.3f}" for value in kept["bc_of_truth"]["embedded corpus"].values()]
+    assert f"take 1/{kept['ratio']:.0f} of the time of the formulas" in " ".join(page.split())
 
 
 def test_the_adapted_column_is_that_of_its_run():
