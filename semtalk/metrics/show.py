@@ -57,7 +57,8 @@ def frechet(a: np.ndarray, b: np.ndarray) -> float:
     root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
     product = root @ cov_b @ root
     inner = np.linalg.eigvalsh((product + product.T) / 2)
-    return float(gap @ gap + np.trace(cov_a) + np.trace(cov_b) - 2 * np.sqrt(inner.clip(0)).sum())
+    distance = gap @ gap + np.trace(cov_a) + np.trace(cov_b) - 2 * np.sqrt(inner.clip(0)).sum()
+    return max(float(distance), 0.0)
 
 
 def variation(joints: np.ndarray) -> float:

@@ -24,20 +24,25 @@ def test_values_are_those_of_an_independent_evaluation(drawn):
     total, count = S.beat_consistency(joints, drawn["onsets"])
     found = {
         "frechet": S.frechet(drawn["a"], drawn["b"]), "bc": total / count, "variation": S.variation(samples),
-        "body_lvd": S.body_lvd(joints, samples), "face_lvd": S.face_errors(joints, samples[1])["lvd"],
-        "pairs": S.pair_difference(drawn["clips"]),
+        "body_lvd": S.body_lvd(joints, samples), "body_error": S.body_error(joints, samples),
+        "pairs": S.pair_difference(drawn["clips"]), "pcm": S.near_share(drawn["clips"][1:], drawn["clips"][:-1]),
+        **S.face_errors(joints, samples[1]),
     }  # fmt: skip
     expected = {
-        "frechet": 0.883926168, "bc": 0.637832564, "variation": 0.0146512239, "body_lvd": 0.130239439,
-        "face_lvd": 0.665322602, "pairs": 1.13015277,
+        "frechet": 0.8839261675635743, "bc": 0.6378325643242903, "variation": 0.0146512238513004,
+        "body_lvd": 0.1302394394398332, "body_error": 1.0132939224643416, "pairs": 1.1301527700839293,
+        "pcm": 0.0784883720930233, "jaw_l1": 0.0485849453658934, "landmark_l1": 0.8519102280143286,
+        "l2": 0.900495173380222, "lvd": 0.6653226023832179,
     }  # fmt: skip
-    assert found == pytest.approx(expected, rel=1e-8)
+    assert found == pytest.approx(expected, rel=0, abs=1e-9)
 
 
 def test_equal_things_are_at_no_distance(drawn):
     joints, clips = drawn["joints"], drawn["clips"]
     assert S.frechet(drawn["a"], drawn["a"]) == pytest.approx(0, abs=1e-9)
     assert S.frechet(drawn["a"], drawn["a"] + 2) == pytest.approx(20, abs=1e-9)
+    rows = np.random.default_rng(2).normal(size=(112, 8))
+    assert S.frechet(rows, rows) == 0, "rounding makes it -7e-15, and no distance is below 0"
     assert S.body_lvd(joints, joints[None]) == S.body_error(joints, joints[None]) == 0
     assert set(S.face_errors(joints, joints).values()) == {0.0}
     assert S.near_share(clips, clips) == 1 and S.variation(np.stack([joints, joints])) == 0
