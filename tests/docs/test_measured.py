@@ -58,20 +58,24 @@ def test_what_a_quirk_is_worth_is_what_was_measured():
     assert f"take 1/{kept['ratio']:.0f} of the time of the formulas" in " ".join(page.split())
 
 
-def test_the_adapted_column_is_that_of_its_run():
+def test_the_columns_of_adapting_are_those_of_their_runs():
     page = (ROOT / "docs" / "adapting.md").read_text(encoding="utf-8")
-    kept = json.loads((RESULTS / "adapting.json").read_text(encoding="utf-8"))
-    seed = (kept[-1] if isinstance(kept, list) else kept)["seeds"][0]
+    adapted = json.loads((RESULTS / "adapting.json").read_text(encoding="utf-8"))
+    fresh = next(
+        one
+        for one in json.loads((RESULTS / "real_speech.json").read_text(encoding="utf-8"))
+        if one["features"] == "offline"
+    )
+    columns = [one["seeds"][0]["fused"] for one in adapted] + [fresh["mean"]["fused"], fresh["mean"]["ridge"]]
     for text, key in (
         ("jaw: correlation", "jaw_r"), ("expressions: correlation", "expressions_r"),
         ("expressions: amplitude", "expressions_amplitude"), ("jaw error, own / other sound", "own_other"),
-        ("DIV / truth's", "div_share"),
+        ("upper body: rotation error / mean pose's", "upper_share"), ("DIV / truth's", "div_share"),
     ):  # fmt: skip
         (line,) = re.findall(rf"(?m)^\| {re.escape(text)} \|(.*)\|$", page)
-        adapted, _, ridge = (cell.strip() for cell in line.split("|"))
-        assert float(adapted) == pytest.approx(seed["fused"][key], abs=0.006), text
-        if ridge:
-            assert float(ridge) == pytest.approx(seed["ridge"][key], abs=0.006), text
+        for cell, numbers in zip(line.split("|"), columns, strict=True):
+            assert not cell.strip() or float(cell) == pytest.approx(numbers[key], abs=0.006), text
+    assert all(one["seeds"][0]["ridge"]["jaw_r"] > one["seeds"][0]["fused"]["jaw_r"] for one in adapted)
 
 
 def test_offline_and_live_are_those_that_were_measured():
