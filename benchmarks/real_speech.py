@@ -7,7 +7,8 @@ nearest training window, the mean pose and the truth. Without ``data=``, the cor
 - ``seeds=3``: trainings, seeds 0, 1, ...
 - ``runs_dir=DIR``: keeps the runs (a temporary folder otherwise); ``reuse=true`` skips phases that the same
   configuration has finished there, so that a second call only evaluates.
-- ``split=test``, ``out=benchmarks/results/real_speech.json``, ``picture=docs/real_speech_CORPUS_FEATURES.png``.
+- ``split=test``, ``out=benchmarks/results/real_speech.json``, ``picture=docs/real_speech_CORPUS_FEATURES.png``;
+  with another ``out`` the picture lies beside it.
 """
 
 import os
@@ -59,6 +60,11 @@ class Options:
     def recorded(self) -> list[str]:
         """Overrides that a result states: all but where the corpus lies here."""
         return [word for word in self.overrides if not word.startswith("data.root=")]
+
+    def drawn(self, name: str) -> Path:
+        """Where curves of that name go: among the docs only where the results go among those that the docs show."""
+        folder = ROOT / "docs" if self.out == type(self).out else self.out.parent
+        return self.picture or folder / name
 
     @classmethod
     def of(cls, words: tuple[str, ...]) -> "Options":
@@ -163,7 +169,7 @@ def run_seeds(options: Options, runs: Path) -> None:
     print_numbers(seeds, title)
     print_targets(targets)
     append(options.out, {**facts, "seeds": seeds, "mean": mean_of(seeds), "targets": targets})
-    picture = options.picture or ROOT / "docs" / f"real_speech_{corpus}_{features}.png"
+    picture = options.drawn(f"real_speech_{corpus}_{features}.png")
     draw_curves([run_dir(settings) / "base" / "metrics.csv" for settings in trainings], picture)
     print(f"{options.out}\n{picture}")
 

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from conftest import ROOT
 
 from benchmarks import real_speech as bench
 from benchmarks.__main__ import chosen
@@ -101,6 +102,9 @@ def test_means_spreads_and_targets(tmp_path):
 
 
 def test_curves_are_drawn(tmp_path):
+    assert bench.Options.of(("data=sample",)).drawn("c.png") == ROOT / "docs" / "c.png"
+    elsewhere = bench.Options.of(("data=sample", f"out={tmp_path}/adapted.json"))
+    assert elsewhere.drawn("c.png") == tmp_path / "c.png", "pictures of the docs stay as they are"
     (tmp_path / "metrics.csv").write_text("step,train/loss,val/loss\n1,3.0,\n2,2.0,\n2,,2.5\n")
     draw_curves([tmp_path / "metrics.csv"], tmp_path / "docs" / "c.png")
     assert (tmp_path / "docs" / "c.png").stat().st_size > 1000
