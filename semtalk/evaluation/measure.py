@@ -149,13 +149,18 @@ def thin_rows(found: Measured, metrics: Mapping[str, Metric]) -> list[str]:
 
 
 def missing_values(found: Measured, metrics: Mapping[str, Metric]) -> list[str]:
-    """Which columns some takes, or all of them, have no value in: too short, without sound or labels, another body."""
-    takes = [entry for entry in found.per_take if entry["row"] == "truth"]
+    """Which columns some takes, or all of them, have no value in: too short, without sound or labels, another body.
+
+    A take has one where any of its rows has: the truth has no diversity over samples, and a method may.
+    """
+    takes: dict[str, list[dict]] = {}
+    for entry in found.per_take:
+        takes.setdefault(entry["take"], []).append(entry)
     said, absent = [], []
     for name, metric in metrics.items():
         if metric.measure is None:
             continue
-        count = sum(not math.isnan(entry[name]) for entry in takes)
+        count = sum(any(not math.isnan(row[name]) for row in rows) for rows in takes.values())
         if not count:
             absent.append(metric.title)
         elif count < len(takes):

@@ -159,7 +159,8 @@ def notes(result: Result) -> list[str]:
         lines.append(f"mean joint speed for BC: {result.mean_joint_speed}")
     if result.stand_in:
         lines.append(
-            "Everything but FGD is of a STAND-IN body, not of SMPL-X: do not compare it with published tables."
+            "Joints and vertices are a STAND-IN body's, not SMPL-X's: do not compare what is measured on them with "
+            "published tables."
         )
     lines += result.notes
     if result.alignment:

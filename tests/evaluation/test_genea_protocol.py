@@ -6,7 +6,7 @@ import torch
 from scipy.ndimage import gaussian_filter1d
 
 from semtalk.body import load_body
-from semtalk.evaluation.measure import evaluate_rows
+from semtalk.evaluation.measure import evaluate_rows, missing_values
 from semtalk.evaluation.metrics import chosen_metrics, metric_joints
 from semtalk.evaluation.suites import GENEA
 from semtalk.evaluation.takes import Take
@@ -101,6 +101,7 @@ def test_geneas_table_by_plain_formulas(takes):
     truth = measured.table["truth"]
     assert truth["genea_fgd"] == pytest.approx(truth["genea_fgd_script"]) and np.isnan(truth["genea_div_sample"])
     assert set(measured.features) == {"genea_fgd"}, "what adds up otherwise than as rows is not written"
+    assert missing_values(measured, chosen) == [], "the method has samples, if not the truth"
 
 
 def test_what_is_not_there_is_left_out(takes):
@@ -108,7 +109,11 @@ def test_what_is_not_there_is_left_out(takes):
     for row in ("truth", "method"):
         bare.add(row, takes[0].rotation[row][:300], torch.zeros(300, 100), torch.zeros(300, 3))
     chosen = chosen_metrics("main", "genea")
-    found = evaluate_rows([bare], ("method", "truth"), chosen, None, load_body(None), None, "genea").table["method"]
+    measured = evaluate_rows([bare], ("method", "truth"), chosen, None, load_body(None), None, "genea")
+    assert missing_values(measured, chosen) == [
+        "no take has what BA a2m, BA m2a, SRGR, DIV sample would be measured on, or the body has not"
+    ]
+    found = measured.table["method"]
     missing = {name for name, value in found.items() if np.isnan(value)}
     assert missing == {
         "genea_fgd", "genea_fgd_script", "genea_a2m", "genea_m2a", "genea_srgr", "genea_div_sample",

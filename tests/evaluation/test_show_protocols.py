@@ -12,6 +12,7 @@ from semtalk.evaluation.evaluate import evaluate_folder
 from semtalk.evaluation.files import read_files
 from semtalk.evaluation.measure import evaluate_rows
 from semtalk.evaluation.metrics import chosen_metrics
+from semtalk.evaluation.report import notes
 from semtalk.evaluation.suites import DIFFSHEG, TALKSHOW
 from semtalk.evaluation.takes import Take
 from semtalk.metrics import functional as F
@@ -215,6 +216,7 @@ def test_a_folder_holds_samples_of_each_take(tmp_path):
     assert result.takes == 2 and result.samples["count"] == 2 and result.samples["diversity"] > 0
     assert result.metrics["method"]["released2_variation"] > 0 and set(result.metrics["method"]) == set(TALKSHOW)
     assert result.embedder["sha256"] == "" and "FGD is left out" in result.embedder["source"]
+    assert sum("do not compare what is measured on them" in line for line in notes(result)) == 1
     (own / "a1_sample_2.npz").unlink()
     with pytest.raises(SemTalkError, match="a0 has 2 samples and a1 has 1; give as many of each take"):
         read_files(settings)
