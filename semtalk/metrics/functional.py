@@ -4,6 +4,7 @@ Names and quirks are those of the evaluators behind published tables (``legacy``
 tables are comparable with). Where a quirk can be switched, the argument says so.
 """
 
+import warnings
 from collections.abc import Iterable
 from typing import Literal
 
@@ -77,7 +78,8 @@ def frechet_of_gaussians(
 
 
 def _matrix_root(matrix: np.ndarray) -> np.ndarray:
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", linalg.LinAlgWarning)  # of one pose: its covariance has no rank
         root = linalg.sqrtm(matrix)
     return root[0] if isinstance(root, tuple) else root
 

@@ -39,4 +39,4 @@ def test_numbers_of_the_page_are_those_of_the_code():
     assert f"/ {genea.MEAN_WEIGHT}`" in PAGE and f"{genea.RESAMPLES} resamples" in PAGE
     assert f"truth) < {genea.NEAR:.2f} m" in PAGE and f"{genea.THRESHOLD:.2f} of the corpus's mean speed" in PAGE
     assert f"{STUDY[0]} x {STUDY[1]}" in PAGE and f"ID_sample_{compose('genea').samples}.npz" in PAGE
-    assert ",".join(stimuli.COLUMNS) in PAGE
+    assert ",".join(stimuli.COLUMNS) in PAGE and f"2 x 240 x 1e-6 = {2 * 240 * 1e-6:.5f}" in PAGE

@@ -1,6 +1,7 @@
 """The GENEA leaderboard's metrics against the formulas written as plain loops, and small numbers by hand."""
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -218,6 +219,20 @@ def test_what_is_added_to_the_covariances_is_in_the_root_alone():
     assert found == pytest.approx(frechet_by_hand(a, b, 1e-6), rel=1e-6) and found > 0
     assert F.frechet_distance(a, b, "always") - found == pytest.approx(4e-6, rel=1e-6), "two traces of two"
     assert genea.fgd(a, [a]) == 0.0, "captured motion"
+    latents = rng.normal(size=(1000, 240))
+    given = F.frechet_distance(latents + 1, latents) - genea.fgd(latents, [latents + 1])
+    assert given == pytest.approx(0.00048, rel=1e-3), "as docs/genea.md says"
+    near = 1e-3 * latents
+    assert F.frechet_distance(near * 1.01, near) > 0 == genea.fgd(near, [near * 1.01])
+
+
+def test_one_pose_has_a_distance_without_a_warning():
+    pose, true = np.ones((30, 165)), np.random.default_rng(0).normal(size=(30, 165))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = genea.frechet_of_moments(genea.pose_moments(pose), genea.pose_moments(true))
+    covariance = np.cov(true, rowvar=False)
+    assert found == pytest.approx(((1 - true.mean(axis=0)) ** 2).sum() + np.trace(covariance), rel=1e-3)
 
 
 def test_a_mean_over_recordings_is_weighted():
