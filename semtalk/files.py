@@ -200,7 +200,7 @@ def read_text(path: Path) -> str:
         SemTalkError: It is no text.
     """
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")  # spreadsheets put a mark before the first letter
     except UnicodeDecodeError as error:
         raise SemTalkError(f"{path}: not a text in UTF-8; it is damaged, or another file: copy it again.") from error
 

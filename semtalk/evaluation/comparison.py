@@ -264,6 +264,10 @@ def compare(paths: list[str], split: str, seed: int = 0) -> dict:
             f"FGD is left out: {why}; measure each with one embedder, as in `{called('eval')} ckpt=RUN "
             f"embedder={first.name}`"
         )
+    counts = {run.name: run.result.samples.get("count", 1) for run in runs}
+    if len(set(counts.values())) > 1:
+        each = ", ".join(f"{name} {count}" for name, count in counts.items())
+        notes.append(f"samples of a take: {each}; what is measured over samples depends on how many there are")
     for metric in metrics:
         cells = {name: table[name][metric] for name in table}
         truths = [cell["truth"] for cell in cells.values() if "truth" in cell]

@@ -83,7 +83,9 @@ def read_segments(path: Path) -> list[Segment]:
         try:
             name, (start, end, duration) = row[0].strip(), map(float, row[1:])
         except ValueError as error:
-            raise SemTalkError(f"{path}, row {number}: expected a name and three numbers ({error}).") from error
+            raise SemTalkError(
+                f"{path}, row {number}: expected a name and three numbers, not {','.join(row)!r}."
+            ) from error
         if not (all(map(math.isfinite, (start, end, duration))) and start >= 0 and end - start >= 1 / FPS):
             raise SemTalkError(f"{path}, row {number}: {name} from {start:g} to {end:g} s is no segment.")
         if abs(end - start - duration) > 1 / FPS:

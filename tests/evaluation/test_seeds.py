@@ -121,6 +121,15 @@ def test_one_take_alone_has_no_interval(tmp_path, capsys, monkeypatch):
     assert "nan" not in capsys.readouterr().out
 
 
+def test_other_numbers_of_samples_are_told(tmp_path):
+    paths = [f"{tmp_path}/one", f"{tmp_path}/two"]
+    for name in ("one", "two"):
+        write_evaluation(tmp_path / name)
+    assert "samples of a take" not in " ".join(compare(paths, "test")["notes"])
+    changed(tmp_path / "two" / "metrics.json", samples={"count": 16, "diversity": None})
+    assert f"samples of a take: {paths[0]} 1, {paths[1]} 16; what is" in " ".join(compare(paths, "test")["notes"])
+
+
 def test_a_figure_names_runs_without_the_folder_that_they_all_lie_in(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert short_names(["runs/a", f"{tmp_path}/runs/b_*"]) == ["a", "b_*"]

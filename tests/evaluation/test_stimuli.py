@@ -62,6 +62,8 @@ def test_frames_are_thirty_times_the_seconds_and_the_end_is_left_out(tmp_path):
     assert [segment.row for segment in found] == [2, 3, 4, 5]
     assert found[2].code(2) == "10_kieks_0_73_73_sample_2_0250-0590" and found[2].speaker == "10_kieks"
     assert not stimuli.is_leaderboards(tmp_path / "s.csv")
+    (tmp_path / "s.csv").write_text((tmp_path / "s.csv").read_text(), encoding="utf-8-sig")  # as a spreadsheet does
+    assert read_segments(tmp_path / "s.csv") == found
 
 
 @pytest.mark.parametrize(
@@ -71,7 +73,7 @@ def test_frames_are_thirty_times_the_seconds_and_the_end_is_left_out(tmp_path):
         ("id,start,end,duration\na,0,1,1\n", "expected the columns"),
         (HEAD, "there is no segment in it"),
         (HEAD + "1_a_0_1_1,0,1,1\n1_a_0_2_2,one,2,1\n", "row 3: expected a name and three numbers"),
-        (HEAD + "1_a_0_1_1,0,1\n", "row 2: expected a name and three numbers"),
+        (HEAD + "1_a_0_1_1,0,1\n", "row 2: expected a name and three numbers, not '1_a_0_1_1,0,1'"),
         (HEAD + "1_a_0_1_1,2,1,-1\n", "row 2: 1_a_0_1_1 from 2 to 1 s is no segment"),
         (HEAD + "1_a_0_1_1,-1,1,2\n", "row 2: 1_a_0_1_1 from -1 to 1 s is no segment"),
         (HEAD + "1_a_0_1_1,0,nan,1\n", "row 2: 1_a_0_1_1 from 0 to nan s is no segment"),
