@@ -12,6 +12,7 @@ from semtalk.errors import SemTalkError
 from semtalk.places import CONFIGS
 from semtalk.settings.check import fields_of, models_of
 from semtalk.settings.commands import COMMANDS, SET_ELSEWHERE
+from semtalk.settings.words import without_options
 
 OTHERS = ("--config-dir", "-cd", "--config-path", "-cp", "hydra.searchpath=")
 """Begin the words that name folders of configurations with options and keys of their own."""
@@ -111,11 +112,3 @@ def _refuse_bare_words(name: str, overrides: Iterable[str]) -> None:
             known = (CONFIGS / "experiment" / f"{word}.yaml").is_file()
             key = "experiment" if known else EXAMPLES.get(name, "name")
             raise SemTalkError(f"{word or repr(word)}: give it as key=value, as in {quote(f'{key}={word}')}.")
-
-
-def without_options(words: Sequence[str]) -> list[str]:
-    """Words of a command line without Hydra's options and their values, as ``--cfg job``."""
-    from hydra._internal.utils import get_args_parser
-
-    given, rest = get_args_parser().parse_known_args(words)
-    return [*given.overrides, *(word for word in rest if not word.startswith("-"))]

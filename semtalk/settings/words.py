@@ -34,7 +34,7 @@ SEARCHES = "hydra/sweeper="
 
 
 def for_hydra(name: str, words: Sequence[str]) -> list[str]:
-    """Words of a command line with their paths quoted, and with names that differ for runs of one command.
+    """Words of a command line with paths quoted, names that differ for runs of one command, and overrides side by side.
 
     A path is what a key holds whose type is :data:`semtalk.settings.common.PathText`; text of the type
     :data:`semtalk.settings.common.GivenText` is treated as one. Left as they are: null, what is
@@ -54,7 +54,24 @@ def for_hydra(name: str, words: Sequence[str]) -> list[str]:
     if name in SEEDED and sweeps:
         values = {match[2]: match[3] for word in given if (match := WORD.fullmatch(word))}
         given += _names_apart(name, values, any(word.startswith(SEARCHES) for word in words))
-    return given
+    return _side_by_side(given)
+
+
+def without_options(words: Sequence[str]) -> list[str]:
+    """Words of a command line without Hydra's options and their values, as ``--cfg job``."""
+    from hydra._internal.utils import get_args_parser
+
+    given, rest = get_args_parser().parse_known_args(words)
+    return [*given.overrides, *(word for word in rest if not word.startswith("-"))]
+
+
+def _side_by_side(words: list[str]) -> list[str]:
+    """Words of a command line with no option between two overrides, where Hydra's parser gives up."""
+    overrides, options = without_options(words), [*words]
+    for word in overrides:
+        options.remove(word)
+    first = next((at for at, word in enumerate(words) if word in overrides), 0)
+    return [*options[:first], *overrides, *options[first:]]
 
 
 def seeds_swept(words: Sequence[str]) -> Sequence[str]:

@@ -15,8 +15,8 @@ from semtalk.errors import SemTalkError
 from semtalk.settings import compose, settings_of
 from semtalk.settings.commands import COMMANDS
 from semtalk.settings.inputs import Slot
-from semtalk.settings.refuse import refuse, unknown_key, without_options
-from semtalk.settings.words import for_hydra, path_keys, seeds_swept
+from semtalk.settings.refuse import refuse, unknown_key
+from semtalk.settings.words import for_hydra, path_keys, seeds_swept, without_options
 
 NAMES = [
     "my voice (1).wav", "a,b.wav", "it's.wav", "x=y.wav", "ünï çödé 中文.wav", "[z].wav", "${oops}.wav", "#hash.wav",
@@ -177,6 +177,19 @@ def test_words_are_the_same_when_they_are_given_on():
     words = [f"out={name}" for name in NAMES] + ["audio=[x.wav,y z.wav]", "seed=3", "--cfg", "job"]
     once = for_hydra("generate", words)
     assert for_hydra("generate", once) == once and once[-3:] == words[-3:]
+
+
+def test_options_stand_anywhere():
+    """Hydra's own parser takes none between two overrides, and `-m` is what it asks for where one has a comma."""
+    overrides = ["name=a", "seed=0,1", "seed_in_name=true"]
+    assert for_hydra("train", ["name=a", "seed=0,1", "-m"]) == [*overrides, "-m"]
+    assert for_hydra("train", ["name=a", "-m", "seed=0,1"]) == [*overrides, "-m"]
+    assert for_hydra("train", ["-m", "name=a", "seed=0,1"]) == ["-m", *overrides]
+    between = ["seed=1", "--cfg", "job", "name=a", "--info", "all"]
+    assert for_hydra("train", between) == ["seed=1", "name=a", "--cfg", "job", "--info", "all"]
+    assert for_hydra("train", ["--help"]) == ["--help"]
+    said = run_program("-m", "semtalk", "train", "seed=1", "--help").stdout
+    assert "python" not in said and "semtalk train" in said, "whose name is an override too"
 
 
 def jobs(*words: str) -> list[list[str]]:
