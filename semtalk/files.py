@@ -168,6 +168,24 @@ def atomic_write(path: Path, write) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def refuse_unwritable(folder: Path) -> None:
+    """See, before anything is worked out, that files can be written to a folder, or that it can be made.
+
+    Raises:
+        SemTalkError: A name in it is too long, it is or lies in what is no folder, or it may not be written to.
+    """
+    there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+    if any(len(os.fsencode(part)) > LONGEST_NAME for part in folder.parts):
+        wrong = "a name in it is too long"
+    elif not there.is_dir():
+        wrong = f"{there} is no folder"
+    elif not os.access(there, os.W_OK | os.X_OK):
+        wrong = f"{there} may not be written to"
+    else:
+        return
+    raise SemTalkError(f"{folder}: {wrong}; give another folder.")
+
+
 def write_checkpoint(path: Path, content: Any) -> None:
     """Write what ``torch.load`` reads, whole or not at all.
 

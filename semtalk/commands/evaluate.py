@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from semtalk.files import refuse_unwritable
 from semtalk.log import LOG
 from semtalk.places import checkpoint_path
 from semtalk.run import results_dir, run_dir, shared_embedder
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 def evaluate(settings: EvalSettings) -> None:
     """Evaluate a run, or a folder of motion files, or compare evaluations; print the tables and write the numbers."""
+    if settings.out:
+        refuse_unwritable(Path(settings.out))
     if settings.compare:
         return _compare(settings)
     for key, phase in (("embedder", "fgd"), ("scorer", "alignment")):

@@ -24,6 +24,7 @@ def generate(settings: GenerateSettings) -> None:
     from semtalk.face.head import refuse_faceless
     from semtalk.face.matrix import read_matrix
     from semtalk.features.audio import find_audio
+    from semtalk.files import refuse_unwritable
     from semtalk.generation.inputs import (
         SUFFIXES,
         find_recogniser,
@@ -53,6 +54,7 @@ def generate(settings: GenerateSettings) -> None:
         refuse_without_blender("format=fbx")
     avatar = None if settings.avatar is None else read_avatar(settings.avatar, settings.avatar_map)
     folder = Path(settings.out or results_dir(settings) / "generated")
+    refuse_unwritable(folder)
     endings = {f".{SUFFIXES.get(kind, kind)}" for kind in formats} | ({".mp4", ".png"} if settings.video else set())
     moved = {avatar.path.suffix.lower(), *({".fbx"} & endings)} if avatar else set()
     endings |= {f"_avatar{suffix}" for suffix in moved}

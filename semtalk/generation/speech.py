@@ -16,6 +16,7 @@ from semtalk.features.extract import build_encoders, count_lines, encode, stack_
 from semtalk.features.pretrained import pick_device
 from semtalk.features.transcript import clean, read_transcript
 from semtalk.features.utterance import Utterance, fit_wave, mono, refuse_short
+from semtalk.files import refuse_unwritable
 from semtalk.generation.edit import Edits
 from semtalk.generation.finish import Finish
 from semtalk.generation.generated import Generated
@@ -110,11 +111,11 @@ class SemTalk:
             The folder.
 
         Raises:
-            SemTalkError: The networks were changed since they were loaded, or the folder is that of a run.
+            SemTalkError: The networks were changed since they were loaded, the folder is that of a run, or it cannot
+                be written to.
         """
         target = given_path("folder", folder)
-        if target.exists() and not target.is_dir():
-            raise SemTalkError(f"{target}: a file; give a folder.")
+        refuse_unwritable(target)
         save_run(self._run_folder(), target, target.name, networks_of(self.generator), data_licence, evaluation)
         return target
 

@@ -1,8 +1,10 @@
 """What a user gives is read before anything heavy is, and what is wrong with it is one sentence."""
 
+import os
 import re
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +13,9 @@ import torch
 from conftest import run_command, run_program
 from tiny import voice
 
-from semtalk import SemTalk
+from semtalk import SemTalk, compose
+from semtalk.commands.evaluate import evaluate
+from semtalk.commands.generate import generate
 from semtalk.errors import SemTalkError
 from semtalk.features.audio import load_audio
 from semtalk.features.utterance import Utterance, mono
@@ -132,6 +136,29 @@ def test_what_is_given_is_not_overwritten(tmp_path, monkeypatch, given, options)
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
     said = run_command("generate.py", *arguments, "out=other", *options, check=False).stderr
     assert "checkpoint" in said and "overwritten" not in said
+
+
+@pytest.mark.parametrize(
+    ("out", "wrong"),
+    [
+        ("a.wav", "a.wav is no folder"), ("a.wav/x/y", "a.wav is no folder"), ("gone", "gone is no folder"),
+        ("new/" + "x" * 256, "a name in it is too long"), ("closed/new", "closed may not be written to"),
+    ],
+)  # fmt: skip
+def test_a_folder_that_cannot_be_written_to_is_known_before_anything_is_worked_out(tmp_path, monkeypatch, out, wrong):
+    monkeypatch.chdir(tmp_path)
+    soundfile.write("a.wav", voice(0.5), 16000)
+    os.symlink("nowhere", "gone")
+    os.mkdir("closed")
+    allowed = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "closed" and allowed(path, mode))  # of root
+    said = f"^{re.escape(out)}: {wrong}; give another folder.$"
+    for command, options in ((generate, ["audio=a.wav"]), (evaluate, ["compare=[a,b]"])):
+        with pytest.raises(SemTalkError, match=said):
+            command(compose(command.__name__.replace("evaluate", "eval"), *options, f"out={out}"))
+    with pytest.raises(SemTalkError, match=said):
+        SemTalk.__new__(SemTalk).save_pretrained(out)
+    assert not os.path.exists("new")
 
 
 @pytest.mark.parametrize("way", list(WHOLE))
