@@ -188,6 +188,8 @@ def read_transcript(path: str | Path, wave: np.ndarray) -> list[Word]:
     except Exception as error:  # texts of others fail in every way that their numbers and nestings have
         said = f"{type(error).__name__}: {error}"
         raise SemTalkError(f"{path}: not a readable {kind or 'text'} transcript ({said}).") from error
+    if not words:
+        raise SemTalkError(f"{path}: there is no word in it; give those of this recording, or none (transcript=none).")
     refuse_late(words, wave, path)
     return words
 
@@ -197,8 +199,8 @@ def _read(path: Path, kind: str, wave: np.ndarray) -> list[Word]:
         return read_textgrid(path)
     if kind == ".srt":
         return checked(_from_srt(path), path)
-    if path.read_text(encoding="utf-8-sig").strip() in ("", "[]"):
-        raise SemTalkError(f"{path}: there is no word in it; where nothing is known to be said, give no transcript.")
+    if not path.read_text(encoding="utf-8-sig").strip():
+        return []
     if kind == ".json":
         return checked(_from_json(path), path)
     return spread_over_speech(path.read_text(encoding="utf-8-sig"), wave)

@@ -233,6 +233,24 @@ TRANSCRIPTS = {
 }  # fmt: skip
 
 
+WORDLESS = """File type = "ooTextFile"
+Object class = "TextGrid"
+
+0
+1
+<exists>
+1
+"IntervalTier"
+"words"
+0
+1
+1
+0
+1
+"<sil>"
+"""
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
 @pytest.mark.parametrize("name", TRANSCRIPTS)
 def test_transcripts_of_every_kind(tmp_path, name, encoding):
@@ -268,6 +286,11 @@ def test_plain_text_is_spread_over_the_speech(tmp_path):
         ("a.srt", "1\n99999999:00:00,000 --> 99999999:00:01,000\nx\n", "runs from 359999996400"),
         ("a.txt", " \n", "there is no word in it"),
         ("a.json", "[]", "there is no word in it"),
+        ("a.json", "", "there is no word in it"),
+        ("a.txt", "... [Music]", "there is no word in it; give those of this recording, or none"),
+        ("a.json", json.dumps([{"word": "[Music]", "start": 0, "end": 1}]), "there is no word in it"),
+        ("a.srt", "1\n00:00:00,000 --> 00:00:01,000\n<unk>\n", "there is no word in it"),
+        ("a.TextGrid", WORDLESS, "there is no word in it"),
     ],
 )
 def test_bad_transcripts_are_one_sentence(tmp_path, name, text, says):
