@@ -78,7 +78,7 @@ def seeds_swept(words: Sequence[str]) -> Sequence[str]:
     """Words of a command line with ``seeds=[0,1]`` as the sweep that it stands for.
 
     Raises:
-        SemTalkError: It is no list of whole numbers, or ``seed`` is given too.
+        SemTalkError: It is no list of whole numbers, has one of them twice, or ``seed`` is given too.
     """
     at = next((number for number, word in enumerate(words) if word.startswith("seeds=")), None)
     if at is None or words[at] == "seeds=null":
@@ -87,6 +87,9 @@ def seeds_swept(words: Sequence[str]) -> Sequence[str]:
     others = [*words[:at], *words[at + 1 :]]
     if seeds is None:
         raise SemTalkError(f"{words[at]}: give a list of whole numbers, as in seeds=[0,1,2].")
+    numbers = [int(seed) for seed in seeds[1].split(",")]
+    if len({*numbers}) < len(numbers):
+        raise SemTalkError(f"{words[at]}: give each seed once; a run of the same seed is the same run.")
     if any(word.lstrip("+").startswith(("seed=", "seeds=")) for word in others):
         raise SemTalkError(f"{words[at]}: give seed or seeds, and once.")
     if any(word.startswith(SEARCHES) for word in words):

@@ -303,6 +303,7 @@ def test_seeds_are_a_sweep_of_the_seed():
     for wrong, said in (
         (["seeds=3"], "list of whole numbers"), (["seeds=[a]"], "list of whole numbers"), (["seeds=[]"], "list of"),
         (["seeds=[0]", "seed=1"], "give seed or seeds"), (["seeds=[0]", "seeds=[1]"], "and once"),
+        (["seeds=[0,1,00]"], "give each seed once"),
         (["seeds=[0]", "hydra/sweeper=optuna_val"], "a search takes one seed"),
     ):  # fmt: skip
         with pytest.raises(SemTalkError, match=said):
