@@ -14,7 +14,7 @@ from semtalk.features.audio import load_audio
 from semtalk.features.emotion import EMOTIONS
 from semtalk.features.extract import build_encoders, count_lines, encode, stack_features
 from semtalk.features.pretrained import pick_device
-from semtalk.features.transcript import clean, read_transcript
+from semtalk.features.transcript import clean, read_transcript, refuse_late
 from semtalk.features.utterance import Utterance, fit_wave, mono, refuse_short
 from semtalk.files import refuse_unwritable
 from semtalk.generation.edit import Edits
@@ -170,9 +170,11 @@ class SemTalk:
         wave, name = (load_audio(audio), Path(audio).stem) if is_file else (mono(audio), "audio")
         refuse_short(wave, str(audio) if is_file else name)
         words = read_transcript(transcript, wave) if isinstance(transcript, str | Path) else transcript
+        utterance = Utterance(wave, [] if words is None else words, name=name)
+        refuse_late(clean(utterance.words), wave, name)
         if not isinstance(options.get("psi"), str | Path | None):
             options["psi"] = [options["psi"]]
-        return self.generate([Utterance(wave, [] if words is None else words, name=name)], **options)[0]
+        return self.generate([utterance], **options)[0]
 
     def generate(
         self,

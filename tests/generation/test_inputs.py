@@ -367,6 +367,7 @@ def test_calls_from_python_are_one_sentence(smoke, tmp_path):
         *(lambda n=n: model(np.zeros(n)) for n in (0, 1, 100, (0, 0), (2, 0))),
         *(lambda wave=wave: model(wave) for wave in (None, b"x", (16000, voice(0.5)), 5)),
         *(lambda words=words: model(voice(0.5), words) for words in (5, np.array([["a", "0", "1"]]), [(5, 0, 1)])),
+        lambda: model(voice(0.5), [("late", 2.6, 3.0)]),
         *(lambda key=key, value=value: model(voice(0.5), **{key: value})
           for key in ("seed", "samples", "beta", "gate", "batch", "speaker") for value in WRONG[key]),
         *(lambda value=value: SpeechStream(model, lookahead=value) for value in (-1, np.nan, "a", True)),
