@@ -257,7 +257,8 @@ def print_comparison(comparison: dict, folder: Path) -> None:
             ]
             rows.append([*row, *([_over_seeds(cells[metric], scales[metric])] if seeds else [])])
             title = ""
-    table = Lines(named, ["metric", "run", *shown], rows, shown)
+    whole = ("metric", *COMPARED[1:]) if seeds else COMPARED  # the seeds need the room of a value on 80 columns
+    table = Lines(named, ["metric", "run", *shown], rows, whole)
     said = ["intervals: bootstrap over takes; * differs significantly from the first (paired bootstrap)"]
     if any("truth" in cell for cells in comparison["runs"].values() for cell in cells.values()):
         said.append(

@@ -405,6 +405,12 @@ def test_a_comparison_has_names_and_numbers_whole_on_80_columns(tmp_path, monkey
     for text in (*names, "FGD x1e-1", "5.123", "5.021 to 5.226", "6.153", "6.03 to 6.276", "LVD x1e-5", "6.938"):
         assert f" {text} " in said, text
     assert (tmp_path / "compare.csv").read_text().splitlines()[0] == "metric,run,value,95% interval,differs"
+    seeds = {"seeds": [0, 1], "deviation": 0.0123456, "range": [0.09223, 0.1113], "truth": 0.6, "rank": 1}
+    of_seeds = {name: cell | seeds for name, cell in cells.items()}
+    print_comparison(told | {"notes": [], "runs": {"runs/two": of_seeds}}, tmp_path / "seeds")
+    said = capsys.readouterr().out
+    for text in ("FGD x1e-1", "runs/two", "5.123", "5.021 to 5.226", "± 0.12", "0.9223", "1.113)"):
+        assert f" {text} " in said, text
     assert r"\toprule" in (tmp_path / "compare.tex").read_text()
     with Image.open(tmp_path / "compare.png") as figure:
         assert figure.width > 900 and len(figure.convert("L").getcolors()) > 5
