@@ -49,14 +49,15 @@ def main() -> None:
 def runs(arguments: list[str]) -> None:
     """List runs."""
     from semtalk.errors import SemTalkError
-    from semtalk.log import printable
+    from semtalk.log import ended_by_its_reader, printable
     from semtalk.runs import HELP, print_runs
 
     if {"-h", "--help"} & set(arguments):
         print(HELP)
         return
     try:
-        print_runs(arguments)
+        with ended_by_its_reader():
+            print_runs(arguments)
     except SemTalkError as error:
         sys.exit(f"error: {printable(error)}")
 

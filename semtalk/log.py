@@ -1,6 +1,10 @@
 """What the package says beside results: the logger ``semtalk``, which the commands print."""
 
 import logging
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 LOG = logging.getLogger("semtalk")
 
@@ -10,6 +14,20 @@ def printable(text: object) -> str:
     return "".join(
         one if one.isprintable() or one == "\n" else one.encode("unicode_escape").decode() for one in str(text)
     )
+
+
+@contextmanager
+def ended_by_its_reader() -> Iterator[None]:
+    """Have a program that prints end without a word where nobody reads on, as ``head`` after some lines."""
+    if not hasattr(signal, "SIGPIPE"):
+        yield
+        return
+    before = signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    try:
+        yield
+        sys.stdout.flush()
+    finally:
+        signal.signal(signal.SIGPIPE, before)
 
 
 class _Printer(logging.Handler):

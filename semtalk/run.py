@@ -7,6 +7,7 @@ import gc
 import math
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from semtalk.errors import DivergedError, SemTalkError
-from semtalk.log import print_messages, printable
+from semtalk.log import ended_by_its_reader, print_messages, printable
 from semtalk.places import checkpoint_path, no_checkpoint
 from semtalk.threads import wait_briefly
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Errors of a disk, or of a share of it, that takes no more."""
+PRINT = {"-h", "--help", "--hydra-help", "-c", "--cfg", "-i", "--info", "--version"}
+"""Options that only print."""
 KEPT = 50_000
 """New objects before Python looks for unused ones: imports make many that stay, and the default looks at every 700."""
 
@@ -57,7 +60,8 @@ def start(main: Callable[[], None], name: str, help_of: str | None = None) -> No
             sys.argv[1:] = for_hydra(name, words)
         except SemTalkError as error:
             sys.exit(f"error: {error}")
-    main()
+    with ended_by_its_reader() if PRINT & set(sys.argv) else nullcontext():
+        main()
 
 
 def command(function: Callable[[Command], float | None], name: str, config: DictConfig) -> float | None:

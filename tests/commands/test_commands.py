@@ -1,6 +1,9 @@
 """Configurations, the layout of imports, and what the command line answers."""
 
 import re
+import signal
+import subprocess
+import sys
 import time
 from collections import Counter
 
@@ -126,6 +129,17 @@ def test_networks_and_data_know_no_framework(folder):
         if folder != "data":
             assert "lightning" not in text.replace("no Lightning", ""), file
         assert ".cuda()" not in text, file
+
+
+@pytest.mark.parametrize("words", [["train.py", "--help"], ["eval.py", "--cfg", "job"], ["-m", "semtalk", "runs"]])
+def test_what_is_printed_ends_without_a_word_where_nobody_reads_on(tmp_path, words):
+    words = [*words, *[f"runs_dir={tmp_path}"] * (words[-1] != "--help")]
+    program = subprocess.Popen(
+        [sys.executable, *words], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    program.stdout.close()
+    assert program.stderr.read() == ""
+    assert program.wait() == -signal.SIGPIPE
 
 
 @pytest.mark.parametrize("script", ["train.py", "eval.py", "generate.py"])
