@@ -220,7 +220,9 @@ def read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")  # spreadsheets put a mark before the first letter
     except UnicodeDecodeError as error:
-        raise SemTalkError(f"{path}: not a text in UTF-8; it is damaged, or another file: copy it again.") from error
+        raise SemTalkError(
+            f"{path}: not a text in UTF-8; save it as that, or copy it again if it is damaged."
+        ) from error
 
 
 def read_json(path: Path, kind: type = dict) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 
 from semtalk.errors import SemTalkError
 from semtalk.features.spectrum import loud_parts
+from semtalk.files import read_text
 from semtalk.motion.skeleton import SAMPLE_RATE
 
 EDGES = re.compile(r"^[\W_]+|[\W_]+$")
@@ -90,7 +91,7 @@ def checked(words: list[Word], name: str | Path) -> list[Word]:
 
 
 def _from_json(path: Path) -> list[Word]:
-    content = json.loads(path.read_text(encoding="utf-8-sig"))
+    content = json.loads(read_text(path))
     if isinstance(content, dict) and "segments" in content:
         segments = content["segments"]
     elif isinstance(content, dict) and "chunks" in content:
@@ -119,7 +120,7 @@ def _from_srt(path: Path) -> list[Word]:
         return 3600 * int(hours) + 60 * int(minutes) + float(rest)
 
     time = r"(\d+:\d+:\d+[.,]\d+)"
-    blocks = re.findall(rf"{time}\s*-->\s*{time}[^\n]*\n(.*?)(?:\n\s*\n|\Z)", path.read_text("utf-8-sig"), re.S)
+    blocks = re.findall(rf"{time}\s*-->\s*{time}[^\n]*\n(.*?)(?:\n\s*\n|\Z)", read_text(path), re.S)
     if not blocks:
         raise SemTalkError(f"{path}: no 'hh:mm:ss,mmm --> hh:mm:ss,mmm' line; is this an srt file?")
     return [word for start, end, text in blocks for word in spread(text, seconds(start), seconds(end))]
@@ -199,8 +200,9 @@ def _read(path: Path, kind: str, wave: np.ndarray) -> list[Word]:
         return read_textgrid(path)
     if kind == ".srt":
         return checked(_from_srt(path), path)
-    if not path.read_text(encoding="utf-8-sig").strip():
+    text = read_text(path)
+    if not text.strip():
         return []
     if kind == ".json":
         return checked(_from_json(path), path)
-    return spread_over_speech(path.read_text(encoding="utf-8-sig"), wave)
+    return spread_over_speech(text, wave)

@@ -21,15 +21,18 @@ def mono(wave: np.ndarray, name: str = "the wave") -> np.ndarray:
     """A wave as (S,) float32 with full scale 1: whole numbers are scaled, channels mixed.
 
     Args:
-        wave: (S,), or (C, S) or (S, C) of up to 8 channels; of floats, or of int16 or int32.
+        wave: (S,), or (C, S) or (S, C) of up to 8 channels; of floats, or of int16 or int32; an array or a tensor.
         name: What messages call it.
 
     Raises:
         SemTalkError: It has another shape or type, holds NaN or infinite samples, or is not scaled.
     """
     try:
+        if hasattr(wave, "detach"):  # a tensor, which may have a gradient, lie on a GPU, or be in bfloat16
+            wave = wave.detach().cpu()
+            wave = wave.float() if wave.is_floating_point() else wave
         wave = np.asarray(wave)
-    except Exception as error:  # rows of several lengths, tensors elsewhere
+    except Exception as error:  # rows of several lengths
         raise SemTalkError(f"{name}: {type(wave).__name__}; give an array of samples.") from error
     wave = wave.astype(wave.dtype.newbyteorder("="), copy=False)
     if wave.dtype in (np.int16, np.int32):

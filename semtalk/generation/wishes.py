@@ -14,6 +14,7 @@ from semtalk.arrays import read_npy
 from semtalk.errors import SemTalkError
 from semtalk.features.transcript import Word, clean
 from semtalk.features.utterance import Utterance
+from semtalk.files import read_text
 from semtalk.motion.io import Motion, checked_motion, load_motion
 from semtalk.motion.skeleton import DOWNSAMPLE, FPS
 
@@ -205,10 +206,7 @@ def pose_files(pose: str | Sequence[str] | None) -> list[Path]:
 
 
 def _csv(path: Path) -> np.ndarray:
-    try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-    except UnicodeDecodeError as error:
-        raise SemTalkError(f"psi={path}: not a readable csv ({error}).") from error
+    lines = [line.strip() for line in read_text(path).splitlines() if line.strip()]
     if lines and _number(lines[0]) is None:
         lines = lines[1:]
     try:

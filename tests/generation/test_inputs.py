@@ -81,7 +81,7 @@ def test_bad_input_is_told_before_torch_is_imported(tmp_path):
         f"generate|audio={good}|motion={short}": "motion: 2 frames; a seed needs 4",
         f"generate|audio={good}|betas={odd}": "odd.npz: not a readable npz of plain arrays (it lacks",
         f"generate|audio={good}|betas=[{','.join(['0.0'] * 301)}]": "betas: 301 values",
-        f"generate|audio={good}|transcript={tmp_path}/bad.txt": "bad.txt: not a readable .txt transcript",
+        f"generate|audio={good}|transcript={tmp_path}/bad.txt": "bad.txt: not a text in UTF-8; save it as that",
         f"generate|audio={good}|transcript={said}|emphasise=[hull]": "=hull: good has no such word",
         f"generate|audio={good}|transcript={said}|calm=[well@3]": "3 s is not within good, which",
         f"generate|audio={good}|psi={short}": "short.npz: give a .csv or an .npy",
@@ -240,6 +240,9 @@ def test_waves_of_any_kind_become_one(tmp_path):
         assert scaled.dtype == np.float32 and np.allclose(scaled, wave, atol=1 / 2**14)
         assert mono(np.array([np.iinfo(kind).min], kind))[0] == -1.0
     assert mono(wave.astype(np.float64)).dtype == np.float32
+    tensor = torch.from_numpy(wave).requires_grad_()
+    assert np.array_equal(mono(tensor), wave)
+    assert np.array_equal(mono(tensor.bfloat16()), tensor.detach().bfloat16().float())
 
 
 @pytest.mark.parametrize(
