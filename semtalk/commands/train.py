@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import filecmp
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from semtalk.errors import SemTalkError
@@ -76,9 +78,8 @@ def train(settings: TrainSettings) -> float | None:
         here = data.store.speakers
         new = data.store.know_speakers(known.speakers)
         LOG.info(f"init={settings.init}: {_said_of_rows(here, new, len(known.speakers))}")
-    embedder, phases = settings.embedder, phases_of(settings.stage.phases, settings.parts)
-    if embedder is None and "fgd" in phases[1:] and not checkpoint_path(run_dir(settings), "fgd").is_file():
-        embedder = shared_embedder(settings)
+    phases = phases_of(settings.stage.phases, settings.parts)
+    embedder = settings.embedder or (_embedder_to_share(settings) if "fgd" in phases[1:] else None)
     phases = phases_to_train(phases, run_dir(settings), embedder)
     for key, source, shared in (("tokenizer", settings.tokenizer, MOTION_PHASES), ("embedder", embedder, ["fgd"])):
         if source:
@@ -130,6 +131,17 @@ def train(settings: TrainSettings) -> float | None:
 
         evaluate_trained(settings, settings.evaluation, None)
     return _objective(settings.objective, row)
+
+
+def _embedder_to_share(settings: TrainSettings) -> str | None:
+    """Run whose FGD embedder a run of several seeds takes over, or has taken over; none where it has one of its own.
+
+    So that a process that joins the training, or goes on with it, finds what the first one did.
+    """
+    run, own = shared_embedder(settings), checkpoint_path(run_dir(settings), "fgd")
+    if run is None or Path(run) == run_dir(settings):
+        return None
+    return run if not own.is_file() or filecmp.cmp(own, checkpoint_path(run, "fgd"), shallow=False) else None
 
 
 def _said_of_rows(here: list, new: list, known: int) -> str:

@@ -249,6 +249,12 @@ def test_chosen_parts_are_trained_without_those_that_they_do_not_need(smoke, tmp
     assert f"embedder={tmp_path}/smoke_seed3 is taken over: no embedder is trained." in again
     first, second = (checkpoint_path(tmp_path / f"smoke_seed{seed}", "fgd").read_bytes() for seed in (3, 4))
     assert first == second, "FGD compares over seeds"
+    again = run_command(
+        "train.py", *smoke[1], "parts=[hands]", f"runs_dir={tmp_path}", "recipe.rvqvae.steps=1", "recipe.fgd.steps=1",
+        "seed=4", "seed_in_name=true",
+    ).stdout  # fmt: skip
+    assert "no embedder is trained" in again, "as another process finds that trains with it, or the run when it goes on"
+    assert checkpoint_path(tmp_path / "smoke_seed4", "fgd").read_bytes() == first
     assert phases_of(["rvqvae", "translation"], ["lower"]) == ["rvqvae_lower", "translation"]
     assert phases_of(["translation"], ["hands"]) == ["translation"], "asked for by itself"
     assert phases_of(["rvqvae", "translation", "fgd"], PARTS) == [*MOTION_PHASES, "fgd"]
