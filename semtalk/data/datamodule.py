@@ -131,6 +131,10 @@ class MotionDataModule(pl.LightningDataModule):
         windows = len(self._windows("train", processes)) // processes
         return windows // min(self.batch_size, windows)
 
+    def windows_of_batch(self, processes: int = 1) -> int:
+        """Windows that so many processes have in a batch of training together."""
+        return processes * min(self.batch_size, len(self._windows("train", processes)) // processes)
+
     def _windows(self, split: str, processes: int) -> WindowDataset:
         dataset = WindowDataset(self.store, self.store.split(split), self.stride, self.keys, self.length)
         if len(dataset) < processes:

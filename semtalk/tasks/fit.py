@@ -28,7 +28,7 @@ from semtalk.settings.recipes import PhaseRecipe
 from semtalk.slurm import in_slurm, is_restarted
 from semtalk.tasks.build import make_task
 from semtalk.tasks.checkpoint import check_beside, load_checkpoint
-from semtalk.tasks.keep import BEGUN, LOG_FOLDER, AtomicIO, Keeper
+from semtalk.tasks.keep import BEGUN, LOG_FOLDER, AtomicIO, Keeper, place_within
 from semtalk.tasks.phases import PHASES
 from semtalk.tasks.sizes import load_weights, network_weights
 from semtalk.tasks.speed import apply_speed, keep_freed_memory, phase_precision, resolve_plan, trainer_device
@@ -100,16 +100,28 @@ def batches_of(trainer: Trainer, batches: int) -> int:
     return batches
 
 
-def _whole_epochs(last: Mapping[str, Any], accumulate: int) -> tuple[int, int]:
-    """Epochs that ended before a checkpoint, and their steps; the one that it was written within does not count."""
+def _per_epoch(batches: int, accumulate: int) -> int:
+    """Optimiser steps of an epoch of so many batches."""
+    return max(1, -(-batches // accumulate))
+
+
+def _begun(last: Mapping[str, Any], batches: int, accumulate: int, windows: int | None) -> tuple[int, int]:
+    """Epochs that a training has begun before a checkpoint, and its steps when the last of them will be over."""
     loops = last["loops"]["fit_loop"]
     epoch, batch = (loops[name]["current"] for name in ("epoch_progress", "epoch_loop.batch_progress"))
-    within = batch["completed"] // accumulate if epoch["ready"] > epoch["processed"] else 0
-    return epoch["processed"], last["global_step"] - within
+    if epoch["ready"] <= epoch["processed"]:
+        return epoch["processed"], last["global_step"]
+    before = last["callbacks"]["Keeper"].get("windows")
+    left = max(0, batches - place_within(batch["completed"], before or windows, windows))
+    return epoch["processed"] + 1, last["global_step"] - (-left // accumulate)
 
 
 def length_of(
-    recipe: PhaseRecipe, batches: int, accumulate: int = 1, last: Mapping[str, Any] | None = None
+    recipe: PhaseRecipe,
+    batches: int,
+    accumulate: int = 1,
+    last: Mapping[str, Any] | None = None,
+    windows: int | None = None,
 ) -> dict[str, int]:
     """``max_epochs`` and ``max_steps`` of ``pl.Trainer``: ``epochs``, or ``steps`` optimiser steps exactly.
 
@@ -117,13 +129,24 @@ def length_of(
         recipe: Of the phase.
         batches: Of an epoch.
         accumulate: Batches of a step.
-        last: The checkpoint that training goes on from; the epoch before it may have been cut short.
+        last: The checkpoint that training goes on from; its batches may have been others.
+        windows: That all processes have in a batch.
     """
     if recipe.epochs is not None:
         return {"max_epochs": recipe.epochs, "max_steps": -1}
-    epochs, steps = _whole_epochs(last, accumulate) if last else (0, 0)
-    per_epoch = max(1, -(-batches // accumulate))
-    return {"max_epochs": epochs + -(-(recipe.steps - steps) // per_epoch), "max_steps": recipe.steps}
+    epochs, steps = _begun(last, batches, accumulate, windows) if last else (0, 0)
+    more = max(0, -(-(recipe.steps - steps) // _per_epoch(batches, accumulate)))
+    return {"max_epochs": epochs + more, "max_steps": recipe.steps}
+
+
+def steps_of(
+    recipe: PhaseRecipe, batches: int, accumulate: int, last: Mapping[str, Any] | None, windows: int | None
+) -> int | None:
+    """Steps in all of a training that goes on, whose epochs may have had others so far; see :func:`length_of`."""
+    if recipe.steps is not None or last is None:
+        return recipe.steps
+    epochs, steps = _begun(last, batches, accumulate, windows)
+    return steps + max(0, recipe.epochs - epochs) * _per_epoch(batches, accumulate)
 
 
 def resumable(path: Path, phase: str) -> dict[str, Any]:
@@ -229,8 +252,11 @@ def fit_phase(
     apply_speed(task.network, speed)
     keys = None if PHASES[phase].speech else (*MOTION_KEYS, "betas", "speaker", *PHASES[phase].hears)
     data.serve(recipe.batch_size, keys, getattr(task.network, "window", WINDOW))
-    batches = batches_of(settings.trainer, data.batches(processes_of(settings.trainer)))
-    length = length_of(recipe, batches, settings.trainer.accumulate_grad_batches, before)
+    processes = processes_of(settings.trainer)
+    batches = batches_of(settings.trainer, data.batches(processes))
+    windows = data.windows_of_batch(processes) if before else None
+    place = recipe, batches, settings.trainer.accumulate_grad_batches, before, windows
+    length, task.steps = length_of(*place), steps_of(*place)
     keeper = Keeper(
         folder, task.monitor, settings.plain(), settings.checkpoint_minutes, settings.keep_every,
         before["global_step"] if before else None,

@@ -71,14 +71,26 @@ def write_curves(path: Path, rows: Iterable[Mapping[str, str]]) -> None:
     atomic_write(path, write)
 
 
-def _find_place(trainer: pl.Trainer, windows: int | None) -> None:
+def place_within(batches: int, before: int, now: int) -> int:
+    """How many of an epoch's batches are over where so many, of other windows, were: those that are begun count.
+
+    Args:
+        batches: That were.
+        before: Windows that all processes had in a batch then.
+        now: Windows that they have.
+    """
+    return -(-batches * before // now)
+
+
+def _find_place(trainer: pl.Trainer, windows: int | None, accumulated: int | None) -> None:
     """Have a resumed training go on with the windows that its epoch has not had.
 
-    Lightning makes the iterator before it reads which epoch it is.
+    Lightning makes the iterator before it reads which epoch it is, and counts batches, whatever their size was.
 
     Args:
         trainer: That goes on.
         windows: That all processes together had in a batch so far; none where it is not known.
+        accumulated: Batches that a step had so far.
     """
     epochs, batches = trainer.fit_loop.epoch_progress.current, trainer.fit_loop.epoch_loop.batch_progress.current
     loader, begun = trainer.train_dataloader, epochs.ready > epochs.processed
@@ -90,10 +102,14 @@ def _find_place(trainer: pl.Trainer, windows: int | None) -> None:
             one._restarting = False
             one.reset_restart_stage()
     now = loader.batch_size * trainer.world_size
-    if windows not in (None, now):
-        LOG.info(f"resume=true: a batch of all processes had {windows} windows so far; it has {now} from here on.")
+    if windows is not None:
+        said = windows * (accumulated or trainer.accumulate_grad_batches), now * trainer.accumulate_grad_batches
+        if said[0] != said[1]:
+            LOG.info(f"resume=true: a step had {said[0]} windows so far; it has {said[1]} from here on.")
     if isinstance(loader.sampler, EpochSampler):
         had = batches.completed * (windows or now) // trainer.world_size
+        if begun:
+            batches.completed = place_within(batches.completed, windows or now, now)
         loader.sampler.set_epoch(epochs.processed, had if begun else 0)
         iter(trainer.fit_loop._data_fetcher)
 
@@ -134,19 +150,21 @@ class Keeper(Checkpoint):
         self.asked: int | None = None
         self.validated = False
         self.windows: int | None = None
+        self.accumulated: int | None = None
 
     def state_dict(self) -> dict[str, Any]:
-        """The best validation with the figure that chose it, seconds in all, windows of a batch of all processes."""
+        """The best validation with the figure that chose it, seconds in all, windows of a batch, batches of a step."""
         seconds = self.seconds + time.monotonic() - self.began
         return {
             "figure": self.monitor, "score": self.score, "numbers": self.numbers, "step": self.step, "seconds": seconds,
-            "windows": self.windows,
+            "windows": self.windows, "accumulated": self.accumulated,
         }  # fmt: skip
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from it."""
         self.score, self.numbers, self.step = state["score"], state["numbers"], state["step"]
         self.seconds, self.windows = state.get("seconds", 0.0), state.get("windows")  # unknown to earlier versions
+        self.accumulated = state.get("accumulated")
 
     def path(self, name: str) -> Path:
         """Of a checkpoint."""
@@ -192,11 +210,12 @@ class Keeper(Checkpoint):
         if module.stamp is not None:
             module.stamp = replace(module.stamp, finished=False)
         if not self.fresh:
-            _find_place(trainer, self.windows)
+            _find_place(trainer, self.windows, self.accumulated)
         elif trainer.is_global_zero:
             self.folder.mkdir(parents=True, exist_ok=True)
             (self.folder / BEGUN).touch()
         self.windows = trainer.train_dataloader.batch_size * trainer.world_size
+        self.accumulated = trainer.accumulate_grad_batches
         self.began = self.saved_at = time.monotonic()
         self.earlier = {}
         if threading.current_thread() is threading.main_thread():

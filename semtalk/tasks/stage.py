@@ -68,6 +68,8 @@ class StageTask(pl.LightningModule):
         self._body = Frozen(body or load_body(None))
         self._terms: dict[str, Tensor] = {}
         self.alike = torch.Generator()
+        self.steps: int | None = None
+        """Of the whole training; by default what the trainer estimates, for whom all epochs have as many batches."""
         self.first_window = 0
         """Of a batch of validation: which of the split's windows it begins with."""
 
@@ -86,7 +88,10 @@ class StageTask(pl.LightningModule):
         """Share of the training that is done."""
         if self._progress is not None:
             return self._progress
-        return self.global_step / max(1, self.trainer.estimated_stepping_batches)
+        return self.global_step / self._all_steps()
+
+    def _all_steps(self) -> int:
+        return max(1, self.steps or self.trainer.estimated_stepping_batches)
 
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Losses of one batch by name; each is multiplied by the recipe's weight of that name."""
@@ -144,7 +149,7 @@ class StageTask(pl.LightningModule):
         optimizer = torch.optim.Adam(parameters, lr=recipe.lr, betas=tuple(recipe.betas), fused=self.fused)
         if recipe.schedule == "constant":
             return optimizer
-        steps = max(1, self.trainer.estimated_stepping_batches)
+        steps = self._all_steps()
         warmup = max(1, min(recipe.warmup, steps // 20))
 
         def rate(step: int) -> float:

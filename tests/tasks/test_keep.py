@@ -439,3 +439,55 @@ def test_what_is_not_finished_is_not_built_on_and_said_where_it_is_used(smoke, t
         load_needed("base", run, None, store.speakers)
     load_network(run, "rvqvae_hands")
     assert "its training is not finished" in caplog.text
+
+
+FEWER, MORE = ["recipe.rvqvae.batch_size=8"], ["recipe.rvqvae.batch_size=16"]
+
+
+@pytest.mark.parametrize(
+    ("before", "stop", "after", "rest"),
+    [(FEWER, 3, MORE, [1, 3, 3]), (MORE, 1, FEWER, [4, 6, 6]), (FEWER, 6, MORE, [3, 3]), (FEWER, 5, MORE, [0, 3, 3])],
+    ids=["larger", "smaller", "between epochs", "none left"],
+)
+def test_a_resume_with_other_batches_has_what_its_epoch_did_not_and_ends_where_it_should(
+    tmp_path, store, monkeypatch, before, stop, after, rest
+):
+    """Of batches of 8 an epoch has six, of 16 three, as another number of processes brings them; a rest goes."""
+    seen, losses = [], RVQVAETask.losses
+    length = [
+        "recipe.rvqvae.schedule=cosine",
+        "recipe.rvqvae.steps=null",
+        f"recipe.rvqvae.epochs={len(rest) + (stop == 6)}",
+    ]
+    with monkeypatch.context() as patch, pytest.raises(Stopped):
+        at_step(patch, stop - 1, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        fit(tmp_path, store, *before, *length)
+
+    def look(task, batch):
+        if task.training:
+            seen.append((task.current_epoch, task.progress))
+        return losses(task, batch)
+
+    monkeypatch.setattr(RVQVAETask, "losses", look)
+    row = fit(tmp_path, store, *after, *length, "resume=true")
+    first = int(stop == 6)
+    assert [sum(epoch == first + number for epoch, _ in seen) for number in range(len(rest))] == rest
+    progress = [step / row["steps"] for step in range(stop, row["steps"])]
+    assert [found for _, found in seen] == pytest.approx(progress), "along the schedule, to its end"
+
+
+def test_a_resume_with_other_batches_takes_the_steps_that_are_asked_for(tmp_path, store, monkeypatch):
+    with monkeypatch.context() as patch, pytest.raises(Stopped):
+        at_step(patch, 0, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        fit(tmp_path, store, *MORE, "recipe.rvqvae.steps=6")
+    assert fit(tmp_path, store, *FEWER, "recipe.rvqvae.steps=6", "resume=true")["steps"] == 6
+
+
+@pytest.mark.parametrize(("after", "said"), [([], "a step had 16 windows so far; it has 8 from here on"), (MORE, "")])
+def test_a_resume_says_where_its_steps_have_other_windows(tmp_path, store, monkeypatch, caplog, after, said):
+    with monkeypatch.context() as patch, pytest.raises(Stopped):
+        at_step(patch, 2, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        fit(tmp_path, store, "+trainer.accumulate_grad_batches=2")
+    caplog.set_level("INFO", "semtalk")
+    fit(tmp_path, store, *after, "resume=true", "recipe.rvqvae.steps=4")
+    assert said in caplog.text and ("so far" in caplog.text) == bool(said)
