@@ -1,5 +1,6 @@
 """What a run or a result was made with: ``environment.json`` has versions, machine, device and commit."""
 
+import hashlib
 import os
 import platform
 import subprocess
@@ -9,7 +10,7 @@ from typing import Any
 
 from semtalk import __version__
 from semtalk.files import read_kept, write_json
-from semtalk.places import CHECKOUT
+from semtalk.places import CHECKOUT, PACKAGE
 
 FILE = "environment.json"
 PACKAGES = (
@@ -64,6 +65,12 @@ def processor() -> str:
 def commit() -> str | None:
     """Of the checkout, where this is one."""
     return _git("rev-parse", "HEAD")
+
+
+def code() -> str:
+    """Digest of the modules of this package as they lie on the disk, changes that are not committed included."""
+    files = sorted(PACKAGE.rglob("*.py"))
+    return hashlib.sha256(b"".join(path.name.encode() + path.read_bytes() for path in files)).hexdigest()[:12]
 
 
 def environment(device: Any) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from semtalk import __version__
 from semtalk.data.datamodule import EpochSampler
-from semtalk.environment import commit, write_environment
+from semtalk.environment import code, commit, write_environment
 from semtalk.errors import DivergedError, SemTalkError
 from semtalk.files import atomic_write, write_checkpoint
 from semtalk.log import LOG
@@ -143,7 +143,7 @@ class Keeper(Checkpoint):
             resumed_at: Steps of the checkpoint that training goes on from; none for a new training.
         """
         self.folder, self.monitor, self.config, self.minutes, self.every = folder, monitor, config, minutes, every
-        self.fresh = resumed_at is None
+        self.fresh, self.resumed_at = resumed_at is None, resumed_at
         self.rows = [] if self.fresh else read_curves(folder / "metrics.csv", resumed_at)
         self.score, self.numbers, self.step, self.seconds = math.inf, {}, None, 0.0
         self.began, self.described = time.monotonic(), False
@@ -198,15 +198,19 @@ class Keeper(Checkpoint):
             (self.folder / BEGUN).unlink(missing_ok=True)
         self.fresh = False
 
-    def on_train_start(self, trainer: pl.Trainer, module) -> None:
-        """Mark what is written as unfinished, and listen for signals from now on; Lightning puts handlers back.
+    def setup(self, trainer: pl.Trainer, module, stage: str) -> None:
+        """See that processes that train together do the same, before their networks are held against each other.
 
         Raises:
-            SemTalkError: Processes that train together have other settings, or other code.
+            SemTalkError: They have other settings, other code, or go on from another step.
         """
         if trainer.world_size > 1:
             values = {f"value of {key}": str(value) for key, value in flat(self.config)}
-            refuse_different({"version": __version__, "commit": str(commit()), **values})
+            own = {"version": __version__, "commit": str(commit()), "digest of its code": code(), **values}
+            refuse_different({**own, "step to go on from": str(self.resumed_at or 0)})
+
+    def on_train_start(self, trainer: pl.Trainer, module) -> None:
+        """Mark what is written as unfinished, and listen for signals from now on; Lightning puts handlers back."""
         if module.stamp is not None:
             module.stamp = replace(module.stamp, finished=False)
         if not self.fresh:

@@ -3,7 +3,9 @@
 import csv
 import os
 import resource
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -292,6 +294,41 @@ def test_a_process_that_never_comes_is_one_sentence_after_the_time_that_is_waite
         said = node.communicate(timeout=200)[1]
         assert node.returncode == 1 and said.startswith("error: rvqvae_lower: not all processes of the training came (")
         assert said.count("\n") == 1 and "reaches the first one" in said, said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["value of model.rvqvae.width", "digest of its code", "step to go on from"])
+def test_nodes_that_differ_are_refused_in_one_sentence_each(smoke, tmp_path, what):
+    """Networks that do not fit each other, code that is not committed, a checkpoint on the disk of one alone."""
+    folder, words = smoke
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    places = [tmp_path / "first", tmp_path / "second"]
+    for place in places:
+        for name in ("semtalk", "configs"):
+            shutil.copytree(ROOT / name, place / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "train.py", place)
+    if "code" in what:
+        (places[1] / "semtalk" / "losses.py").open("a").write("# not committed\n")
+    command = ["train.py", words[0], f"data_dir={folder}/data", "runs_dir=runs", "name=nodes", *LOWER, *CPU]
+    if "step" in what:
+        run_program(*command, "recipe.rvqvae.steps=1", cwd=places[0], PYTHONPATH=str(places[0]))
+    command += ["recipe.rvqvae.steps=3", "resume=true", "+trainer.num_nodes=2", "trainer.strategy=ddp"]
+    own = ([], ["model.rvqvae.width=48"] if "width" in what else [])
+    nodes = [
+        subprocess.Popen(
+            [sys.executable, *command, "+trainer.wait_minutes=1", *own[node]], cwd=places[node], text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env=os.environ | {"NODE_RANK": str(node), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+            | {"PYTHONPATH": str(places[node])},
+        )
+        for node in (0, 1)
+    ]  # fmt: skip
+    for node in nodes:
+        said = node.communicate(timeout=200)[1]
+        assert node.returncode == 1 and said.count("\n") == 1, said
+        assert f"process 1 of the training has another {what} than process 0" in said
 
 
 def test_processes_that_share_cores_are_warned_of(caplog):
