@@ -65,8 +65,9 @@ def train(settings: TrainSettings) -> float | None:
 
     if rank_zero_only.rank:  # of processes that train together, one speaks
         LOG.setLevel("WARNING")
+    else:
+        warn_of_shared_cores(settings.trainer)
     processes_of(settings.trainer)  # or an error
-    warn_of_shared_cores(settings.trainer)
     known = read_stamp(settings.init, first).facts if settings.init else None
     body = load_body(settings.body.path, settings.body.model)
     data = CorpusDataModule(

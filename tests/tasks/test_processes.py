@@ -13,11 +13,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import ROOT, run_program
+from conftest import ROOT, run_command, run_program
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from tiny import tiny_settings, tiny_tokenizer, training_batch
 
 from semtalk.body import load_body
 from semtalk.errors import SemTalkError
+from semtalk.log import LOG
 from semtalk.losses import global_consistency
 from semtalk.models.quantizer import ResidualQuantizer
 from semtalk.processes import refuse_different
@@ -336,3 +338,12 @@ def test_processes_that_share_cores_are_warned_of(caplog):
         caplog.clear()
         warn_of_shared_cores(compose("train", "trainer=cpu", f"trainer.devices={devices}").trainer)
         assert ("trainer.devices=4096: these processes share" in caplog.text) == warned
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_one_process_warns_of_shared_cores(smoke, monkeypatch, rank):
+    monkeypatch.setattr(rank_zero_only, "rank", rank)
+    monkeypatch.setattr(LOG, "level", LOG.level)
+    said = run_command("train.py", *smoke[1], *CPU, "trainer.devices=4096", "trainer.strategy=ddp", check=False)
+    assert said.returncode == 1 and "too few for 4096 processes" in said.stderr
+    assert said.stdout.count("these processes share") == (rank == 0)
