@@ -91,6 +91,7 @@ def generate() -> None:
     generator.in_bf16()
     half = alternate(
         {
+            "fast 0%": partial(generator.rollout, features, speaker, STRIDE, beta[0]),
             "fast 30%": partial(generator.rollout, features, speaker, STRIDE, beta[0.3]),
             "fast 100%": partial(generator.rollout, features, speaker, STRIDE, beta[1]),
             "fast many": partial(generator.rollout, many, speakers, STRIDE, at[0.3]),
@@ -108,7 +109,7 @@ def generate() -> None:
     }
     numbers |= {"throughput over own takes one by one, 100% open": TAKES * groups["fast, one"] / groups["fast 100%"]}
     numbers |= {f"times real time, takes at once, {s:.0%} open": TAKES * SHORT / groups[f"fast {s:.0%}"] for s in at}
-    numbers |= {f"bf16, seconds for {SECONDS} s, 30% open": half["fast 30%"], "bf16, 100% open": half["fast 100%"]}
+    numbers |= {f"bf16, seconds for {SECONDS} s, {share:.0%} open": half[f"fast {share:.0%}"] for share in beta}
     numbers |= {"bf16, times real time, takes at once, 30% open": TAKES * SHORT / half["fast many"]}
     record("generate", numbers | stream)
 

@@ -18,6 +18,7 @@ from semtalk.generation.reader import REACH, STEPS, CodeReader
 from semtalk.generation.rollout import MotionGenerator
 from semtalk.generation.seams import orthonormal
 from semtalk.models.fusion import BETA
+from semtalk.models.packed import PackedWeights
 from semtalk.models.tokenizer import Codes
 from semtalk.motion.parts import Frames, translation_from_root
 from semtalk.motion.skeleton import DOWNSAMPLE, FPS, MOTION_CHANNELS, SEED_FRAMES, WINDOW
@@ -51,6 +52,7 @@ class HopStream:
         """
         self.generator, self.speaker, self.hop, self.beta = generator, speaker, hop, beta
         self.lookahead = lookahead
+        self.packed = PackedWeights.of(generator)
         self.reader = reader or generator.reader(["0"])
         self.channels, self.start = generator.neutral_seed(1)
         self.heard = self.given = self.begun = 0
@@ -90,10 +92,11 @@ class HopStream:
         mask = motion.new_ones(1, *motion.shape)
         mask[:, :, :SEED_FRAMES] = 0
         self.reader.step = first
-        codes, _ = self.generator.between(
-            self.generator.encode_speech(features), self.speaker, motion, mask, self.beta, "learned", self.reader,
-            before if first else None,
-        )  # fmt: skip
+        with self.packed.used():
+            codes, _ = self.generator.between(
+                self.generator.encode_speech(features), self.speaker, motion, mask, self.beta, "learned", self.reader,
+                before if first else None,
+            )  # fmt: skip
         self.heard = self.until
         new = {part: value[:, self.given - first : last - first] for part, value in codes.items()}
         kept = {part: value[:, : self.given - self.begun] for part, value in self.codes.items()}
@@ -112,7 +115,8 @@ class HopStream:
 
     def _give(self, until: int) -> tuple[Frames, Tensor]:
         """Decode the steps that were not given yet, and give those up to ``until``."""
-        decoded, _ = self.generator.decode(self.codes, self.start)
+        with self.packed.used():
+            decoded, _ = self.generator.decode(self.codes, self.start)
         new = decoded.map(lambda value: value[:, (self.given - self.begun) * DOWNSAMPLE :])
         new = new if self.held is None else passed(self.held, new)
         count = max(0, until - self.given) * DOWNSAMPLE

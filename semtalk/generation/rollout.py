@@ -20,6 +20,7 @@ from semtalk.models.base_motion import BaseMotionNetwork
 from semtalk.models.decoding import LIKELIEST, Decoding
 from semtalk.models.fusion import BETA, active_steps, semantic_score
 from semtalk.models.masking import seed_mask
+from semtalk.models.packed import PackedWeights
 from semtalk.models.predictor import Passes, SpeechFeatures
 from semtalk.models.sparse_motion import SparseMotionNetwork
 from semtalk.models.tokenizer import Codes, Tokenizer
@@ -322,31 +323,32 @@ class MotionGenerator(nn.Module):
             SemTalkError: There is no such gate, or the sparse network is one of one's own that no score scales.
         """
         choose("gate", gate)
-        channels, start = self.neutral_seed(len(speaker)) if seed is None else seed
-        reader = reader or self.reader([str(index) for index in range(len(speaker))])
-        windows: list[Codes] = []
-        edited: list[Codes] = []
-        scores = []
-        speeches = self.speech_of_windows(features, stride)
-        for index in progress(range(window_count(features["rhythm"].shape[1]))):
-            before = windows[-1] if windows else None
-            steps = slice(index * (STEPS - 1), index * (STEPS - 1) + STEPS)
-            given = None if psi is None else psi[:, steps]
-            speech, again = next(speeches), reader.again() if edits else reader
-            codes, score = self.window(speech, speaker, channels, beta, gate, reader, before, given)
-            windows.append(codes)
-            if edits:
-                seeded = {"speaker": speaker, "seed": channels, "beta": beta, "gate": gate, "before": before}
-                remake = partial(self.window, **seeded, reader=again)
-                codes, score = edits.window(index, speech, remake, reader.decoding.blend, codes, score)
-            edited.append(codes)
-            scores.append(score[:, 1 if index else 0 :])
-            channels = self.next_seed(windows, start)
-        codes = join_windows(windows)
-        counts = [len(windows)] * len(speaker) if takes is None else [window_count(frames) for frames in takes]
-        frames, trans = self.decode_takes(codes, start, counts)
-        rollout = Rollout(frames, trans, torch.cat(scores, dim=1), codes)
-        if edits is None:
-            return rollout
-        context = Context(self, features, speaker, stride, beta, gate, start, reader)
-        return edits.apply(rollout, join_windows(edited), counts, context)
+        with PackedWeights.of(self).used():
+            channels, start = self.neutral_seed(len(speaker)) if seed is None else seed
+            reader = reader or self.reader([str(index) for index in range(len(speaker))])
+            windows: list[Codes] = []
+            edited: list[Codes] = []
+            scores = []
+            speeches = self.speech_of_windows(features, stride)
+            for index in progress(range(window_count(features["rhythm"].shape[1]))):
+                before = windows[-1] if windows else None
+                steps = slice(index * (STEPS - 1), index * (STEPS - 1) + STEPS)
+                given = None if psi is None else psi[:, steps]
+                speech, again = next(speeches), reader.again() if edits else reader
+                codes, score = self.window(speech, speaker, channels, beta, gate, reader, before, given)
+                windows.append(codes)
+                if edits:
+                    seeded = {"speaker": speaker, "seed": channels, "beta": beta, "gate": gate, "before": before}
+                    remake = partial(self.window, **seeded, reader=again)
+                    codes, score = edits.window(index, speech, remake, reader.decoding.blend, codes, score)
+                edited.append(codes)
+                scores.append(score[:, 1 if index else 0 :])
+                channels = self.next_seed(windows, start)
+            codes = join_windows(windows)
+            counts = [len(windows)] * len(speaker) if takes is None else [window_count(frames) for frames in takes]
+            frames, trans = self.decode_takes(codes, start, counts)
+            rollout = Rollout(frames, trans, torch.cat(scores, dim=1), codes)
+            if edits is None:
+                return rollout
+            context = Context(self, features, speaker, stride, beta, gate, start, reader)
+            return edits.apply(rollout, join_windows(edited), counts, context)

@@ -17,6 +17,7 @@ from semtalk.generation.rollout import MotionGenerator
 from semtalk.generation.seams import NEW_FRAMES, join_windows
 from semtalk.generation.speech import SemTalk
 from semtalk.models.fusion import BETA
+from semtalk.models.packed import PackedWeights
 from semtalk.models.tokenizer import Codes
 from semtalk.motion.io import Motion
 from semtalk.motion.parts import Frames, poses_from_rotation
@@ -57,6 +58,7 @@ class WindowStream:
             reader: See :meth:`MotionGenerator.reader`; by default that of :meth:`MotionGenerator.rollout` for one take.
         """
         self.generator = generator
+        self.packed = PackedWeights.of(generator)
         self.reader = reader or generator.reader(["0"])
         self.speaker = speaker
         self.beta, self.gate, self.lookahead = beta, gate, lookahead
@@ -68,11 +70,14 @@ class WindowStream:
     @torch.no_grad()
     def push(self, features: Mapping[str, Tensor]) -> tuple[Frames, Tensor]:
         """Add the features of the next window; returns the new frames (1, t, ...) and translation (1, t, 3), t >= 0."""
-        speech = self.generator.encode_speech(features)
         before = self.windows[-1] if self.windows else None
-        codes, _ = self.generator.window(speech, self.speaker, self.channels, self.beta, self.gate, self.reader, before)
-        self.windows.append(codes)
-        self.channels = self.generator.next_seed(self.windows, self.start)
+        with self.packed.used():
+            speech = self.generator.encode_speech(features)
+            codes, _ = self.generator.window(
+                speech, self.speaker, self.channels, self.beta, self.gate, self.reader, before
+            )
+            self.windows.append(codes)
+            self.channels = self.generator.next_seed(self.windows, self.start)
         return self._give(self.steps - self.lookahead)
 
     def finish(self) -> tuple[Frames, Tensor]:
@@ -111,7 +116,8 @@ class WindowStream:
         codes = {name: value[:, first:] for name, value in join_windows(self.windows).items()}
         seams = [seam - first for seam in range(STEPS, self.steps, STEPS - 1) if seam > first + 1]
         start = self.start if first == 0 else self.places[:, first * DOWNSAMPLE]
-        frames, trans = self.generator.decode(codes, start, tuple(seams))
+        with self.packed.used():
+            frames, trans = self.generator.decode(codes, start, tuple(seams))
         new = slice((self.given - first) * DOWNSAMPLE, max(until - first, self.given - first) * DOWNSAMPLE)
         given = trans[:, new]
         self.places = given if self.places is None else torch.cat([self.places, given], dim=1)

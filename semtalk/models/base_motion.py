@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from semtalk.models.decoding import Readout
-from semtalk.models.grouped import HalveTime
+from semtalk.models.grouped import HalveTime, Linear
 from semtalk.models.layers import MLP, ChannelFusion, HubertEncoder, PositionTable, Standardise, step_mean
 from semtalk.models.predictor import Chain, CodePredictor, Passes, Prediction, Sizes, SpeechFeatures
 from semtalk.motion.skeleton import PARTS
@@ -69,13 +69,13 @@ class FaceBranch(nn.Module):
         super().__init__()
         width, latent = sizes.width, sizes.latent
         self.hint = MLP(latent, width, latent)
-        self.memory = nn.Sequential(nn.Linear(2 * latent, width), sizes.memory_position(width))
+        self.memory = nn.Sequential(Linear(2 * latent, width), sizes.memory_position(width))
         self.speaker = nn.Embedding(speakers, width)
         self.position = PositionTable(width, sizes.dropout)
         self.attention = sizes.frame_attention(sizes.face_layers, to_speech=True)
         self.local = sizes.local_path()
-        self.local_hint = nn.Linear(latent, width) if sizes.local_layers else None
-        self.narrow = nn.Linear(width, latent)
+        self.local_hint = Linear(latent, width) if sizes.local_layers else None
+        self.narrow = Linear(width, latent)
         self.halve = HalveTime(latent, latent)
         self.mlp = MLP(latent, width, latent)
         self.halve_again = HalveTime(latent, latent)

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
+from semtalk.models.packed import packing
+
 
 class _Stacked(torch.autograd.Function):
     """``x W^T + b`` whose gradient lies in memory as the weights do; torch's own is turned, and copied to be so."""
@@ -33,10 +35,13 @@ class _Stacked(torch.autograd.Function):
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """``x W^T + b`` of (..., C_in) with a weight (C_out, C_in), or of (G, ..., C_in) with weights (G, C_out, C_in)."""
+    packed = packing(x, weight)
     if weight.dim() == 2:
-        return F.linear(x, weight, bias)
+        return packed.linear(x, weight, bias) if packed else F.linear(x, weight, bias)
     rows = x.flatten(1, -2)
-    if x.device.type == "cpu" and torch.is_grad_enabled():
+    if packed and x.dtype == torch.float32:  # in bf16 torch's own stacked product is the faster one
+        product = torch.stack([packed.linear(*each) for each in zip(rows, weight, bias, strict=True)])
+    elif x.device.type == "cpu" and torch.is_grad_enabled():
         if torch.is_autocast_enabled("cpu"):
             rows, weight, bias = (value.to(torch.get_autocast_dtype("cpu")) for value in (rows, weight, bias))
         product = _Stacked.apply(rows, weight, bias)

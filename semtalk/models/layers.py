@@ -12,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 from semtalk.models.attention import TransformerLayer
 from semtalk.models.dropout import Dropout
 from semtalk.models.grouped import Linear
+from semtalk.models.packed import Conv1d
 from semtalk.motion.precision import without_autocast
 from semtalk.motion.skeleton import DOWNSAMPLE, WINDOW
 from semtalk.processes import mean_over_processes, world
@@ -98,8 +99,8 @@ class LocalPath(nn.Module):
 
     def __init__(self, width_in: int, width: int, layers: int, dropout: float):
         super().__init__()
-        self.enter = nn.Linear(width_in, width)
-        self.layers = nn.ModuleList(nn.Conv1d(width, width, 3, padding=1) for _ in range(layers))
+        self.enter = Linear(width_in, width)
+        self.layers = nn.ModuleList(Conv1d(width, width, 3, padding=1) for _ in range(layers))
         self.dropout = Dropout(dropout)
 
     def forward(self, speech: Tensor, known: Tensor | float = 0.0) -> Tensor:
@@ -165,7 +166,7 @@ class ResidualConv(nn.Module):
     def __init__(self, width: int):
         super().__init__()
         self.body = nn.Sequential(
-            nn.Conv1d(width, width, 3, padding=1), nn.LeakyReLU(SLOPE), nn.Conv1d(width, width, 3, padding=1)
+            Conv1d(width, width, 3, padding=1), nn.LeakyReLU(SLOPE), Conv1d(width, width, 3, padding=1)
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -179,7 +180,7 @@ class ConvStack(nn.Sequential):
     def __init__(self, width_in: int, width: int, blocks: int):
         stages = []
         for index in range(blocks):
-            stages += [nn.Conv1d(width if index else width_in, width, 3, padding=1), nn.LeakyReLU(SLOPE)]
+            stages += [Conv1d(width if index else width_in, width, 3, padding=1), nn.LeakyReLU(SLOPE)]
             stages.append(ResidualConv(width))
         super().__init__(*stages)
 
@@ -193,7 +194,7 @@ class ChannelFusion(nn.Module):
 
     def __init__(self, width: int):
         super().__init__()
-        self.attention = nn.Linear(2 * width, 2 * width)
+        self.attention = Linear(2 * width, 2 * width)
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Fuse two (B, T, C) into one."""
@@ -208,10 +209,10 @@ class HubertEncoder(nn.Module):
     def __init__(self, width_in: int, width: int):
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Conv1d(width_in, width, 3, padding=1, bias=False),
+            Conv1d(width_in, width, 3, padding=1, bias=False),
             BatchNorm1d(width),
             nn.GELU(),
-            nn.Conv1d(width, width, 3, padding=1, bias=False),
+            Conv1d(width, width, 3, padding=1, bias=False),
         )
 
     def forward(self, x: Tensor) -> Tensor:

@@ -147,13 +147,13 @@ class BodyBranch(nn.Module):
     def __init__(self, sizes: Sizes, speakers: int):
         super().__init__()
         width, latent = sizes.width, sizes.latent
-        self.hint = nn.Sequential(MLP(latent, width, latent), nn.Linear(latent, width))
+        self.hint = nn.Sequential(MLP(latent, width, latent), Linear(latent, width))
         self.speaker = nn.Embedding(speakers, width)
         self.position = PositionTable(width, sizes.dropout)
         self.self_attention = TransformerLayer(
             width, sizes.heads, sizes.feed_forward * width, sizes.dropout, cross=False
         )
-        self.audio = nn.Sequential(nn.Linear(latent, width), sizes.memory_position(width))
+        self.audio = nn.Sequential(Linear(latent, width), sizes.memory_position(width))
         self.audio_attention = sizes.frame_attention(sizes.audio_layers, to_speech=True)
         self.local = sizes.local_path()
         self.halve = HalveTime(width, width)

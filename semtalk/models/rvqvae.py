@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from semtalk.models.layers import conv_reach, smooth_steps
+from semtalk.models.packed import Conv1d
 from semtalk.models.quantizer import ResidualQuantizer
 from semtalk.motion.skeleton import DOWNSAMPLE
 
@@ -20,8 +21,8 @@ class DilatedResidual(nn.Module):
     def __init__(self, width: int, dilation: int, dropout: float):
         super().__init__()
         self.body = nn.Sequential(
-            nn.ReLU(), nn.Conv1d(width, width, 3, padding=dilation, dilation=dilation),
-            nn.ReLU(), nn.Conv1d(width, width, 1), nn.Dropout(dropout),
+            nn.ReLU(), Conv1d(width, width, 3, padding=dilation, dilation=dilation),
+            nn.ReLU(), Conv1d(width, width, 1), nn.Dropout(dropout),
         )  # fmt: skip
 
     def forward(self, x: Tensor) -> Tensor:
@@ -37,20 +38,20 @@ class Encoder(nn.Sequential):
     """(B, D, T) to latents (B, C, T/4)."""
 
     def __init__(self, channels: int, width: int, latent: int, dropout: float):
-        layers: list[nn.Module] = [nn.Conv1d(channels, width, 3, padding=1), nn.ReLU()]
+        layers: list[nn.Module] = [Conv1d(channels, width, 3, padding=1), nn.ReLU()]
         for _ in range(2):
-            layers += [nn.Conv1d(width, width, 4, stride=2, padding=1), *_residuals(width, dropout)]
-        super().__init__(*layers, nn.Conv1d(width, latent, 3, padding=1))
+            layers += [Conv1d(width, width, 4, stride=2, padding=1), *_residuals(width, dropout)]
+        super().__init__(*layers, Conv1d(width, latent, 3, padding=1))
 
 
 class Decoder(nn.Sequential):
     """Latents (B, C, T/4) to (B, D, T)."""
 
     def __init__(self, channels: int, width: int, latent: int, dropout: float):
-        layers: list[nn.Module] = [nn.Conv1d(latent, width, 3, padding=1), nn.ReLU()]
+        layers: list[nn.Module] = [Conv1d(latent, width, 3, padding=1), nn.ReLU()]
         for _ in range(2):
-            layers += [*_residuals(width, dropout), nn.Upsample(scale_factor=2), nn.Conv1d(width, width, 3, padding=1)]
-        layers += [nn.Conv1d(width, width, 3, padding=1), nn.ReLU(), nn.Conv1d(width, channels, 3, padding=1)]
+            layers += [*_residuals(width, dropout), nn.Upsample(scale_factor=2), Conv1d(width, width, 3, padding=1)]
+        layers += [Conv1d(width, width, 3, padding=1), nn.ReLU(), Conv1d(width, channels, 3, padding=1)]
         super().__init__(*layers)
 
     def tail(self, x: Tensor, frames: int) -> Tensor:
@@ -74,8 +75,8 @@ class LinearPath(nn.Module):
 
     def __init__(self, channels: int, latent: int):
         super().__init__()
-        self.down = nn.Conv1d(channels, latent, 2 * DOWNSAMPLE, stride=DOWNSAMPLE, padding=DOWNSAMPLE // 2)
-        self.up = nn.Conv1d(latent, channels, 5, padding=2)
+        self.down = Conv1d(channels, latent, 2 * DOWNSAMPLE, stride=DOWNSAMPLE, padding=DOWNSAMPLE // 2)
+        self.up = Conv1d(latent, channels, 5, padding=2)
 
     @torch.no_grad()
     def fit(self, takes: Iterable[Tensor], directions: int) -> None:

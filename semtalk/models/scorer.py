@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from semtalk.models.dropout import Dropout
+from semtalk.models.grouped import Linear
 from semtalk.models.layers import ConvStack, Standardise, step_mean
 from semtalk.motion.skeleton import PARTS
 
@@ -22,7 +23,7 @@ class Tower(nn.Module):
         self.frames = ConvStack(width_in, width, 1)
         self.steps = ConvStack(width, width, blocks)
         self.dropout = Dropout(dropout)
-        self.leave = nn.Linear(width, latent)
+        self.leave = Linear(width, latent)
 
     def forward(self, x: Tensor) -> Tensor:
         """Encode frames."""

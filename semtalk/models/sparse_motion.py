@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from semtalk.models.fusion import semantic_score
+from semtalk.models.grouped import Linear
 from semtalk.models.layers import (
     MLP,
     ChannelFusion,
@@ -72,13 +73,13 @@ class SemanticEncoder(nn.Module):
         widths = {"hubert": hubert, **context} | ({} if vocabulary else {"words": words})
         self.standard = nn.ModuleDict({n: Standardise(w, noise if n == "hubert" else 0.0) for n, w in widths.items()})
         self.table = nn.Embedding(vocabulary, words) if vocabulary else nn.Identity()
-        self.words = nn.Linear(words, latent)
+        self.words = Linear(words, latent)
         self.position = PositionTable(latent, sizes.dropout)
-        self.context = nn.ModuleDict({name: nn.Linear(width, latent) for name, width in context.items()})
+        self.context = nn.ModuleDict({name: Linear(width, latent) for name, width in context.items()})
         self.attention = sizes.latent_attention()
         self.hubert = HubertEncoder(hubert, latent)
         self.fusion = ChannelFusion(latent)
-        self.gate = nn.Linear(latent, 2)
+        self.gate = Linear(latent, 2)
         self.emphasis = MLP(latent, latent, latent)
 
     def forward(self, batch: Mapping[str, Tensor]) -> SparseSpeechFeatures:

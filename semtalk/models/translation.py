@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from semtalk.models.layers import SLOPE, ConvStack, ResidualConv, conv_reach
+from semtalk.models.packed import Conv1d
 from semtalk.motion.skeleton import PARTS
 
 LOWER = PARTS["lower"]
@@ -21,9 +22,9 @@ class TranslationNetwork(nn.Module):
         self.encoder = ConvStack(channels, width, encoder_blocks)
         layers: list[nn.Module] = [ResidualConv(width), ResidualConv(width)]
         for index in range(4):
-            layers.append(nn.Conv1d(width, channels if index == 3 else width, 3, padding=1))
+            layers.append(Conv1d(width, channels if index == 3 else width, 3, padding=1))
             layers.append(nn.LeakyReLU(SLOPE))
-        self.decoder = nn.Sequential(*layers, nn.Conv1d(channels, channels, 3, padding=1))
+        self.decoder = nn.Sequential(*layers, Conv1d(channels, channels, 3, padding=1))
 
     @property
     def reach(self) -> int:
