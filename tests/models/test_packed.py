@@ -114,8 +114,9 @@ def test_streams_of_one_model_share_what_is_packed_and_the_last_one_lets_go_of_i
     window, speaker = generator.features_of(given, 0, 20), torch.tensor([0])
     streams = [make(generator, speaker) for _ in range(2)]
     streams[0].push(window)
-    once = len(met)
-    assert bool(once) == can_pack(torch.float32)
+    once, packed = len(met), {weight.data_ptr() for weight in met}
+    for network in (generator.base, generator.tokenizer):
+        assert can_pack(torch.float32) == bool(packed & {each.data_ptr() for each in network.parameters()})
     streams[1].push(window)
     streams[0].push(window)
     assert len(met) == once
