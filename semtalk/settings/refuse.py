@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from importlib.util import find_spec
+from pathlib import Path
 from shlex import quote
 
 from pydantic import BaseModel
@@ -32,6 +33,7 @@ def refuse(name: str, words: Sequence[str]) -> None:
     overrides = without_options(words)
     _refuse_bare_words(name, overrides)
     _refuse_missing_plugins(overrides)
+    _refuse_storage_without_folder(overrides)
     if not any(word.startswith(OTHERS) for word in words):
         for word in overrides:
             _refuse_unknown(name, word)
@@ -79,7 +81,7 @@ def unknown_key(model: type[BaseModel], path: Sequence[str]) -> tuple[list[str],
     return None
 
 
-SUBMITIT, OPTUNA = ("submitit", "hydra-submitit-launcher"), ("optuna", "hydra-optuna-sweeper")
+SUBMITIT, OPTUNA = ("submitit", "hydra-submitit-launcher"), ("optuna", 'hydra-optuna-sweeper "SQLAlchemy<2"')
 PLUGINS = {
     "hydra/launcher": {
         "joblib": ("joblib", "hydra-joblib-launcher"), "slurm": SUBMITIT, "submitit_slurm": SUBMITIT,
@@ -97,6 +99,18 @@ def _refuse_missing_plugins(overrides: Iterable[str]) -> None:
         module, package = PLUGINS.get(group, {}).get(value, ("", ""))
         if module and find_spec(module) is None:
             raise SemTalkError(f"{override}: it is of a package that is not here; run `pip install {package}`.")
+
+
+SQLITE = "hydra.sweeper.storage=sqlite:///"
+"""Begins the word that names the file in which a search keeps its trials."""
+
+
+def _refuse_storage_without_folder(overrides: Iterable[str]) -> None:
+    """See that a search's file of trials can be made, which sqlite says in a traceback."""
+    for override in overrides:
+        folder = Path(override.removeprefix(SQLITE)).parent
+        if override.startswith(SQLITE) and not folder.is_dir():
+            raise SemTalkError(f"{override}: there is no folder {folder}; make it first.")
 
 
 EXAMPLES = {"generate": "audio", "eval": "ckpt", "genea": "ckpt", "live": "audio", "study": "report", "studio": "ckpt"}

@@ -118,11 +118,13 @@ def test_handlers_are_for_jobs_alone_and_leave_those_there_are(monkeypatch):
 
 @pytest.mark.slow
 def test_a_search_makes_a_figure_of_validation_small(smoke, tmp_path):
-    words = ["experiment=smoke", "stage=fgd", "recipe.fgd.steps=2", "name=job", "trainer.precision=32-true"]
-    run_program(
-        "train.py", "-m", "hydra/sweeper=optuna_val", "hydra.sweeper.n_trials=2", *words, "objective=degrees",
-        "recipe.fgd.lr=tag(log,interval(1e-5,1e-2))", f"runs_dir={tmp_path}/runs", f"data_dir={smoke[0]}/data",
-    )  # fmt: skip
+    words = ["experiment=smoke", "stage=fgd", "recipe.fgd.steps=2", "trainer.precision=32-true"]
+    storage = f"sqlite:///{tmp_path}/runs/search.db"
+    (tmp_path / "runs").mkdir()
+    words += ["objective=degrees", f"runs_dir={tmp_path}/runs", f"data_dir={smoke[0]}/data",
+              "recipe.fgd.lr=tag(log,interval(1e-5,1e-2))", f"hydra.sweeper.storage={storage}"]  # fmt: skip
+    search = ["train.py", "-m", "hydra/sweeper=optuna_val", "hydra.sweeper.study_name=first", *words]
+    run_program(*search, "name=job", "hydra.sweeper.n_trials=2")
     found = OmegaConf.load(tmp_path / "runs" / "optimization_results.yaml")
     numbers = {}
     for number in range(2):
@@ -132,6 +134,27 @@ def test_a_search_makes_a_figure_of_validation_small(smoke, tmp_path):
     assert len(numbers) == 2, "another value each"
     assert found.best_params["recipe.fgd.lr"] == min(numbers, key=numbers.get)
     assert found.best_value == pytest.approx(min(numbers.values()))
+    run_program(*search, "name=more", "hydra.sweeper.n_trials=1", "hydra.sweeper.sampler.seed=1")
+    import optuna
+
+    trials = optuna.load_study(study_name="first", storage=storage).trials
+    assert [trial.value for trial in trials[:2]] == pytest.approx([*numbers.values()])
+    assert len({trial.params["recipe.fgd.lr"] for trial in trials}) == len(trials) == 3
+
+
+def test_trials_of_a_search_are_kept_in_a_file(tmp_path):
+    storage = f"sqlite:///{tmp_path}/new/search.db"
+    words = ["-m", "hydra/sweeper=optuna_val", f"hydra.sweeper.storage={storage}"]
+    with pytest.raises(SemTalkError, match=f"there is no folder {tmp_path}/new; make it first"):
+        refuse("train", words)
+    (tmp_path / "new").mkdir()
+    refuse("train", words)
+    import optuna
+
+    for count in (2, 3):
+        study = optuna.create_study(storage=storage, study_name="first", load_if_exists=True)
+        study.optimize(lambda trial: trial.suggest_float("lr", 0, 1), n_trials=count)
+    assert len(study.trials) == 5
 
 
 def test_an_objective_is_the_smaller_the_better():
@@ -156,7 +179,7 @@ def test_a_training_that_diverges_ends_no_search(monkeypatch, capsys):
 def test_a_launcher_that_is_not_installed_is_named(monkeypatch):
     monkeypatch.setattr(sys.modules["semtalk.settings.refuse"], "find_spec", lambda name: None)
     for word, package in (("hydra/launcher=slurm", "hydra-submitit-launcher"),
-                          ("hydra/sweeper=optuna_val", "hydra-optuna-sweeper"),
+                          ("hydra/sweeper=optuna_val", 'hydra-optuna-sweeper "SQLAlchemy<2"'),
                           ("hydra/launcher=joblib", "hydra-joblib-launcher")):  # fmt: skip
         with pytest.raises(SemTalkError, match=f"{word}: it is of a package .* `pip install {package}`"):
             refuse("train", ["-m", word])
