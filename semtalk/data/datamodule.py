@@ -126,8 +126,9 @@ class MotionDataModule(pl.LightningDataModule):
         """Batches of an epoch of training, for each of so many processes.
 
         Raises:
-            SemTalkError: There are fewer windows than processes.
+            SemTalkError: ``train`` or ``val`` has fewer windows than processes.
         """
+        self._windows("val", processes)
         windows = len(self._windows("train", processes)) // processes
         return windows // min(self.batch_size, windows)
 

@@ -184,7 +184,7 @@ class CodePredictionTask(StageTask):
             show = watch(self.trainer, self.video_seconds) if self.video_seconds else None
             numbers = self.judge(self.tokenizer, *self.judged(), self.device, show)
         for name, value in self.trainer.strategy.broadcast(numbers).items():
-            self.log(f"val/{name}", value)
+            self.log(f"val/{name}", value, sync_dist=True)  # as it is: all have the same
 
     def accuracy(self, prediction: Prediction, codes: dict[str, Tensor], parts) -> dict[str, Tensor]:
         """Share of right level-0 codes in the seed pass, for each part."""
@@ -248,7 +248,7 @@ class BaseMotionTask(CodePredictionTask):
         for part, calibration in self.calibrations.items():
             gain = calibration.find(getattr(self.recipe.amplitude, part))
             self.network.readouts[part].gain.fill_(gain)
-            self.log(f"val/gain_{part}", gain)
+            self.log(f"val/gain_{part}", gain, sync_dist=True)
         super().on_validation_epoch_end()
 
     def judged(self) -> tuple[nn.Module, nn.Module | None]:

@@ -36,6 +36,9 @@ from semtalk.tasks.stage import StageTask
 from semtalk.tasks.stamp import FORMAT, Facts, Stamp
 from semtalk.tasks.together import end_with_parent, ended_by_signals, one_sentence
 
+TORCHRUN = "TORCHELASTIC_RUN_ID"
+"""Is in the environment of processes that torchrun starts."""
+
 
 def make_logger(settings: TrainSettings, folder: Path):
     """The logger that the settings name, writing into the phase's folder."""
@@ -185,11 +188,17 @@ def processes_of(trainer: Trainer) -> int:
     """How many processes train under ``trainer``, before a corpus is prepared.
 
     Raises:
-        SemTalkError: Lightning refuses a key.
+        SemTalkError: Lightning refuses a key, or torchrun has started several, each for itself.
     """
     _quiet()
     bare = {"logger": False, "enable_checkpointing": False, "enable_model_summary": False}
-    return _trainer(trainer, precision="32-true", **bare).world_size
+    count, started = _trainer(trainer, precision="32-true", **bare).world_size, os.environ.get("WORLD_SIZE")
+    if TORCHRUN in os.environ and started != str(count):
+        raise SemTalkError(
+            f"torchrun has started {started} processes, and each would train by itself; give trainer.strategy=ddp, "
+            "trainer.devices as --nproc-per-node says, and trainer.num_nodes as --nnodes."
+        )
+    return count
 
 
 def make_trainer(
@@ -262,7 +271,7 @@ def fit_phase(
         before["global_step"] if before else None,
     )  # fmt: skip
     trainer = make_trainer(settings, task, folder, length, keeper)
-    if int(os.environ.get("LOCAL_RANK", "0")):
+    if TORCHRUN in os.environ or int(os.environ.get("LOCAL_RANK", "0")):
         end_with_parent()
     began = time.monotonic()
     with ExitStack() as stack:

@@ -120,7 +120,7 @@ class StageTask(pl.LightningModule):
         torch.manual_seed(seed + part * self.trainer.world_size + self.global_rank)
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        """Log and return the loss."""
+        """Log the loss, and return it; Lightning divides it by ``accumulate_grad_batches``."""
         losses = self.losses(batch)
         total = self.total(losses)
         for name, value in losses.items():  # summed over the batches of a step: one that is not finite is not forgotten
@@ -128,7 +128,12 @@ class StageTask(pl.LightningModule):
         size = len(batch["speaker"])
         self.log_dict({f"train/{name}": value for name, value in losses.items()}, batch_size=size)
         self.log("train/loss", total, prog_bar=True, batch_size=size)
-        return total
+        return total * self._weight_in_step(batch_idx)
+
+    def _weight_in_step(self, batch: int) -> float:
+        """What makes the gradient the mean over the batches of a step where the last step of an epoch has fewer."""
+        several = self.trainer.accumulate_grad_batches
+        return several / min(several, self.trainer.num_training_batches - batch + batch % several)
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Log losses and figures; the seed fixes what is random in them."""

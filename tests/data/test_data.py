@@ -286,11 +286,15 @@ def test_whole_batches_of_a_validation_are_dealt_out_and_every_process_has_one(s
         assert all(dealt[number % 4][number // 4] == windows for number, windows in enumerate(one))
 
 
-def test_more_processes_than_windows_are_refused(store):
+@pytest.mark.parametrize("fewest", ["val", "train"])
+def test_more_processes_than_windows_of_a_split_are_refused_before_they_start(store, monkeypatch, fewest):
+    split = store.split
+    if fewest == "train":
+        monkeypatch.setattr(store, "split", lambda name: split("val" if name == "train" else "train"))
     data = MotionDataModule(store, stride=20, batch_size=8, seed=0)
-    windows = len(data.train_dataloader().dataset)
-    assert data.batches(windows) == 1
-    with pytest.raises(SemTalkError, match=f"train has {windows} windows, too few for {windows + 1} processes"):
+    windows = len((data.val_dataloader() if fewest == "val" else data.train_dataloader()).dataset)
+    assert data.batches(windows) >= 1
+    with pytest.raises(SemTalkError, match=f"{fewest} has {windows} windows, too few for {windows + 1} processes"):
         data.batches(windows + 1)
 
 

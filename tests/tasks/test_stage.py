@@ -44,6 +44,7 @@ def trainer(step: int = 0, steps: int = 100, rank: int = 0, accumulate: int = 1,
         global_rank=rank,
         world_size=world,
         accumulate_grad_batches=accumulate,
+        num_training_batches=5,
         val_dataloaders=SimpleNamespace(batch_size=10),
         precision="32-true",
     )
@@ -129,10 +130,23 @@ def test_a_training_step_gives_the_weighted_sum(monkeypatch):
     task, logged = plain(), {}
     monkeypatch.setattr(task, "log_dict", lambda values, **_: logged.update(values))
     monkeypatch.setattr(task, "log", lambda name, value, **_: logged.update({name: value}))
+    task.trainer = trainer()
     loss = task.training_step({"speaker": torch.zeros(4)}, 0)
     assert loss.requires_grad and loss == logged["train/loss"]
     total = sum(task.weights[name] * logged[f"train/{name}"] for name in ("rotation", "velocity"))
     assert loss.item() == pytest.approx(total.item())
+
+
+def test_the_last_step_of_an_epoch_is_the_mean_over_the_batches_that_are_left(monkeypatch):
+    """Lightning divides by ``accumulate_grad_batches`` whatever there is."""
+    task, logged = plain(), {}
+    monkeypatch.setattr(task, "log_dict", lambda values, **_: None)
+    monkeypatch.setattr(task, "log", lambda name, value, **_: logged.update({name: value}))
+    for accumulate, weights in ((1, [1] * 5), (2, [1, 1, 1, 1, 2]), (3, [1, 1, 1, 1.5, 1.5]), (9, [1.8] * 5)):
+        task.trainer = trainer(accumulate=accumulate)
+        for batch, weight in enumerate(weights):
+            loss = task.training_step({"speaker": torch.zeros(4)}, batch)
+            assert loss.item() == pytest.approx(weight * logged["train/loss"].item()), (accumulate, batch)
 
 
 def test_a_constant_rate_is_adam_alone():
