@@ -354,13 +354,15 @@ def test_where_the_agent_of_a_node_is_killed_its_process_ends_and_the_others_say
     same = ["train.py", *places, *LOWER, *CPU, "name=agents", "recipe.rvqvae.batch_size=8"]
     more = ["trainer.devices=1", "+trainer.num_nodes=2", "trainer.strategy=ddp", "recipe.rvqvae.steps=100000"]
     run = folder / "runs" / "agents" / "rvqvae_lower"
-    nodes = [
-        subprocess.Popen(
+    nodes = []
+    for _ in range(2):
+        process = subprocess.Popen(
             [*torchrun, *same, *more, "checkpoint_minutes=0.001"], cwd=ROOT, text=True, stderr=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
-        )
-        for _ in range(2)
-    ]  # fmt: skip
+        )  # fmt: skip
+        nodes.append(process)
+        while process.poll() is None and socket.socket().connect_ex(("127.0.0.1", port)):
+            time.sleep(0.2)  # the first one is to keep the rendezvous
     try:
         while not (run / "last.ckpt").is_file() and all(node.poll() is None for node in nodes):
             time.sleep(0.2)
