@@ -21,7 +21,10 @@ from pathlib import Path
 from py_compile import PycInvalidationMode
 
 ROOT = Path(__file__).resolve().parents[1]
-COPIED = ("semtalk", "configs", "tests", "benchmarks", "scripts", "examples", "docs", "pyproject.toml", "README.md")
+COPIED = (
+    "semtalk", "configs", "tests", "benchmarks", "scripts", "examples", "docs", "train.py", "eval.py", "generate.py",
+    "pyproject.toml", "README.md",
+)  # fmt: skip
 PRELOADED = ["torch", "pytorch_lightning", "torchmetrics", "hydra", "scipy.signal", "hypothesis", "mannequin", "pytest"]
 """What tests import besides this code: once, in the process that those of the mutants are forked from."""
 UNTRAINED = (
