@@ -306,7 +306,7 @@ def test_a_validation_ends_with_the_gain_that_the_recipe_asks_for(tokenizer, bat
     amplitudes = [f"recipe.base.amplitude.{part}={0.5 + 0.1 * i}" for i, part in enumerate(PARTS)]
     task = base_task(tokenizer, *amplitudes, decoding=Decoding("expected", "coherent")).eval()
     logged = {}
-    monkeypatch.setattr(task, "log", lambda name, value: logged.update({name: value}))
+    monkeypatch.setattr(task, "log", lambda name, value, sync_dist: logged.update({name: value}))
     task.on_validation_epoch_start()
     assert set(task.calibrations) == set(PARTS)
     task.figures(batch)

@@ -1,5 +1,6 @@
 """Several processes train as one does that has all their windows in a batch."""
 
+import contextlib
 import csv
 import os
 import resource
@@ -354,7 +355,7 @@ def test_where_the_agent_of_a_node_is_killed_its_process_ends_and_the_others_say
     same = ["train.py", *places, *LOWER, *CPU, "name=agents", "recipe.rvqvae.batch_size=8"]
     more = ["trainer.devices=1", "+trainer.num_nodes=2", "trainer.strategy=ddp", "recipe.rvqvae.steps=100000"]
     run = folder / "runs" / "agents" / "rvqvae_lower"
-    nodes = []
+    nodes, workers = [], []
     for _ in range(2):
         process = subprocess.Popen(
             [*torchrun, *same, *more, "checkpoint_minutes=0.001"], cwd=ROOT, text=True, stderr=subprocess.PIPE,
@@ -366,15 +367,16 @@ def test_where_the_agent_of_a_node_is_killed_its_process_ends_and_the_others_say
     try:
         while not (run / "last.ckpt").is_file() and all(node.poll() is None for node in nodes):
             time.sleep(0.2)
-        (worker,) = Path(f"/proc/{nodes[1].pid}/task/{nodes[1].pid}/children").read_text().split()
+        workers += [int(Path(f"/proc/{node.pid}/task/{node.pid}/children").read_text()) for node in nodes]
         nodes[1].kill()
         said = nodes[0].communicate(timeout=60)[1]
         assert nodes[0].returncode and said.count("rvqvae_lower: another process of the training is gone") == 1
-        while (there := Path(f"/proc/{worker}/cmdline")).is_file() and there.read_bytes():
+        while (there := Path(f"/proc/{workers[1]}/cmdline")).is_file() and there.read_bytes():
             time.sleep(0.2)  # nothing else ends it
     finally:
-        for node in nodes:
-            node.kill()
+        for process in (*workers, *(node.pid for node in nodes)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
     reached = torch.load(run / "last.ckpt", weights_only=True)["global_step"]
     run_program(
         "train.py", *same[1:], "recipe.rvqvae.batch_size=16", f"recipe.rvqvae.steps={reached + 1}", "resume=true"
@@ -383,6 +385,7 @@ def test_where_the_agent_of_a_node_is_killed_its_process_ends_and_the_others_say
 
 
 def test_processes_of_torchrun_that_would_train_each_by_itself_are_refused(monkeypatch):
+    monkeypatch.setattr(rank_zero_only, "rank", 0)  # Lightning takes it from what follows, for good
     started = {"RUN_ID": "a", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "1"}
     for name, value in started.items():
         monkeypatch.setenv(f"TORCHELASTIC_{name}" if name == "RUN_ID" else name, value)
