@@ -115,6 +115,7 @@ class SemTalk:
                 be written to.
         """
         target = given_path("folder", folder)
+        given_path("evaluation", evaluation)
         refuse_unwritable(target)
         save_run(self._run_folder(), target, target.name, networks_of(self.generator), data_licence, evaluation)
         return target

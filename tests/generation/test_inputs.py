@@ -355,6 +355,7 @@ def test_options_from_python_are_checked_as_those_of_the_command_are(key):
         ({"files": {"nose": "a"}}, "files={'nose': 'a'}: give a dict of files for slots, which are rhythm"),
         ({"files": "a"}, "files='a'"), ({"trust": "os"}, "trust=os: give a list"),
         ({"revision": ""}, "revision=: give"),
+        ({"run_dir": "a" * 300 + "/b"}, "/b: a name in it is too long; give another run_dir"),
     ],
 )  # fmt: skip
 def test_what_names_no_model_is_refused_before_it_is_loaded(options, says):
@@ -376,6 +377,7 @@ def test_calls_from_python_are_one_sentence(smoke, tmp_path):
         *(lambda value=value: SpeechStream(model, lookahead=value) for value in (-1, np.nan, "a", True)),
         *(lambda path=path: result.save(path) for path in (None, 5, tmp_path / "file" / "g.npz")),
         *(lambda path=path: model.save_pretrained(path) for path in (None, "", tmp_path / "file")),
+        lambda: model.save_pretrained(tmp_path / "model", evaluation=5),
         lambda: model.push_to_hub(None),
     ]  # fmt: skip
     for call in wrong:
