@@ -15,6 +15,8 @@ from weakref import WeakValueDictionary
 import torch
 from torch import Tensor, nn
 
+WORTH = 1 << 16
+"""Elements of a weight from which on its product gains: oneDNN takes some 10 us to begin, and some 80 to pack."""
 PLAIN = ("none", [], "")
 """Nothing behind a product: no activation, no numbers of one, no algorithm of one."""
 
@@ -78,12 +80,12 @@ def can_pack(kind: torch.dtype) -> bool:
 
 
 def packing(x: Tensor, weight: Tensor) -> PackedWeights | None:
-    """What packs the weight of a product, where it is to be packed."""
+    """What packs the weight (..., C_out, C_in) of a product, where it is to be packed."""
     if torch.compiler.is_compiling() or torch.is_grad_enabled() or (used := _USED.get()) is None:
         return None
     if x.device.type != "cpu" or x.dtype != weight.dtype or torch.is_autocast_enabled("cpu"):
         return None
-    return used if can_pack(x.dtype) else None
+    return used if weight.shape[-2] * weight.shape[-1] >= WORTH and can_pack(x.dtype) else None
 
 
 class Conv1d(nn.Conv1d):
@@ -91,5 +93,5 @@ class Conv1d(nn.Conv1d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve (B, C_in, T)."""
-        packed = packing(x, self.weight)
+        packed = packing(x, self.weight.flatten(1))
         return packed.conv(x, self) if packed else super().forward(x)

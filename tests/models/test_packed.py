@@ -34,7 +34,8 @@ def generator() -> MotionGenerator:
 
 @pytest.fixture
 def met(monkeypatch) -> list:
-    """Weights that were packed."""
+    """Weights that were packed, of any size."""
+    monkeypatch.setattr(module, "WORTH", 0)
     weights, pack = [], PackedWeights._packed
 
     def counted(self, weight, how):
@@ -71,6 +72,16 @@ def test_a_transposed_weight_is_not_taken_for_the_weight_that_it_is_of():
     packed = PackedWeights(nn.Identity())
     for each in (weight, weight.T, weight[:4]):
         assert torch.allclose(packed.linear(x, each, None), x @ each.T, atol=1e-5)
+
+
+@torch.no_grad()
+def test_small_weights_are_not_packed():
+    """Their products would take longer."""
+    small, large = Linear(255, 256), Linear(256, 256)
+    packed = PackedWeights.of(small)
+    with packed.used():
+        small(torch.randn(2, 255)), large(torch.randn(2, 256))
+    assert [weight is large.weight for weight, _ in packed.kept.values()] == [True] * can_pack(torch.float32)
 
 
 def test_what_trains_is_not_packed(met):
