@@ -24,13 +24,17 @@ PLAIN = ("none", [], "")
 class PackedWeights:
     """Packed weights of a network: each is packed when it is first met, and kept while somebody holds this object.
 
-    The network's weights must not change as long.
+    A weight that torch knows to have changed is packed anew; one may not be changed through ``data`` as long.
     """
 
     def __init__(self, network: nn.Module):
         """Begin without any; see :meth:`of`."""
         self.network = network
-        self.kept: dict[tuple, tuple[Tensor, Tensor]] = {}
+        self.kept: dict[tuple, tuple[Tensor, int | None, Tensor]] = {}
+
+    def __reduce__(self):
+        """Copies, and what is unpickled, pack anew: packed weights can be neither copied nor written."""
+        return PackedWeights.of, (self.network,)
 
     @classmethod
     def of(cls, network: nn.Module) -> "PackedWeights":
@@ -62,9 +66,11 @@ class PackedWeights:
 
     def _packed(self, weight: Tensor, pack: Callable[[Tensor], Tensor]) -> Tensor:
         key = (weight.data_ptr(), weight.shape, weight.stride(), weight.dtype)
-        if key not in self.kept:  # with the weight itself, so that no other one has its address
-            self.kept[key] = weight, pack(weight.detach().contiguous())
-        return self.kept[key][1]
+        version = None if weight.is_inference() else weight._version
+        if key not in self.kept or self.kept[key][1] != version:
+            kept = weight, version, pack(weight.detach().contiguous())  # the weight, so that no other has its address
+            self.kept[key] = kept
+        return self.kept[key][2]
 
 
 _HELD: WeakValueDictionary[int, PackedWeights] = WeakValueDictionary()
@@ -93,5 +99,6 @@ class Conv1d(nn.Conv1d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve (B, C_in, T)."""
-        packed = packing(x, self.weight.flatten(1))
+        plain = self.groups > 1 or self.padding_mode != "zeros" or isinstance(self.padding, str) or x.dim() != 3
+        packed = None if plain else packing(x, self.weight.flatten(1))
         return packed.conv(x, self) if packed else super().forward(x)

@@ -1,6 +1,7 @@
 """Products with packed weights: those of torch's own layers, packed once, and let go of afterwards."""
 
 import gc
+import pickle
 from copy import deepcopy
 
 import pytest
@@ -24,6 +25,12 @@ LAYERS = {
     "convolution": (lambda: Conv1d(24, 40, 3, padding=1), (2, 24, 16)),
     "dilated": (lambda: Conv1d(24, 40, 3, padding=9, dilation=9), (1, 24, 16)),
     "with a stride": (lambda: Conv1d(24, 40, 8, stride=4, padding=2, bias=False), (1, 24, 16)),
+}
+NEVER = {
+    "groups": (lambda: Conv1d(24, 40, 3, groups=4), (2, 24, 16)),
+    "padded by name": (lambda: Conv1d(24, 40, 3, padding="same"), (2, 24, 16)),
+    "padded with its edges": (lambda: Conv1d(24, 40, 3, padding=1, padding_mode="replicate"), (2, 24, 16)),
+    "one alone": (lambda: Conv1d(24, 40, 3), (24, 16)),
 }
 
 
@@ -64,6 +71,16 @@ def test_packed_products_are_those_of_the_layer(name, kind, met):
     assert torch.equal(layer(x), plain)
     weights = 2 * (kind == torch.float32) if name == "parts" else 1
     assert len(met) == weights * can_pack(kind), "each weight is packed once"
+
+
+@pytest.mark.parametrize("name", NEVER)
+@torch.no_grad()
+def test_convolutions_of_other_kinds_are_those_of_torch(name, met):
+    make, shape = NEVER[name]
+    layer, x = make(), torch.randn(shape)
+    with PackedWeights.of(layer).used():
+        assert torch.equal(layer(x), nn.Conv1d.forward(layer, x))
+    assert not met
 
 
 @torch.no_grad()
@@ -136,3 +153,22 @@ def test_streams_of_one_model_share_what_is_packed_and_the_last_one_lets_go_of_i
     streams.clear()
     gc.collect()
     assert not PackedWeights.of(generator).kept
+
+
+def test_a_stream_sees_weights_that_are_loaded_while_it_is_open_and_can_be_copied(generator):
+    given = {slot: value[:1] for slot, value in speech_of_takes().items()}
+    windows, speaker = [generator.features_of(given, first, 20) for first in (0, 60)], torch.tensor([0])
+    stream = WindowStream(generator, speaker)
+    stream.push(windows[0])
+    copies = [deepcopy(stream), pickle.loads(pickle.dumps(stream))]
+    wanted = stream.push(windows[1])[0].rotation, stream.finish()[0].rotation
+    for copy in copies:
+        found = copy.push(windows[1])[0].rotation, copy.finish()[0].rotation
+        assert all(map(torch.equal, found, wanted)) and copy.packed is PackedWeights.of(copy.generator)
+    other = deepcopy(generator)
+    for parameter in other.base.parameters():
+        parameter.data.mul_(-0.5)
+    generator.load_state_dict(other.state_dict())
+    found, wanted = (one.rollout(given, speaker, 20, beta=0.0) for one in (generator, other))
+    assert torch.equal(found.psi, wanted.psi) and torch.equal(found.frames.rotation, wanted.frames.rotation)
+    assert stream.packed is PackedWeights.of(generator), "which was open all the time"
