@@ -67,6 +67,7 @@ class StageTask(pl.LightningModule):
         self.seed, self.fused, self.stamp, self._progress = seed, fused, stamp, progress
         self._body = Frozen(body or load_body(None))
         self._terms: dict[str, Tensor] = {}
+        self._left_out = 0
         self.alike = torch.Generator()
         self.steps: int | None = None
         """Of the whole training; by default what the trainer estimates, for whom all epochs have as many batches."""
@@ -115,6 +116,8 @@ class StageTask(pl.LightningModule):
         if part == 0:
             self.network.zero_grad(set_to_none=True)
             self._terms = {}
+        if not self._terms:
+            self._left_out = part
         seed = (self.seed * 1_000_003 + self.global_step) * 1_009
         self.alike.manual_seed(seed)
         torch.manual_seed(seed + part * self.trainer.world_size + self.global_rank)
@@ -131,9 +134,13 @@ class StageTask(pl.LightningModule):
         return total * self._weight_in_step(batch_idx)
 
     def _weight_in_step(self, batch: int) -> float:
-        """What makes the gradient the mean over the batches of a step where the last step of an epoch has fewer."""
+        """What makes the gradient the mean over the batches of a step where it has fewer.
+
+        The last one of an epoch may, and the first one of a training that goes on with another number of windows.
+        """
         several = self.trainer.accumulate_grad_batches
-        return several / min(several, self.trainer.num_training_batches - batch + batch % several)
+        last = min(several, self.trainer.num_training_batches - batch + batch % several)
+        return several / (last - self._left_out)
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Log losses and figures; the seed fixes what is random in them."""

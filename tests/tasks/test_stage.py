@@ -149,6 +149,18 @@ def test_the_last_step_of_an_epoch_is_the_mean_over_the_batches_that_are_left(mo
             assert loss.item() == pytest.approx(weight * logged["train/loss"].item()), (accumulate, batch)
 
 
+def test_a_step_that_a_training_goes_on_within_is_the_mean_over_the_batches_that_it_still_has(monkeypatch):
+    """Of other windows than before an epoch's place may lie between two steps."""
+    task, logged = plain(), {}
+    monkeypatch.setattr(task, "log_dict", lambda values, **_: None)
+    monkeypatch.setattr(task, "log", lambda name, value, **_: logged.update({name: value}))
+    task.trainer = trainer(accumulate=3)
+    for batch, weight in ((1, 1.5), (2, 1.5), (3, 1.5), (4, 1.5), (0, 1)):
+        task.on_train_batch_start(None, batch)
+        loss = task.training_step({"speaker": torch.zeros(4)}, batch)
+        assert loss.item() == pytest.approx(weight * logged["train/loss"].item()), batch
+
+
 def test_a_constant_rate_is_adam_alone():
     task = plain("recipe.fgd.schedule=constant", "recipe.fgd.lr=0.003", "recipe.fgd.betas=[0.5,0.6]")
     task.network.bias.requires_grad_(False)
