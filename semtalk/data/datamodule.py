@@ -12,6 +12,7 @@ from semtalk.body import BodyModel, load_body
 from semtalk.data.open import store_folder
 from semtalk.data.preparation import prepare
 from semtalk.data.recording import Corpus
+from semtalk.data.sources import digest
 from semtalk.data.store import Store
 from semtalk.data.windows import WindowDataset
 from semtalk.errors import SemTalkError
@@ -135,6 +136,11 @@ class MotionDataModule(pl.LightningDataModule):
     def windows_of_batch(self, processes: int = 1) -> int:
         """Windows that so many processes have in a batch of training together."""
         return processes * min(self.batch_size, len(self._windows("train", processes)) // processes)
+
+    def digest(self) -> str:
+        """Of the takes of training and validation: which they are, and how many of their frames count."""
+        takes = (take for split in ("train", "val") for take in self.store.split(split))
+        return digest([[take.id, take.info["split"], take.window_frames] for take in takes])
 
     def _windows(self, split: str, processes: int) -> WindowDataset:
         dataset = WindowDataset(self.store, self.store.split(split), self.stride, self.keys, self.length)

@@ -202,12 +202,13 @@ class Keeper(Checkpoint):
         """See that processes that train together do the same, before their networks are held against each other.
 
         Raises:
-            SemTalkError: They have other settings, other code, or go on from another step.
+            SemTalkError: They have other settings, other code or other takes, or go on from another step.
         """
         if trainer.world_size > 1:
             values = {f"value of {key}": str(value) for key, value in flat(self.config)}
             own = {"version": __version__, "commit": str(commit()), "digest of its code": code(), **values}
-            refuse_different({**own, "step to go on from": str(self.resumed_at or 0)})
+            own |= {"step to go on from": str(self.resumed_at or 0), "digest of its takes": trainer.datamodule.digest()}
+            refuse_different(own)
 
     def on_train_start(self, trainer: pl.Trainer, module) -> None:
         """Mark what is written as unfinished, and listen for signals from now on; Lightning puts handlers back."""

@@ -310,9 +310,11 @@ def test_a_process_that_never_comes_is_one_sentence_after_the_time_that_is_waite
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("what", ["value of model.rvqvae.width", "digest of its code", "step to go on from"])
+@pytest.mark.parametrize(
+    "what", ["value of model.rvqvae.width", "digest of its code", "step to go on from", "digest of its takes"]
+)
 def test_nodes_that_differ_are_refused_in_one_sentence_each(smoke, tmp_path, what):
-    """Networks that do not fit each other, code that is not committed, a checkpoint on the disk of one alone."""
+    """Networks that do not fit, code that is not committed, a checkpoint or a bad take on the disk of one alone."""
     folder, words = smoke
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -324,7 +326,12 @@ def test_nodes_that_differ_are_refused_in_one_sentence_each(smoke, tmp_path, wha
         shutil.copy(ROOT / "train.py", place)
     if "code" in what:
         (places[1] / "semtalk" / "losses.py").open("a").write("# not committed\n")
-    command = ["train.py", words[0], f"data_dir={folder}/data", "runs_dir=runs", "name=nodes", *LOWER, *CPU]
+    if "takes" in what:
+        for place in places:
+            shutil.copytree(folder / "data", place / "data")
+        next((places[1] / "data" / "smoke").rglob("1_ada_0_1_1.npz")).write_bytes(b"cut short")
+    data = "data" if "takes" in what else folder / "data"
+    command = ["train.py", words[0], f"data_dir={data}", "runs_dir=runs", "name=nodes", *LOWER, *CPU]
     if "step" in what:
         run_program(*command, "recipe.rvqvae.steps=1", cwd=places[0], PYTHONPATH=str(places[0]))
     command += ["recipe.rvqvae.steps=3", "resume=true", "+trainer.num_nodes=2", "trainer.strategy=ddp"]
