@@ -255,10 +255,20 @@ def test_two_processes_take_the_first_step_of_every_phase_as_one_does(smoke):
     assert {path.name for path in (folder / "runs" / "two").iterdir()} == set(CHAIN)
 
 
+def words_of(number: int) -> bytes:
+    """Command line of a process; none where it has ended."""
+    there = Path(f"/proc/{number}/cmdline")
+    return there.read_bytes() if there.is_file() else b""
+
+
+def started_by(number: int) -> list[int]:
+    """Processes that a process has started."""
+    return [int(one) for one in Path(f"/proc/{number}/task/{number}/children").read_text().split()]
+
+
 def second(first: int) -> int:
     """The second process of a training, among what else the first one has started."""
-    children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
-    return int(next(one for one in children if b"train.py" in Path(f"/proc/{one}/cmdline").read_bytes()))
+    return next(one for one in started_by(first) if b"train.py" in words_of(one))
 
 
 @pytest.mark.slow
@@ -374,16 +384,20 @@ def test_where_the_agent_of_a_node_is_killed_its_process_ends_and_the_others_say
     try:
         while not (run / "last.ckpt").is_file() and all(node.poll() is None for node in nodes):
             time.sleep(0.2)
-        workers += [int(Path(f"/proc/{node.pid}/task/{node.pid}/children").read_text()) for node in nodes]
+        workers = [one for node in nodes for one in started_by(node.pid)]
         nodes[1].kill()
         said = nodes[0].communicate(timeout=60)[1]
         assert nodes[0].returncode and said.count("rvqvae_lower: another process of the training is gone") == 1
-        while (there := Path(f"/proc/{workers[1]}/cmdline")).is_file() and there.read_bytes():
-            time.sleep(0.2)  # nothing else ends it
+        until = time.monotonic() + 60
+        while (left := [one for one in workers if words_of(one)]) and time.monotonic() < until:
+            time.sleep(0.2)  # nothing else ends them
+        assert not left
     finally:
-        for process in (*workers, *(node.pid for node in nodes)):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
+        workers += [one for node in nodes if node.poll() is None for one in started_by(node.pid)]
+        for node in nodes:
+            node.kill()
+        for one in filter(words_of, {*workers}):  # which would train for good
+            os.kill(one, signal.SIGKILL)
     reached = torch.load(run / "last.ckpt", weights_only=True)["global_step"]
     run_program(
         "train.py", *same[1:], "recipe.rvqvae.batch_size=16", f"recipe.rvqvae.steps={reached + 1}", "resume=true"
