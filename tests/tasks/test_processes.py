@@ -302,6 +302,24 @@ def test_where_one_process_is_gone_the_other_says_so_in_one_sentence_and_the_tra
 
 
 @pytest.mark.slow
+def test_a_signal_to_one_process_stops_all_of_them_after_the_same_step(smoke):
+    folder, places = smoke
+    same = [*places, *LOWER, *TWO, "name=asked", "recipe.rvqvae.batch_size=8", "recipe.rvqvae.steps=100000"]
+    command = [sys.executable, "train.py", *same, "checkpoint_minutes=0.001"]
+    run = folder / "runs" / "asked" / "rvqvae_lower"
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while not (run / "last.ckpt").is_file() and process.poll() is None:
+            time.sleep(0.2)
+        try:
+            os.kill(second(process.pid), signal.SIGTERM)
+            said, error = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    reached = torch.load(run / "last.ckpt", weights_only=True)["global_step"]
+    assert process.returncode == 128 + signal.SIGTERM and f"Stopped: rvqvae_lower is at step {reached};" in said, error
+
+
+@pytest.mark.slow
 def test_a_process_that_never_comes_is_one_sentence_after_the_time_that_is_waited(smoke):
     folder, places = smoke
     words = [*places, *LOWER, *CPU, "name=alone", "trainer.devices=1", "+trainer.num_nodes=2", "trainer.strategy=ddp"]
