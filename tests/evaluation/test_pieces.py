@@ -14,6 +14,7 @@ import torch
 from semtalk.data.store import mean_joint_speed
 from semtalk.errors import SemTalkError
 from semtalk.evaluation import evaluate as module
+from semtalk.evaluation import shares
 from semtalk.evaluation.evaluate import evaluate_run
 from semtalk.evaluation.files import read_files
 from semtalk.evaluation.measure import Measurement
@@ -104,6 +105,7 @@ def test_processes_have_no_more_threads_than_the_one_that_begins_them(monkeypatc
     from joblib.externals.loky import get_reusable_executor
 
     get_reusable_executor().shutdown()
+    monkeypatch.setattr(shares, "cores", lambda: 8)
     for name in ("OMP", "MKL", "OPENBLAS"):
         monkeypatch.setenv(f"{name}_NUM_THREADS", "2")
     assert list(in_processes(partial(partial, threads_of), 2, 2)) == [1, 1]
