@@ -98,7 +98,7 @@ def test_small_weights_are_not_packed():
     packed = PackedWeights.of(small)
     with packed.used():
         small(torch.randn(2, 255)), large(torch.randn(2, 256))
-    assert [weight is large.weight for weight, _ in packed.kept.values()] == [True] * can_pack(torch.float32)
+    assert [weight is large.weight for weight, _, _ in packed.kept.values()] == [True] * can_pack(torch.float32)
 
 
 def test_what_trains_is_not_packed(met):
@@ -155,7 +155,7 @@ def test_streams_of_one_model_share_what_is_packed_and_the_last_one_lets_go_of_i
     assert not PackedWeights.of(generator).kept
 
 
-def test_a_stream_sees_weights_that_are_loaded_while_it_is_open_and_can_be_copied(generator):
+def test_a_stream_sees_weights_that_are_loaded_while_it_is_open_and_can_be_copied(generator, met):
     given = {slot: value[:1] for slot, value in speech_of_takes().items()}
     windows, speaker = [generator.features_of(given, first, 20) for first in (0, 60)], torch.tensor([0])
     stream = WindowStream(generator, speaker)
