@@ -36,6 +36,8 @@ from semtalk.tasks.stage import StageTask
 from semtalk.tasks.stamp import FORMAT, Facts, Stamp
 from semtalk.tasks.together import end_with_parent, ended_by_signals, one_sentence
 
+COPIES = ("ddp_spawn", "ddp_fork", "ddp_notebook")
+"""Begin the names of Lightning's strategies that copy a process, with all that it has begun."""
 TORCHRUN = "TORCHELASTIC_RUN_ID"
 """Is in the environment of processes that torchrun starts."""
 
@@ -172,8 +174,13 @@ def _trainer(trainer: Trainer, **arguments) -> pl.Trainer:
     """``trainer`` as it is given, and more arguments.
 
     Raises:
-        SemTalkError: Lightning refuses a key.
+        SemTalkError: Lightning refuses a key, or its processes would be copies of this one.
     """
+    if str(trainer.strategy).startswith(COPIES):
+        raise SemTalkError(
+            f"trainer.strategy={trainer.strategy}: its processes are copies of one that has begun; give "
+            "trainer.strategy=ddp, whose processes each run the command."
+        )
     try:
         made = pl.Trainer(**trainer.given() | arguments)
     except (TypeError, ValueError, ImportError, MisconfigurationException) as error:
@@ -279,7 +286,7 @@ def fit_phase(
             stack.enter_context(claim(folder))
         if trainer.world_size > 1:
             if not in_slurm():  # which ends its jobs itself
-                stack.enter_context(ended_by_signals())
+                stack.enter_context(ended_by_signals(lambda: trainer.validating))
             stack.enter_context(one_sentence(folder))
         trainer.fit(task, datamodule=data, ckpt_path=last if resume else None, weights_only=True)
         if keeper.step is None:

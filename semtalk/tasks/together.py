@@ -5,7 +5,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,7 +15,9 @@ from semtalk.slurm import WARNINGS
 SIGNALS = (signal.SIGINT, signal.SIGTERM, *WARNINGS)
 """What asks a training to stop: Ctrl-C, ``kill`` and schedulers, and the warning before a preemption."""
 GRACE = 60.0
-"""Seconds after a signal until a process of several that has not stopped is ended."""
+"""Seconds after a signal, without those of a validation, until a process of several that has not stopped is ended."""
+LOOK = 0.2
+"""Seconds from one look at a process that was asked to stop to the next."""
 
 
 def end_with_parent() -> None:
@@ -31,13 +33,14 @@ def end_with_parent() -> None:
 
 
 @contextmanager
-def ended_by_signals(grace: float = GRACE) -> Iterator[None]:
+def ended_by_signals(validating: Callable[[], bool], grace: float = GRACE) -> Iterator[None]:
     """End this process some time after a signal that asks it to stop, where it has not.
 
     A process that waits for another one's numbers is outside of Python, where no handler of a signal runs.
 
     Args:
-        grace: Seconds that it has for its checkpoint.
+        validating: Whether it validates: the others then wait for the first one, which may generate for minutes.
+        grace: Seconds that it has for its checkpoint, without those of a validation.
     """
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
@@ -47,7 +50,10 @@ def ended_by_signals(grace: float = GRACE) -> Iterator[None]:
     def listen() -> None:
         while (number := os.read(reader, 1)) and number[0] not in SIGNALS:
             pass
-        if number and not over.wait(grace):
+        left = grace
+        while number and left > 0 and not over.wait(LOOK):
+            left -= 0 if validating() else LOOK
+        if number and not over.is_set():
             message = f"error: {grace:.0f} s after it was asked to stop, the training still waits for another process"
             print(f"{message}; it ends now, and resume=true goes on from its last checkpoint.", file=sys.stderr)
             sys.stderr.flush()
@@ -85,8 +91,11 @@ def one_sentence(folder: Path) -> Iterator[None]:
                 "has started the same command and reaches the first one."
             ) from error
         if isinstance(error, dist.DistError) or "gloo" in said:
+            last = folder / "last.ckpt"
+            more = (
+                f"with resume=true goes on from {last}" if last.is_file() else "begins it again, without a checkpoint"
+            )
             raise SemTalkError(
-                f"{folder.name}: another process of the training is gone; the same command with resume=true goes on "
-                f"from {folder / 'last.ckpt'}."
+                f"{folder.name}: another process of the training is gone; the same command {more}."
             ) from error
         raise

@@ -1,6 +1,5 @@
 """Several processes train as one does that has all their windows in a batch."""
 
-import contextlib
 import csv
 import os
 import resource
@@ -31,6 +30,7 @@ from semtalk.tasks.fit import processes_of
 from semtalk.tasks.phases import PHASES
 from semtalk.tasks.speed import warn_of_shared_cores
 from semtalk.tasks.stage import Frozen
+from semtalk.tasks.together import one_sentence
 
 WINDOWS = 8
 ALONE = (
@@ -169,16 +169,20 @@ WAITING = """
 import signal, time
 from semtalk.tasks.together import ended_by_signals
 signal.signal(signal.SIGTERM, lambda *_: None)  # as one that is not heard
-with ended_by_signals({}):
+began, validates, takes = time.monotonic(), {}, {}
+with ended_by_signals(lambda: time.monotonic() - began < validates, {}):
     print("waits", flush=True)
-    time.sleep({})
+    time.sleep(takes)
 print("went on")
 """
 
 
-@pytest.mark.parametrize("grace, takes, status", [(0.2, 60, 128 + signal.SIGTERM), (60, 0.5, 0)])
-def test_a_process_that_waits_for_good_ends_some_time_after_a_signal(grace, takes, status):
-    command = [sys.executable, "-c", WAITING.format(grace, takes)]
+@pytest.mark.parametrize(
+    ("validates", "takes", "grace", "status"),
+    [(0, 60, 0.2, 128 + signal.SIGTERM), (0, 0.5, 60, 0), (60, 2, 0.2, 0), (2, 60, 0.2, 128 + signal.SIGTERM)],
+)
+def test_a_process_that_waits_for_good_ends_some_time_after_a_signal(validates, takes, grace, status):
+    command = [sys.executable, "-c", WAITING.format(validates, takes, grace)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         process.stdout.readline()
         process.terminate()
@@ -421,6 +425,21 @@ def test_where_the_agent_of_a_node_is_killed_its_process_ends_and_the_others_say
         "train.py", *same[1:], "recipe.rvqvae.batch_size=16", f"recipe.rvqvae.steps={reached + 1}", "resume=true"
     )
     assert torch.load(run / "last.ckpt", weights_only=True)["global_step"] == reached + 1
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_what_is_said_of_a_process_that_is_gone_knows_whether_there_is_a_checkpoint(tmp_path, there):
+    last = tmp_path / "last.ckpt"
+    if there:
+        last.touch()
+    with pytest.raises(SemTalkError, match=f"goes on from {last}" if there else "begins it again, without a checkp"):
+        with one_sentence(tmp_path):
+            raise RuntimeError("[gloo/transport/tcp/pair.cc] Connection closed by peer")
+
+
+def test_strategies_that_copy_a_process_are_refused():
+    with pytest.raises(SemTalkError, match="trainer.strategy=ddp_spawn: its processes are copies.*strategy=ddp,"):
+        processes_of(compose("train", "trainer=cpu", "trainer.devices=2", "trainer.strategy=ddp_spawn").trainer)
 
 
 def test_processes_of_torchrun_that_would_train_each_by_itself_are_refused(monkeypatch):
