@@ -432,9 +432,9 @@ def test_what_is_said_of_a_process_that_is_gone_knows_whether_there_is_a_checkpo
     last = tmp_path / "last.ckpt"
     if there:
         last.touch()
-    with pytest.raises(SemTalkError, match=f"goes on from {last}" if there else "begins it again, without a checkp"):
-        with one_sentence(tmp_path):
-            raise RuntimeError("[gloo/transport/tcp/pair.cc] Connection closed by peer")
+    said = f"goes on from {last}" if there else "begins it again, without a checkpoint"
+    with pytest.raises(SemTalkError, match=said), one_sentence(tmp_path):
+        raise RuntimeError("[gloo/transport/tcp/pair.cc] Connection closed by peer")
 
 
 def test_strategies_that_copy_a_process_are_refused():
