@@ -168,6 +168,11 @@ def atomic_write(path: Path, write) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def has_long_name(path: Path) -> bool:
+    """Whether a name in a path is longer than file systems take."""
+    return any(len(os.fsencode(part)) > LONGEST_NAME for part in path.parts)
+
+
 def refuse_unwritable(folder: Path) -> None:
     """See, before anything is worked out, that files can be written to a folder, or that it can be made.
 
@@ -175,7 +180,7 @@ def refuse_unwritable(folder: Path) -> None:
         SemTalkError: A name in it is too long, it is or lies in what is no folder, or it may not be written to.
     """
     there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
-    if any(len(os.fsencode(part)) > LONGEST_NAME for part in folder.parts):
+    if has_long_name(folder):
         wrong = "a name in it is too long"
     elif not there.is_dir():
         wrong = f"{there} is no folder"

@@ -1,6 +1,5 @@
 """What a user gives to ``generate.py``: recordings, their words, seed motion and shape; read before torch is."""
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from semtalk.features.audio import load_audio
 from semtalk.features.recognise import WHISPER, Recogniser
 from semtalk.features.transcript import read_transcript
 from semtalk.features.utterance import Utterance
-from semtalk.files import LONGEST_NAME
+from semtalk.files import has_long_name
 from semtalk.log import LOG
 from semtalk.motion.io import LARGEST_BETA, Motion, checked_motion, load_motion
 from semtalk.motion.skeleton import NUM_BETAS, SEED_FRAMES
@@ -36,7 +35,7 @@ def given_path(key: str, value: str | Path) -> Path:
     """
     if not isinstance(value, str | Path) or not str(value):
         raise SemTalkError(f"{key}={value!r}: give a path.")
-    if any(len(os.fsencode(part)) > LONGEST_NAME for part in Path(value).parts):
+    if has_long_name(Path(value)):
         raise SemTalkError(f"{value}: a name in it is too long; give another {key}.")
     return Path(value)
 
